@@ -1,0 +1,92 @@
+/*
+ * cfg.h - the configuration: parsed, resolved and validated into one fresh structure.
+ *
+ * cfg.def and cfg_topic.def hold every option once; from them come the structure below, the parser,
+ * --dump-config, the sample file and the documentation.
+ *
+ * Process: the master reads it before any fork; workers inherit it and never write to it.
+ * Owner: whoever called cfg_load; cfg_free ends it.  Concurrency: read-only after loading.
+ */
+#ifndef LIB_CFG_H
+#define LIB_CFG_H
+
+#include <stdio.h>
+
+#include "lib/base.h"
+#include "lib/errbuf.h"
+
+/* The three kinds of topic, each a section of upstream's file. */
+enum topic_kind { TOPIC_METRICS, TOPIC_ALARM_HISTORY, TOPIC_EVENTS, TOPIC_KINDS };
+
+/* Flags of an option. */
+enum { CFG_SECRET = 1, CFG_IGNORED = 2, CFG_RELOAD = 4 };
+
+enum store_driver { DRIVER_INFLUXDB, DRIVER_DISCARD, DRIVER_POSTGRESQL };
+
+/* What an option's field is in C. */
+typedef char *cfg_string; /* never NULL; "" if unset */
+typedef int64_t cfg_int;  /* within the bounds of its line */
+typedef bool cfg_bool;
+
+/* One [kafka_metrics], [kafka_alarm_history] or [kafka_events] section, inheritance resolved. */
+struct cfg_topic {
+#define TOPIC_OPTION(name, type, min, max, text, flags, help) cfg_##type name;
+#include "lib/cfg_topic.def"
+#undef TOPIC_OPTION
+};
+
+/* `librdkafka.NAME = VALUE` in [kafka], passed through as it is; checked by the worker's code. */
+struct cfg_property {
+    char *name, *value;
+    unsigned line;
+};
+
+struct config {
+    char *file; /* the path it came from */
+#define SECTION(name) struct {
+#define OPTION(section, name, type, min, max, text, flags, help) cfg_##type name;
+#define END_SECTION(name)                                                                          \
+    }                                                                                              \
+    name;
+#include "lib/cfg.def"
+#undef SECTION
+#undef OPTION
+#undef END_SECTION
+    struct cfg_topic topic[TOPIC_KINDS];
+    struct cfg_property *properties; /* n_properties of them, in the file's order */
+    size_t n_properties;
+    enum store_driver metrics_driver, alarm_state_history_driver; /* from [repositories] */
+};
+
+/*
+ * Reads, resolves and validates a file.
+ * Takes: the path; called for each notice (an option that means nothing here, a deprecated or
+ * risky setting), with one line of text; may be NULL.
+ * Returns: a fresh configuration that the caller frees, or NULL with one line that names file, line
+ * (where there is one), section and option, and what is allowed.
+ */
+struct config *cfg_load(const char *path, void (*notice)(const char *text),
+                        struct errbuf *err) MUST_CHECK;
+
+/* Frees it all and nulls the pointer. NULL is fine. */
+void cfg_free(struct config **cfg);
+
+/*
+ * Writes the effective values as a file that cfg_load reads again, except that secrets that are set
+ * are written as ****.
+ */
+void cfg_dump(const struct config *cfg, FILE *out);
+
+/*
+ * Writes the sample file: every option with its default, commented out, its help above it.
+ * Upstream's options that mean nothing here are left out.
+ */
+void cfg_sample(FILE *out);
+
+/* Returns: "kafka_metrics", "kafka_alarm_history" or "kafka_events"; static. */
+const char *cfg_topic_section(enum topic_kind kind);
+
+/* Returns: the store of that kind's messages. Not for TOPIC_EVENTS. */
+enum store_driver cfg_topic_driver(const struct config *cfg, enum topic_kind kind);
+
+#endif

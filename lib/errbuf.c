@@ -1,0 +1,47 @@
+/*
+ * errbuf.c - see errbuf.h.
+ *
+ * Process: all.  Owner: the caller's buffer.  Concurrency: one thread per buffer.
+ */
+#include "lib/errbuf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static void
+make_printable(char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = '?';
+}
+
+int
+errbuf_set(struct errbuf *err, const char *format, ...)
+{
+    if (err == NULL)
+        return -1;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof(err->text), format, args);
+    va_end(args);
+    make_printable(err->text);
+    return -1;
+}
+
+int
+errbuf_prefix(struct errbuf *err, const char *format, ...)
+{
+    if (err == NULL)
+        return -1;
+    char rest[sizeof(err->text)];
+    memcpy(rest, err->text, sizeof(rest));
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(err->text, sizeof(err->text), format, args);
+    va_end(args);
+    if (n >= 0 && (size_t)n < sizeof(err->text))
+        snprintf(err->text + n, sizeof(err->text) - (size_t)n, ": %s", rest);
+    make_printable(err->text);
+    return -1;
+}

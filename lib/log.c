@@ -1,0 +1,190 @@
+/*
+ * log.c - see log.h.
+ *
+ * A line is formatted on the stack and written with one write(2): appending to a file opened with
+ * O_APPEND keeps lines of several processes apart, and no lock can be left behind by a killed one.
+ *
+ * Process: all.  Owner: this module holds the descriptor.  Concurrency: log_open, log_reopen and
+ * log_set_process from the main thread only; log_line from any.
+ */
+#include "lib/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+
+static struct {
+    char *file; /* NULL: stderr */
+    int fd;
+    bool syslog, stderr_too;
+    enum log_level level;
+    char process[64];
+} state = {.fd = STDERR_FILENO, .level = LOG_LEVEL_NOTICE, .process = "monasca-persister"};
+
+static const char *const level_names[] = {"ERROR", "WARNING", "NOTICE", "INFO", "DEBUG"};
+static const int level_priorities[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
+
+static const struct {
+    const char *name;
+    int value;
+} facilities[] = {
+    {"LOG_USER", LOG_USER},     {"LOG_DAEMON", LOG_DAEMON}, {"LOG_AUTH", LOG_AUTH},
+    {"LOG_CRON", LOG_CRON},     {"LOG_MAIL", LOG_MAIL},     {"LOG_SYSLOG", LOG_SYSLOG},
+    {"LOG_LOCAL0", LOG_LOCAL0}, {"LOG_LOCAL1", LOG_LOCAL1}, {"LOG_LOCAL2", LOG_LOCAL2},
+    {"LOG_LOCAL3", LOG_LOCAL3}, {"LOG_LOCAL4", LOG_LOCAL4}, {"LOG_LOCAL5", LOG_LOCAL5},
+    {"LOG_LOCAL6", LOG_LOCAL6}, {"LOG_LOCAL7", LOG_LOCAL7},
+};
+
+static int
+find_facility(const char *name)
+{
+    for (size_t i = 0; i < COUNT_OF(facilities); i++)
+        if (strcasecmp(name, facilities[i].name) == 0 ||
+            strcasecmp(name, facilities[i].name + 4) == 0)
+            return facilities[i].value;
+    return -1;
+}
+
+static int
+open_file(const char *path)
+{
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+}
+
+int
+log_open(const struct log_options *options, struct errbuf *err)
+{
+    int facility = LOG_USER;
+    if (options->syslog && (facility = find_facility(options->facility)) == -1)
+        return errbuf_set(err, "unknown syslog facility '%s'", options->facility);
+    char *file = NULL;
+    int fd = STDERR_FILENO;
+    if (!options->syslog && options->file != NULL && options->file[0] != '\0') {
+        if ((file = strdup(options->file)) == NULL)
+            return errbuf_set(err, "out of memory");
+        if ((fd = open_file(file)) == -1) {
+            free(file);
+            return errbuf_set(err, "log file %s: %s", options->file, strerror(errno));
+        }
+    }
+    if (state.fd != STDERR_FILENO)
+        close(state.fd);
+    if (state.syslog)
+        closelog();
+    free(state.file);
+    state.file = file;
+    state.fd = fd;
+    state.syslog = options->syslog;
+    state.stderr_too = options->stderr_too && (options->syslog || fd != STDERR_FILENO);
+    state.level = options->level;
+    if (options->syslog)
+        openlog("monasca-persister", LOG_PID | LOG_NDELAY, facility);
+    return 0;
+}
+
+int
+log_reopen(struct errbuf *err)
+{
+    if (state.file == NULL)
+        return 0;
+    int fd = open_file(state.file);
+    if (fd == -1)
+        return errbuf_set(err, "log file %s: %s", state.file, strerror(errno));
+    /* In one step, since a thread of librdkafka may be about to write. */
+    int done = dup3(fd, state.fd, O_CLOEXEC);
+    close(fd);
+    return done == -1 ? errbuf_set(err, "log file %s: %s", state.file, strerror(errno)) : 0;
+}
+
+void
+log_set_process(const char *name)
+{
+    snprintf(state.process, sizeof(state.process), "%s", name);
+}
+
+bool
+log_wants(enum log_level level)
+{
+    return level <= state.level;
+}
+
+static size_t
+format_stamp(char *out, size_t size)
+{
+    int64_t now = clock_wall_ms();
+    time_t seconds = (time_t)(now / 1000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    size_t n = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &utc);
+    return n + (size_t)snprintf(out + n, size - n, ".%03dZ", (int)(now % 1000));
+}
+
+static void
+write_all(int fd, const char *line, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = write(fd, line, n);
+        if (done == -1 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return; /* a full disk must not stop the pipeline; the log is not its product */
+        line += done;
+        n -= (size_t)done;
+    }
+}
+
+void
+log_line(enum log_level level, const char *format, ...)
+{
+    if (!log_wants(level))
+        return;
+    int saved = errno;
+    char line[2048];
+    size_t n = format_stamp(line, sizeof(line));
+    n += (size_t)snprintf(line + n, sizeof(line) - n, " %s[%ld] %s: ", state.process,
+                          (long)getpid(), level_names[level]);
+    size_t text = n;
+    va_list args;
+    va_start(args, format);
+    int m = vsnprintf(line + n, sizeof(line) - n - 1, format, args);
+    va_end(args);
+    if (m > 0)
+        n += (size_t)m < sizeof(line) - n - 1 ? (size_t)m : sizeof(line) - n - 2;
+    for (size_t i = text; i < n; i++)
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+            line[i] = '?';
+    line[n] = '\0';
+    if (state.syslog)
+        syslog(level_priorities[level], "%s: %s", state.process, line + text);
+    line[n++] = '\n';
+    if (!state.syslog)
+        write_all(state.fd, line, n);
+    if (state.stderr_too)
+        write_all(STDERR_FILENO, line, n);
+    errno = saved;
+}
+
+bool
+log_limit_pass(struct log_limit *limit, int64_t now_ms, uint64_t *held_back)
+{
+    if (limit->in_window == 0 || now_ms - limit->window_start_ms >= limit->interval_ms) {
+        limit->window_start_ms = now_ms;
+        limit->in_window = 0;
+    }
+    if (limit->in_window >= limit->burst) {
+        limit->held_back++;
+        return false;
+    }
+    limit->in_window++;
+    *held_back = limit->held_back;
+    limit->held_back = 0;
+    return true;
+}

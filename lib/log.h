@@ -1,0 +1,74 @@
+/*
+ * log.h - log lines to stderr, a file or syslog.
+ *
+ * Process: all; each line names its process ("master", "metrics-0") and pid.
+ * Owner: the module holds the one open file; children inherit it over fork.
+ * Concurrency: one thread per process, except that librdkafka's threads may log
+ * (each line is one write(2) of a buffer on the stack, so lines never mix).
+ */
+#ifndef LIB_LOG_H
+#define LIB_LOG_H
+
+#include "lib/base.h"
+#include "lib/errbuf.h"
+
+enum log_level {
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARNING,
+    LOG_LEVEL_NOTICE,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG
+};
+
+struct log_options {
+    const char *file;     /* path, or NULL/"" for stderr; copied */
+    bool syslog;          /* to syslog instead (wins over file) */
+    const char *facility; /* "LOG_USER", "LOG_DAEMON", "LOG_LOCAL0"...; only with syslog */
+    bool stderr_too;      /* to stderr as well */
+    enum log_level level; /* the most detailed level that is written */
+};
+
+/*
+ * Applies options; before the first call everything of NOTICE and above goes to stderr.
+ * Returns: 0, or -1 with a text if the file cannot be opened or the facility is unknown (the log
+ * stays as it was).
+ */
+int log_open(const struct log_options *options, struct errbuf *err) MUST_CHECK;
+
+/* Opens the same file anew, after logrotate moved it. -1: the old one stays in use. */
+int log_reopen(struct errbuf *err) MUST_CHECK;
+
+/* Names this process in its lines; text is copied, at most 63 bytes. */
+void log_set_process(const char *name);
+
+/* True if a line of that level would be written. */
+bool log_wants(enum log_level level);
+
+/* Writes one line. Control characters become '?'. errno is kept. */
+void log_line(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
+
+#define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_notice(...) log_line(LOG_LEVEL_NOTICE, __VA_ARGS__)
+#define log_info(...) log_line(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...) log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+/*
+ * At most `burst` lines per `interval_ms`; what is held back is counted and told with the next one.
+ */
+struct log_limit {
+    uint32_t burst;
+    int64_t interval_ms;
+    int64_t window_start_ms; /* zero-initialize the rest */
+    uint32_t in_window;
+    uint64_t held_back;
+};
+
+/*
+ * Asks whether a line may be written now.
+ * Takes: the limit; now on the monotonic clock in ms.
+ * Returns: true if so; *held_back is then the number of lines swallowed before it.
+ */
+bool log_limit_pass(struct log_limit *limit, int64_t now_ms, uint64_t *held_back) MUST_CHECK;
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * store.h - what every store does: take decoded messages, make them durable, say which were refused.
+ *
+ * A store collects rows (add), then writes them (write) until all are settled, each exactly once:
+ * stored, or refused because the row itself is wrong.  Whatever is wrong with the world leaves the
+ * rest unsettled, and write is called again later.  Nothing is ever dropped.
+ *
+ * Process: workers, after the fork.  Owner: the worker that opened it.  Concurrency: one thread.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "lib/base.h"
+#include "lib/cfg.h"
+#include "lib/errbuf.h"
+#include "lib/reject.h"
+#include "store/record.h"
+
+enum store_status {
+    STORE_DONE,    /* everything added is settled */
+    STORE_SICK,    /* something is unsettled: the world's trouble, text says which. Call write again. */
+    STORE_STOPPED, /* keep_waiting said no; unsettled rows stay. */
+};
+
+/* How the worker lives on while a store waits for its server. */
+struct store_hooks {
+    /*
+     * Called at least every 200 ms during any wait. false: give up the wait soon (the worker stops).
+     */
+    bool (*keep_waiting)(void *arg);
+    void *arg;
+};
+
+/* Told of each row as it is settled: why == NULL when it is durable, else the reason it was refused. */
+typedef void (*store_settle_fn)(void *arg, uint32_t row, const struct reject *why);
+
+/* Every store's own structure begins with this. */
+struct store {
+    const struct store_ops *ops;
+};
+
+struct store_ops {
+    const char *name; /* "influxdb" */
+
+    /*
+     * Makes the store; does not need its server yet.
+     * Takes: the configuration and hooks, which outlive the store; the kind of records it will get.
+     * Returns: the store, or NULL with a text (out of memory, a CA file that is not there).
+     */
+    struct store *(*open)(const struct config *cfg, enum topic_kind kind,
+                          const struct store_hooks *hooks, struct errbuf *err);
+
+    /*
+     * Takes one decoded record in; copies or formats what it needs of it.
+     * Takes: `row`, the caller's number for it, told back by settle; ascending since the last reset.
+     * Returns: 0, or -1 with the reason why this store can never take it (it is then not in).
+     * Out of memory counts as the world's trouble: see `failed` of write.
+     */
+    int (*add)(struct store *store, const struct record *record, uint32_t row, struct reject *why);
+
+    /* Returns: bytes of memory held for rows. */
+    size_t (*bytes)(const struct store *store);
+
+    /*
+     * One attempt at making every unsettled row durable, within the configured deadlines.
+     * Calls settle once for each row that got settled, also when it returns SICK or STOPPED. A row
+     * may have reached the server and still be unsettled (an answer that was lost).
+     * Returns: see enum store_status; for SICK, err has one line that says what is wrong.
+     */
+    enum store_status (*write)(struct store *store, store_settle_fn settle, void *arg,
+                               struct errbuf *err);
+
+    /* Forgets all rows, settled or not. Memory is kept for the next batch, within bounds. */
+    void (*reset)(struct store *store);
+
+    /* Ends it without writing; nulls the pointer. */
+    void (*close)(struct store **store);
+};
+
+extern const struct store_ops store_discard, store_influxdb;
+
+/* Returns: the ops of a driver, or NULL if this build has none (postgresql, until it comes). */
+const struct store_ops *store_find(enum store_driver driver);
+
+#endif

@@ -1,0 +1,100 @@
+/*
+ * test_log.c - log lines cannot be forged, limits hold, the file can be reopened.
+ *
+ * Process: the unit tests.  Owner: each test.  Concurrency: none (Criterion forks for each).
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+
+static char path[64];
+
+static void
+read_log(const char *file, char *text, size_t size)
+{
+    FILE *f = fopen(file, "r");
+    cr_assert_not_null(f);
+    size_t n = fread(text, 1, size - 1, f);
+    text[n] = '\0';
+    fclose(f);
+}
+
+static void
+open_temporary(void)
+{
+    snprintf(path, sizeof(path), "/tmp/test_log.%ld", (long)getpid());
+    struct errbuf err;
+    struct log_options options = {.file = path, .level = LOG_LEVEL_INFO};
+    cr_assert_eq(log_open(&options, &err), 0);
+}
+
+Test(log, writes_one_line_with_its_process_and_level)
+{
+    char text[4096];
+    open_temporary();
+    log_set_process("metrics-0");
+    log_warning("hello\nERROR: forged %d", 7);
+    log_debug("not wanted");
+    read_log(path, text, sizeof(text));
+    cr_assert(strstr(text, "metrics-0[") != NULL, "%s", text);
+    cr_assert(strstr(text, "WARNING: hello?ERROR: forged 7\n") != NULL, "%s", text);
+    cr_assert_null(strstr(text, "not wanted"));
+    unlink(path);
+}
+
+Test(log, cuts_long_lines)
+{
+    char text[8192], long_text[5000];
+    open_temporary();
+    memset(long_text, 'x', sizeof(long_text) - 1);
+    long_text[sizeof(long_text) - 1] = '\0';
+    log_error("%s", long_text);
+    read_log(path, text, sizeof(text));
+    cr_assert_lt(strlen(text), 2049u);
+    cr_assert_eq(text[strlen(text) - 1], '\n');
+    unlink(path);
+}
+
+Test(log, reopens_after_rotation)
+{
+    char moved[80], text[4096];
+    struct errbuf err;
+    open_temporary();
+    snprintf(moved, sizeof(moved), "%s.1", path);
+    cr_assert_eq(rename(path, moved), 0);
+    log_notice("to the old");
+    cr_assert_eq(log_reopen(&err), 0);
+    log_notice("to the new");
+    read_log(path, text, sizeof(text));
+    cr_assert(strstr(text, "to the new") != NULL && strstr(text, "to the old") == NULL);
+    read_log(moved, text, sizeof(text));
+    cr_assert_not_null(strstr(text, "to the old"));
+    unlink(path);
+    unlink(moved);
+}
+
+Test(log, says_what_cannot_be_opened)
+{
+    struct errbuf err;
+    struct log_options options = {.file = "/nonexistent/x.log"};
+    cr_assert_eq(log_open(&options, &err), -1);
+    cr_assert_not_null(strstr(err.text, "/nonexistent/x.log"));
+    options = (struct log_options){.syslog = true, .facility = "LOG_NONSENSE"};
+    cr_assert_eq(log_open(&options, &err), -1);
+}
+
+Test(log, limit_passes_a_burst_and_counts_the_rest)
+{
+    struct log_limit limit = {.burst = 2, .interval_ms = 1000};
+    uint64_t held = 99;
+    cr_assert(log_limit_pass(&limit, 0, &held));
+    cr_assert_eq(held, 0u);
+    cr_assert(log_limit_pass(&limit, 1, &held));
+    for (int i = 0; i < 5; i++)
+        cr_assert(!log_limit_pass(&limit, 2, &held));
+    cr_assert(log_limit_pass(&limit, 1000, &held));
+    cr_assert_eq(held, 5u);
+}

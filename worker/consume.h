@@ -1,0 +1,90 @@
+/*
+ * consume.h - one member of a Kafka consumer group: librdkafka and nothing else.
+ *
+ * Messages and control events (rebalances, answers to commits, errors) come through separate
+ * queues: partition queues are forwarded to a queue of our own before they are assigned.  So a
+ * rebalance is only ever served by consumer_serve, never in the middle of a fetch, and a worker
+ * that holds back (its store is sick) stops fetching without losing its membership: it just goes on
+ * serving.  Neither pause() (which purges, and outlives rebalances) nor a long max.poll.interval is
+ * needed for that.
+ *
+ * Process: workers, made after the fork.  Owner: the worker.  Concurrency: one thread calls this;
+ * librdkafka's own threads never call back into the program except to log.
+ */
+#ifndef WORKER_CONSUME_H
+#define WORKER_CONSUME_H
+
+#include "lib/base.h"
+#include "lib/cfg.h"
+#include "lib/errbuf.h"
+#include "shm/slot.h"
+#include "worker/message.h"
+
+struct consumer;
+
+struct consumer_hooks {
+    /*
+     * All partitions are about to be taken away (eager protocol) or started anew. The worker
+     * finishes or gives back its batch, and may call consumer_commit and consumer_settle_commits,
+     * unless `lost`: then somebody else may own them already, and nothing must be committed.
+     */
+    void (*revoked)(void *arg, bool lost);
+    /* Called now and then while something waits for the network. */
+    void (*tick)(void *arg);
+    void *arg;
+};
+
+/*
+ * Joins the group and subscribes.
+ * Takes: the configuration and hooks, which outlive the consumer; the slot whose Kafka counters it
+ * keeps. Returns: the consumer, or NULL with a text.
+ */
+struct consumer *consumer_open(const struct config *cfg, enum topic_kind kind, struct slot *slot,
+                               const struct consumer_hooks *hooks, struct errbuf *err) MUST_CHECK;
+
+/*
+ * Serves rebalances, answers to commits and errors; has to be called at least every few seconds.
+ * Takes: how long to wait for such an event, 0..1000 ms.
+ * Returns: 0, or -1 with a text if the client is beyond repair (the worker should exit).
+ */
+int consumer_serve(struct consumer *consumer, int wait_ms, struct errbuf *err) MUST_CHECK;
+
+/*
+ * Takes messages in the order of each partition.
+ * Takes: room for `max` (1..CONSUMER_FETCH_MAX) messages; how long to wait for the first, in ms.
+ * Returns: how many came. Each has to be released.
+ */
+size_t consumer_fetch(struct consumer *consumer, struct message *messages, size_t max, int wait_ms);
+
+#define CONSUMER_FETCH_MAX 512
+
+/* Gives a message's memory back. */
+void consumer_release(struct message *message);
+
+/* Notes that everything before `next` in a partition is durable; sent by the next consumer_commit.
+ */
+void consumer_note_durable(struct consumer *consumer, int32_t partition, int64_t next);
+
+/* Sends what was noted and not yet committed; does not wait. Failures are counted and sent again.
+ */
+void consumer_commit(struct consumer *consumer);
+
+/*
+ * Waits until every commit is answered.
+ * Takes: the latest time, by clock_mono_ms.
+ * Returns: true if all that was noted is committed.
+ */
+bool consumer_settle_commits(struct consumer *consumer, int64_t deadline_ms);
+
+/* Returns: partitions owned now. */
+size_t consumer_partitions(const struct consumer *consumer);
+
+/*
+ * Leaves the group (calling `revoked` if partitions are still owned), frees it all and nulls the
+ * pointer. All messages must have been released.
+ * Takes: the latest time, by clock_mono_ms.
+ * Returns: true if the group was left in time; else memory is left to the exit of the process.
+ */
+bool consumer_close(struct consumer **consumer, int64_t deadline_ms);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * kafka_conf.h - our options and the passed-through librdkafka properties, as librdkafka takes
+ * them.
+ *
+ * Process: workers, and the short-lived child that checks a configuration at start.
+ * Owner: the caller.  Concurrency: one thread.
+ */
+#ifndef WORKER_KAFKA_CONF_H
+#define WORKER_KAFKA_CONF_H
+
+#include "lib/base.h"
+#include "lib/cfg.h"
+#include "lib/errbuf.h"
+
+struct rd_kafka_conf_s; /* librdkafka's, so that includers need not see its header */
+
+enum kafka_role { KAFKA_CONSUMER, KAFKA_PRODUCER };
+
+/*
+ * Builds the configuration of one topic's client.
+ * Returns: a configuration that rd_kafka_new takes over (or rd_kafka_conf_destroy frees), or NULL
+ * with "FILE:LINE: [kafka] librdkafka.NAME: why" for a property that librdkafka refuses.
+ */
+struct rd_kafka_conf_s *kafka_conf_new(const struct config *cfg, enum topic_kind kind,
+                                       enum kafka_role role, struct errbuf *err) MUST_CHECK;
+
+/*
+ * Checks what kafka_conf_new would build for every enabled topic, including by making a client
+ * (which reads certificates and checks combinations, but is destroyed before it connects).
+ * Only for a process that never forks again: librdkafka starts threads.
+ * Returns: 0, or -1 with one line.
+ */
+int kafka_conf_check(const struct config *cfg, struct errbuf *err) MUST_CHECK;
+
+/* Returns: bytes of payload a batch may hold, following from memory_limit_mb. */
+size_t kafka_conf_batch_bytes(const struct config *cfg);
+
+#endif

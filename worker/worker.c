@@ -1,0 +1,487 @@
+/*
+ * worker.c - the loop that joins consume, decode, batch, store and dead letters.
+ *
+ * A batch goes through attempt() until all of it is settled: the store takes or refuses each row,
+ * the refused go to the dead letters, and only then are the counters moved and the offsets
+ * committed, in that order.  While the store or the dead letters are sick, the worker waits with
+ * the batch in hand, serving Kafka's control events but fetching nothing.  Whenever partitions go
+ * (rebalance, stop), what is settled is committed and the rest is given back: forgotten here, and
+ * read again by whoever owns the partition next.
+ *
+ * Process: worker.  Owner: struct worker, on worker_run's stack.  Concurrency: one thread; the
+ * signal handlers only count.
+ */
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/backoff.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "store/store.h"
+#include "worker/batch.h"
+#include "worker/consume.h"
+#include "worker/dead_letter.h"
+#include "worker/decode.h"
+#include "worker/kafka_conf.h"
+
+enum {
+    SERVE_MS = 100,       /* the longest the worker sleeps without looking around */
+    RETRY_FIRST_MS = 200, /* backoff while the store is sick */
+    RETRY_CAP_MS = 10000,
+    REVOKE_MS = 20000, /* a batch is given back after that if it cannot be written on revoke */
+    COMMIT_MS = 5000   /* for the answer to a commit on revoke and stop */
+};
+
+struct worker {
+    const struct worker_args *args;
+    const struct config *cfg;
+    struct slot *slot;
+    struct store_hooks store_hooks;
+    struct store *store;
+    struct consumer *consumer;
+    struct decoder *decoder;
+    struct dead_letters *dead;
+    struct batch batch;
+    struct backoff backoff;
+    struct log_limit reject_limit;
+    int64_t give_up_ms; /* when waits for the store have to end; INT64_MAX: never */
+    int64_t stop_ms;    /* when everything has to have ended; INT64_MAX until a stop is asked for */
+    bool sick;          /* the last attempt failed; said once until it succeeds */
+    bool broken;        /* out of memory or a fatal error: leave, the master starts another */
+    struct errbuf sickness;
+};
+
+static volatile sig_atomic_t stops_asked, reopens_asked;
+
+static void
+on_signal(int number)
+{
+    if (number == SIGUSR1)
+        reopens_asked = 1;
+    else if (stops_asked < 2)
+        stops_asked++;
+}
+
+static void
+catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
+    sigset_t unblock;
+    sigemptyset(&unblock);
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        struct sigaction old;
+        sigaddset(&unblock, numbers[i]);
+        /* A worker below a master ignores INT: the terminal sends it to the whole group. */
+        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN)
+            continue;
+        sigaction(numbers[i], &action, NULL);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_UNBLOCK, &unblock, NULL);
+}
+
+/* --- looking around --- */
+
+static void
+reopen_files(struct worker *w)
+{
+    struct errbuf err;
+    reopens_asked = 0;
+    if (log_reopen(&err) == -1)
+        log_error("%s", err.text);
+    dead_letters_reopen(w->dead);
+}
+
+static void
+notice_stop(struct worker *w)
+{
+    if (stops_asked == 0)
+        return;
+    int64_t allowed_ms = w->cfg->persister.shutdown_timeout_seconds * 1000;
+    if (w->stop_ms == INT64_MAX)
+        w->stop_ms = clock_mono_ms() + allowed_ms;
+    /* A fifth of the time is kept for committing and leaving the group. */
+    int64_t write_until = stops_asked > 1 ? 0 : w->stop_ms - allowed_ms / 5;
+    w->give_up_ms = write_until < w->give_up_ms ? write_until : w->give_up_ms;
+}
+
+/* Called all the time, also from within waits: tells the master that we live. */
+static void
+look_around(struct worker *w)
+{
+    atomic_store_explicit(&w->slot->heartbeat_ms, clock_mono_ms(), memory_order_relaxed);
+    notice_stop(w);
+}
+
+static void
+tick(void *arg)
+{
+    look_around(arg);
+}
+
+static bool
+keep_waiting(void *arg)
+{
+    struct worker *w = arg;
+    look_around(w);
+    return clock_mono_ms() < w->give_up_ms;
+}
+
+static bool
+must_leave(const struct worker *w)
+{
+    return w->broken || stops_asked > 0;
+}
+
+static void
+show_state(struct worker *w)
+{
+    enum slot_state state = stops_asked > 0                         ? SLOT_DRAINING
+                            : w->sick && w->batch.n > 0             ? SLOT_RETRYING
+                            : consumer_partitions(w->consumer) == 0 ? SLOT_IDLE
+                                                                    : SLOT_CONSUMING;
+    slot_set_state(w->slot, state);
+}
+
+/* --- settling a batch --- */
+
+static void
+settle(void *arg, uint32_t row, const struct reject *why)
+{
+    struct worker *w = arg;
+    if (batch_settle(&w->batch, row, why) == -1)
+        w->broken = true; /* the row stays pending and is given back */
+}
+
+static void
+log_reject(struct worker *w, const struct entry *entry)
+{
+    const struct reject *why = &w->batch.rejects[entry->why];
+    uint64_t held_back;
+    slot_add(&w->slot->rejected_by[why->reason], 1);
+    if (!log_limit_pass(&w->reject_limit, clock_mono_ms(), &held_back))
+        return;
+    if (held_back > 0)
+        log_warning("%llu more messages rejected since", (unsigned long long)held_back);
+    log_warning("rejected %s[%d]@%lld: %s: %s", w->cfg->topic[w->args->kind].topic,
+                (int)entry->message.partition, (long long)entry->message.offset,
+                reject_name(why->reason), why->detail);
+}
+
+/* Makes the refused rows durable in the dead letters. */
+static enum store_status
+bury(struct worker *w, struct errbuf *err)
+{
+    uint32_t n = w->batch.in_state[ENTRY_REFUSED];
+    if (n == 0)
+        return STORE_DONE;
+    struct dead_letter *letters = calloc(n, sizeof(*letters));
+    if (letters == NULL) {
+        errbuf_set(err, "dead letters: out of memory");
+        return STORE_SICK;
+    }
+    n = 0;
+    for (uint32_t row = 0; row < w->batch.n; row++) {
+        struct entry *entry = &w->batch.entries[row];
+        if (entry->state == ENTRY_REFUSED)
+            letters[n++] = (struct dead_letter){&entry->message, &w->batch.rejects[entry->why]};
+    }
+    enum store_status status = dead_letters_write(w->dead, letters, n, err);
+    free(letters);
+    if (status != STORE_DONE)
+        return status;
+    for (uint32_t row = 0; row < w->batch.n; row++)
+        if (w->batch.entries[row].state == ENTRY_REFUSED)
+            log_reject(w, &w->batch.entries[row]);
+    batch_bury(&w->batch);
+    return STORE_DONE;
+}
+
+static void
+note_durable(void *arg, int32_t partition, int64_t next)
+{
+    struct worker *w = arg;
+    consumer_note_durable(w->consumer, partition, next);
+}
+
+/* Moves the counters, releases the messages, empties batch and store. Unsettled rows are returned.
+ */
+static void
+end_batch(struct worker *w)
+{
+    struct batch *b = &w->batch;
+    uint64_t returned = b->in_state[ENTRY_PENDING] + b->in_state[ENTRY_REFUSED];
+    slot_add(&w->slot->completed, b->in_state[ENTRY_STORED]);
+    slot_add(&w->slot->rejected, b->in_state[ENTRY_BURIED]);
+    slot_add(&w->slot->returned, returned);
+    slot_set(&w->slot->in_flight, 0);
+    if (returned > 0)
+        log_info("%llu messages given back", (unsigned long long)returned);
+    for (uint32_t row = 0; row < b->n; row++)
+        consumer_release(&b->entries[row].message);
+    batch_reset(b);
+    w->store->ops->reset(w->store);
+}
+
+/* Notes what may be committed, then ends the batch: completed is counted before Kafka hears of it.
+ */
+static void
+finish_batch(struct worker *w)
+{
+    if (batch_committable(&w->batch, note_durable, w) == -1)
+        w->broken = true;
+    end_batch(w);
+}
+
+static void
+note_sick(struct worker *w, const struct errbuf *err)
+{
+    slot_add(&w->slot->store_errors, 1);
+    if (!w->sick || strcmp(w->sickness.text, err->text) != 0)
+        log_error("%s; waiting with %u messages in hand", err->text, w->batch.n);
+    w->sick = true;
+    w->sickness = *err;
+}
+
+static void
+note_well(struct worker *w)
+{
+    if (w->sick)
+        log_notice("writing again, after %u tries", w->backoff.tries + 1);
+    w->sick = false;
+    backoff_reset(&w->backoff);
+}
+
+/* One attempt at making the whole batch durable. */
+static enum store_status
+attempt(struct worker *w)
+{
+    struct errbuf err = {.text = ""};
+    slot_set_state(w->slot, SLOT_WRITING);
+    enum store_status status = STORE_DONE;
+    if (w->batch.in_state[ENTRY_PENDING] > 0)
+        status = w->store->ops->write(w->store, settle, w, &err);
+    if (status == STORE_DONE && w->batch.in_state[ENTRY_PENDING] > 0) {
+        w->broken = true; /* settle ran out of memory */
+        status = STORE_STOPPED;
+    }
+    if (status == STORE_DONE)
+        status = bury(w, &err);
+    if (status == STORE_DONE)
+        note_well(w);
+    else if (status == STORE_SICK)
+        note_sick(w, &err);
+    show_state(w);
+    return status;
+}
+
+static void
+serve(struct worker *w, int wait_ms)
+{
+    struct errbuf err;
+    if (consumer_serve(w->consumer, wait_ms, &err) == -1 && !w->broken) {
+        log_error("%s", err.text);
+        w->broken = true;
+    }
+    look_around(w);
+    if (reopens_asked)
+        reopen_files(w);
+    show_state(w);
+}
+
+/* Waits for the next try, as long as there is something to try again. */
+static void
+wait_to_retry(struct worker *w)
+{
+    int64_t until = clock_mono_ms() + backoff_next(&w->backoff);
+    while (w->batch.n > 0 && !must_leave(w) && clock_mono_ms() < until)
+        serve(w, SERVE_MS);
+}
+
+/* Writes the batch, however long it takes; ends early when it was given back or the worker leaves.
+ */
+static void
+flush_batch(struct worker *w)
+{
+    while (w->batch.n > 0 && !must_leave(w)) {
+        enum store_status status = attempt(w);
+        if (status == STORE_DONE) {
+            finish_batch(w);
+            slot_add(&w->slot->batches, 1);
+            consumer_commit(w->consumer);
+        } else if (status == STORE_SICK) {
+            wait_to_retry(w);
+        }
+    }
+}
+
+/*
+ * The partitions go: a last attempt unless the store is known to be sick, then what is settled is
+ * committed (unless somebody else may own it already) and the rest is given back.
+ */
+static void
+let_go(struct worker *w, bool lost, int64_t write_until)
+{
+    if (w->batch.n > 0 && !lost && !w->sick && !w->broken) {
+        int64_t give_up = w->give_up_ms;
+        w->give_up_ms = write_until < give_up ? write_until : give_up;
+        (void)attempt(w);
+        w->give_up_ms = give_up;
+        notice_stop(w); /* one that was asked for meanwhile */
+    }
+    if (lost) {
+        end_batch(w);
+        return;
+    }
+    finish_batch(w);
+    consumer_commit(w->consumer);
+    int64_t commit_until = clock_mono_ms() + COMMIT_MS;
+    if (!consumer_settle_commits(w->consumer,
+                                 commit_until < w->stop_ms ? commit_until : w->stop_ms))
+        log_warning("offsets could not be committed in time; messages will be read again");
+}
+
+static void
+on_revoked(void *arg, bool lost)
+{
+    let_go(arg, lost, clock_mono_ms() + REVOKE_MS);
+}
+
+/* --- taking messages in --- */
+
+/* Decodes one message and hands it to the store. */
+static void
+take(struct worker *w, struct message *message, int64_t now_ms)
+{
+    struct record record;
+    struct reject why;
+    int64_t row = w->broken ? -1 : batch_add(&w->batch, message, now_ms);
+    if (row == -1) { /* out of memory: nothing after it may be taken either */
+        w->broken = true;
+        consumer_release(message);
+        slot_add(&w->slot->returned, 1);
+        return;
+    }
+    if ((int64_t)message->payload.n > w->cfg->persister.max_message_bytes) {
+        reject_set(&why, REJECT_TOO_LARGE, "%zu bytes; max_message_bytes is %lld",
+                   message->payload.n, (long long)w->cfg->persister.max_message_bytes);
+        settle(w, (uint32_t)row, &why);
+    } else if (decoder_decode(w->decoder, w->args->kind, message->payload, &record, &why) == -1 ||
+               w->store->ops->add(w->store, &record, (uint32_t)row, &why) == -1) {
+        settle(w, (uint32_t)row, &why);
+    }
+}
+
+static void
+fetch(struct worker *w)
+{
+    struct message messages[CONSUMER_FETCH_MAX];
+    int64_t now = clock_mono_ms();
+    int64_t due = batch_wait_ms(&w->batch, now);
+    uint32_t room = batch_room(&w->batch);
+    size_t max = room < CONSUMER_FETCH_MAX ? room : CONSUMER_FETCH_MAX;
+    size_t n = consumer_fetch(w->consumer, messages, max, due < SERVE_MS ? (int)due : SERVE_MS);
+    if (n == 0)
+        return;
+    slot_add(&w->slot->received, n);
+    now = clock_mono_ms();
+    for (size_t i = 0; i < n; i++)
+        take(w, &messages[i], now);
+    slot_set(&w->slot->in_flight, w->batch.n);
+}
+
+static bool
+is_due(const struct worker *w)
+{
+    size_t store_bytes = w->store->ops->bytes(w->store);
+    return batch_due(&w->batch, clock_mono_ms()) ||
+           (w->batch.n > 0 && store_bytes >= (size_t)w->cfg->persister.memory_limit_mb << 18);
+}
+
+static void
+run_loop(struct worker *w)
+{
+    while (!must_leave(w)) {
+        serve(w, 0);
+        if (is_due(w))
+            flush_batch(w);
+        else
+            fetch(w);
+    }
+}
+
+/* --- life --- */
+
+static int
+open_parts(struct worker *w, const struct consumer_hooks *hooks, struct errbuf *err)
+{
+    const struct store_ops *ops = store_find(cfg_topic_driver(w->cfg, w->args->kind));
+    if (ops == NULL)
+        return errbuf_set(err, "this build has no such store");
+    struct batch_limits limits = {.count = (uint32_t)w->cfg->topic[w->args->kind].batch_size,
+                                  .bytes = kafka_conf_batch_bytes(w->cfg),
+                                  .age_ms =
+                                      w->cfg->topic[w->args->kind].max_wait_time_seconds * 1000};
+    batch_init(&w->batch, &limits);
+    w->decoder = decoder_new((size_t)w->cfg->persister.max_message_bytes);
+    w->dead = dead_letters_new(w->cfg, w->args->kind, &w->store_hooks);
+    if (w->decoder == NULL || w->dead == NULL)
+        return errbuf_set(err, "out of memory");
+    w->store = ops->open(w->cfg, w->args->kind, &w->store_hooks, err);
+    if (w->store == NULL)
+        return -1;
+    w->consumer = consumer_open(w->cfg, w->args->kind, w->slot, hooks, err);
+    return w->consumer == NULL ? -1 : 0;
+}
+
+static void
+close_parts(struct worker *w)
+{
+    if (w->consumer != NULL) {
+        int64_t enough_ms = clock_mono_ms() + REVOKE_MS;
+        slot_set_state(w->slot, SLOT_DRAINING);
+        let_go(w, false, w->give_up_ms);
+        if (!consumer_close(&w->consumer, w->stop_ms < enough_ms ? w->stop_ms : enough_ms))
+            log_warning("did not leave the group in time");
+    }
+    if (w->store != NULL)
+        w->store->ops->close(&w->store);
+    dead_letters_free(&w->dead);
+    decoder_free(&w->decoder);
+    batch_free(&w->batch);
+}
+
+int
+worker_run(const struct worker_args *args)
+{
+    struct worker w = {.args = args,
+                       .cfg = args->cfg,
+                       .slot = args->slot,
+                       .give_up_ms = INT64_MAX,
+                       .stop_ms = INT64_MAX,
+                       .reject_limit = {.burst = 10, .interval_ms = 10000}};
+    struct consumer_hooks hooks = {.revoked = on_revoked, .tick = tick, .arg = &w};
+    struct errbuf err = {.text = ""};
+    w.store_hooks = (struct store_hooks){.keep_waiting = keep_waiting, .arg = &w};
+    backoff_init(&w.backoff, RETRY_FIRST_MS, RETRY_CAP_MS,
+                 (uint64_t)clock_mono_ns() ^ (uint64_t)getpid() << 32);
+    slot_set_state(args->slot, SLOT_STARTING);
+    look_around(&w);
+    catch_signals();
+    if (open_parts(&w, &hooks, &err) == -1) {
+        log_error("%s", err.text);
+        w.broken = true;
+    } else {
+        log_info("started");
+        run_loop(&w);
+    }
+    close_parts(&w);
+    log_info("stopped");
+    return w.broken ? WORKER_EXIT_SICK : WORKER_EXIT_DONE;
+}
