@@ -1,16 +1,13 @@
 /*
  * json.c - see json.h.
  *
- * This is the hot path: most bytes of a message are in strings, so these are looked at eight or
- * sixteen at a time, and nothing is copied.  Numbers are validated, not converted.
+ * This is the hot path: most bytes of a message are in strings, so these are looked at eight at a
+ * time, and nothing is copied.  (Sixteen at a time with SSE2 gained 4 % on metrics and lost 30 % on
+ * alarm transitions: most strings are short.)  Numbers are validated, not converted.
  *
  * Process: workers.  Owner: the caller.  Concurrency: any thread with a scanner of its own.
  */
 #include "lib/json.h"
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 static int
 set_fault(struct json_scanner *s, enum json_fault fault, const char *at, const char *text)
@@ -44,24 +41,6 @@ is_special(unsigned char c)
     return c < 0x20 || c >= 0x80 || c == '"' || c == '\\';
 }
 
-#ifdef __SSE2__
-
-/* Returns: a bit for each of the 16 bytes that is special, the first one lowest. */
-static inline unsigned
-find_special(const char *p)
-{
-    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-    /* Compared as signed bytes, all from 0x80 are below 0x20, too. */
-    __m128i m = _mm_cmplt_epi8(v, _mm_set1_epi8(0x20));
-    m = _mm_or_si128(m, _mm_cmpeq_epi8(v, _mm_set1_epi8('"')));
-    m = _mm_or_si128(m, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
-    return (unsigned)_mm_movemask_epi8(m);
-}
-
-enum { STRIDE = 16, BITS_A_BYTE = 1 };
-
-#else
-
 /*
  * Returns: the top bit of each of the 8 bytes that is special, the first byte lowest.  The first
  * one is exact; later ones may be false, from borrows that run upwards ("haszero" and "hasless" of
@@ -81,17 +60,13 @@ find_special(const char *p)
     return ((low & ~v) | v) & (ones * 0x80);
 }
 
-enum { STRIDE = 8, BITS_A_BYTE = 8 };
-
-#endif
-
 static inline const char *
 skip_plain(const char *p, const char *end)
 {
-    for (; end - p >= STRIDE; p += STRIDE) {
+    for (; end - p >= (ptrdiff_t)sizeof(uint64_t); p += sizeof(uint64_t)) {
         uint64_t special = find_special(p);
         if (special != 0)
-            return p + __builtin_ctzll(special) / BITS_A_BYTE;
+            return p + __builtin_ctzll(special) / 8;
     }
     while (p < end && !is_special((unsigned char)*p))
         p++;
@@ -356,6 +331,8 @@ scan_number(struct json_scanner *s, struct json_value *value)
         if (p == NULL)
             return -1;
     }
+    if (p == end && s->depth > 0) /* so that strtod can read it in place: a byte always follows */
+        return fail(s, p, "the text ends too early");
     value->type = JSON_NUMBER;
     value->text = (struct slice){s->p, (size_t)(p - s->p)};
     s->p = p;
@@ -373,13 +350,35 @@ scan_word(struct json_scanner *s, struct json_value *value, enum json_type type,
     return 0;
 }
 
+/* What type of value a byte begins. */
+static const uint8_t first_byte[256] = {
+    ['n'] = JSON_NULL,   ['f'] = JSON_FALSE,  ['t'] = JSON_TRUE,   ['"'] = JSON_STRING,
+    ['['] = JSON_ARRAY,  ['{'] = JSON_OBJECT, ['-'] = JSON_NUMBER, ['0'] = JSON_NUMBER,
+    ['1'] = JSON_NUMBER, ['2'] = JSON_NUMBER, ['3'] = JSON_NUMBER, ['4'] = JSON_NUMBER,
+    ['5'] = JSON_NUMBER, ['6'] = JSON_NUMBER, ['7'] = JSON_NUMBER, ['8'] = JSON_NUMBER,
+    ['9'] = JSON_NUMBER,
+};
+
+static inline enum json_type
+peek_type(struct json_scanner *s)
+{
+    s->p = skip_blanks(s->p, s->end);
+    return s->p == s->end ? JSON_ABSENT : (enum json_type)first_byte[(unsigned char)*s->p];
+}
+
+enum json_type
+json_peek_type(struct json_scanner *s)
+{
+    return peek_type(s);
+}
+
 /* ---- containers ---- */
 
 static int
 enter_container(struct json_scanner *s)
 {
     if (s->depth == JSON_MAX_DEPTH)
-        return set_fault(s, JSON_TOO_DEEP, s->p, "nested too deep");
+        return set_fault(s, JSON_TOO_DEEP, s->p, "nested deeper than 64");
     s->depth++;
     s->fresh = true;
     s->p++;
@@ -432,7 +431,7 @@ json_next_member(struct json_scanner *s, struct json_value *name)
 int
 json_enter_object(struct json_scanner *s)
 {
-    if (json_peek_type(s) != JSON_OBJECT)
+    if (peek_type(s) != JSON_OBJECT)
         return fail(s, s->p, "expected an object");
     return enter_container(s);
 }
@@ -475,7 +474,7 @@ scan_container(struct json_scanner *s, enum json_type type, struct json_value *v
             objects >>= 1;
             continue;
         }
-        enum json_type inside = json_peek_type(s);
+        enum json_type inside = peek_type(s);
         if (inside == JSON_OBJECT || inside == JSON_ARRAY) {
             if (enter_container(s) == -1)
                 return -1;
@@ -489,7 +488,7 @@ scan_container(struct json_scanner *s, enum json_type type, struct json_value *v
     return 0;
 }
 
-_Static_assert(JSON_MAX_DEPTH <= 64, "scan_container keeps a bit for each level");
+_Static_assert(JSON_MAX_DEPTH == 64, "the fault's text, and scan_container's bit for each level");
 
 /* ---- the rest of the interface ---- */
 
@@ -501,35 +500,10 @@ json_scanner_init(struct json_scanner *s, struct slice text)
     *s = (struct json_scanner){.start = text.p, .p = text.p, .end = text.p + text.n};
 }
 
-enum json_type
-json_peek_type(struct json_scanner *s)
-{
-    s->p = skip_blanks(s->p, s->end);
-    if (s->p == s->end)
-        return JSON_ABSENT;
-    char c = *s->p;
-    switch (c) {
-    case '"':
-        return JSON_STRING;
-    case '{':
-        return JSON_OBJECT;
-    case '[':
-        return JSON_ARRAY;
-    case 'n':
-        return JSON_NULL;
-    case 't':
-        return JSON_TRUE;
-    case 'f':
-        return JSON_FALSE;
-    default:
-        return c == '-' || (c >= '0' && c <= '9') ? JSON_NUMBER : JSON_ABSENT;
-    }
-}
-
 int
 json_scan_value(struct json_scanner *s, struct json_value *value)
 {
-    enum json_type type = json_peek_type(s);
+    enum json_type type = peek_type(s);
     if (type == JSON_OBJECT || type == JSON_ARRAY)
         return scan_container(s, type, value);
     return scan_scalar(s, type, value);

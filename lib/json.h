@@ -54,7 +54,8 @@ enum json_type json_peek_type(struct json_scanner *s) MUST_CHECK;
 
 /*
  * Scans one value of any type, containers with all that is in them, and validates it.  In strings
- * every escape is checked for its form; whether surrogates pair is only seen by json_unescape.
+ * every escape is checked for its form; whether surrogates pair is only seen by json_unescape.  A
+ * number inside a container is never the text's end: the byte after it can be read.
  * Returns: 0 and the value, or -1 and the scanner's fault.
  */
 int json_scan_value(struct json_scanner *s, struct json_value *value) MUST_CHECK;

@@ -17,12 +17,13 @@ struct dimension {
 
 /* A metric of the topic `metrics` (FORMATS: "In"). */
 struct measurement {
-    struct slice tenant_id, region; /* region may be "" */
-    struct slice name;              /* never empty */
+    struct slice tenant_id, region;     /* region may be "" */
+    struct slice name;                  /* never empty */
     const struct dimension *dimensions; /* sorted by name (bytes), names unique */
     size_t n_dimensions;
-    int64_t time_ms;         /* since 1970, cut to whole ms; may be negative */
-    struct slice value_text; /* a finite JSON number ("1"/"0" for booleans): strtod reads all of it */
+    int64_t time_ms; /* since 1970, cut to whole ms; may be negative */
+    struct slice
+        value_text; /* a finite JSON number ("1"/"0" for booleans): strtod reads all of it */
     struct slice value_meta; /* valid JSON text as it came, depth <= 64; n == 0 if null, missing */
 };
 
@@ -45,7 +46,8 @@ struct record {
         struct measurement measurement;
         struct alarm_transition alarm;
     };
-    double creation_time; /* s since 1970, feeds the delay figure only; NAN if missing or no number */
+    double
+        creation_time; /* s since 1970, feeds the delay figure only; NAN if missing or no number */
 };
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * store.h - what every store does: take decoded messages, make them durable, say which were refused.
+ * store.h - what every store does: take decoded messages, make them durable, say which were
+ * refused.
  *
  * A store collects rows (add), then writes them (write) until all are settled, each exactly once:
  * stored, or refused because the row itself is wrong.  Whatever is wrong with the world leaves the
@@ -17,21 +18,26 @@
 #include "store/record.h"
 
 enum store_status {
-    STORE_DONE,    /* everything added is settled */
-    STORE_SICK,    /* something is unsettled: the world's trouble, text says which. Call write again. */
+    STORE_DONE, /* everything added is settled */
+    STORE_SICK, /* something is unsettled: the world's trouble, text says which. Call write again.
+                 */
     STORE_STOPPED, /* keep_waiting said no; unsettled rows stay. */
 };
+
+enum store_added { STORE_ADDED, STORE_REFUSED, STORE_NO_MEMORY };
 
 /* How the worker lives on while a store waits for its server. */
 struct store_hooks {
     /*
-     * Called at least every 200 ms during any wait. false: give up the wait soon (the worker stops).
+     * Called at least every 200 ms during any wait. false: give up the wait soon (the worker
+     * stops).
      */
     bool (*keep_waiting)(void *arg);
     void *arg;
 };
 
-/* Told of each row as it is settled: why == NULL when it is durable, else the reason it was refused. */
+/* Told of each row as it is settled: why == NULL when it is durable, else the reason it was
+ * refused. */
 typedef void (*store_settle_fn)(void *arg, uint32_t row, const struct reject *why);
 
 /* Every store's own structure begins with this. */
@@ -52,11 +58,12 @@ struct store_ops {
 
     /*
      * Takes one decoded record in; copies or formats what it needs of it.
-     * Takes: `row`, the caller's number for it, told back by settle; ascending since the last reset.
-     * Returns: 0, or -1 with the reason why this store can never take it (it is then not in).
-     * Out of memory counts as the world's trouble: see `failed` of write.
+     * Takes: `row`, the caller's number for it, told back by settle; ascending since the last
+     * reset. Returns: STORE_ADDED; STORE_REFUSED with the reason why this store can never take it,
+     * or STORE_NO_MEMORY: it is then not in.
      */
-    int (*add)(struct store *store, const struct record *record, uint32_t row, struct reject *why);
+    enum store_added (*add)(struct store *store, const struct record *record, uint32_t row,
+                            struct reject *why);
 
     /* Returns: bytes of memory held for rows. */
     size_t (*bytes)(const struct store *store);

@@ -18,7 +18,15 @@ is_digit(char c)
 double
 decode_number_double(struct slice number)
 {
-    return strtod(number.p, NULL);
+    double value = 0;
+    if (number.n > 15) /* more digits than any double holds exactly */
+        return strtod(number.p, NULL);
+    for (size_t i = 0; i < number.n; i++) {
+        if (!is_digit(number.p[i]))
+            return strtod(number.p, NULL);
+        value = value * 10 + (number.p[i] - '0');
+    }
+    return value;
 }
 
 bool
@@ -49,8 +57,7 @@ read_exponent(struct slice text)
     return negative ? -value : value;
 }
 
-/* Digits with perhaps a point in them; the first `whole` of the digits, with zeros after the last.
- */
+/* Of digits with perhaps a point in them the first `whole` digits, with zeros after the last. */
 static int
 read_whole(struct slice digits, int64_t whole, int64_t *out)
 {
@@ -72,19 +79,32 @@ read_whole(struct slice digits, int64_t whole, int64_t *out)
     return 0;
 }
 
+/* A number without its sign that is more than a few digits: it has a point, an exponent, or both.
+ */
+static int
+read_fraction(struct slice number, int64_t *out)
+{
+    size_t e = find_exponent(number), whole = 0;
+    int64_t exponent = 0;
+    if (e < number.n)
+        exponent = read_exponent((struct slice){number.p + e + 1, number.n - e - 1});
+    while (whole < e && number.p[whole] != '.')
+        whole++;
+    return read_whole((struct slice){number.p, e}, (int64_t)whole + exponent, out);
+}
+
 int
 decode_number_ms(struct slice number, int64_t *ms)
 {
     bool negative = number.p[0] == '-';
-    struct slice digits = {number.p + negative, number.n - negative};
-    int64_t exponent = 0, whole = 0, value;
-    size_t e = find_exponent(digits);
-    if (e < digits.n)
-        exponent = read_exponent((struct slice){digits.p + e + 1, digits.n - e - 1});
-    digits.n = e;
-    while ((size_t)whole < digits.n && digits.p[whole] != '.')
-        whole++;
-    if (read_whole(digits, whole + exponent, &value) == -1)
+    struct slice rest = {number.p + negative, number.n - negative};
+    int64_t value = 0;
+    size_t i = 0;
+    while (i < rest.n && i < 18 && is_digit(rest.p[i])) /* 18 digits cannot overflow */
+        value = value * 10 + (rest.p[i++] - '0');
+    if (i < rest.n && read_fraction(rest, &value) == -1)
+        return -1;
+    if (value > DECODE_TIME_MAX_MS)
         return -1;
     *ms = negative ? -value : value;
     return 0;

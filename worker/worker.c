@@ -368,14 +368,16 @@ take(struct worker *w, struct message *message, int64_t now_ms)
         slot_add(&w->slot->returned, 1);
         return;
     }
-    if ((int64_t)message->payload.n > w->cfg->persister.max_message_bytes) {
+    enum store_added added = STORE_REFUSED;
+    if ((int64_t)message->payload.n > w->cfg->persister.max_message_bytes)
         reject_set(&why, REJECT_TOO_LARGE, "%zu bytes; max_message_bytes is %lld",
                    message->payload.n, (long long)w->cfg->persister.max_message_bytes);
+    else if (decoder_decode(w->decoder, w->args->kind, message->payload, &record, &why) == 0)
+        added = w->store->ops->add(w->store, &record, (uint32_t)row, &why);
+    if (added == STORE_REFUSED)
         settle(w, (uint32_t)row, &why);
-    } else if (decoder_decode(w->decoder, w->args->kind, message->payload, &record, &why) == -1 ||
-               w->store->ops->add(w->store, &record, (uint32_t)row, &why) == -1) {
-        settle(w, (uint32_t)row, &why);
-    }
+    else if (added == STORE_NO_MEMORY)
+        w->broken = true;
 }
 
 static void

@@ -1,0 +1,332 @@
+/*
+ * pg_conn.c - see pg_conn.h.
+ *
+ * Process: workers and the retention child.  Owner: struct pg_conn.  Concurrency: one thread.
+ */
+#include "store/pg_conn.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/clock.h"
+#include "lib/num.h"
+
+enum { SLICE_MS = 100, CONNECT_MS = 10000, STATEMENT_MS = 60000 };
+
+static void
+set_error(struct pg_error *error, const char *sqlstate, const char *message)
+{
+    size_t n = strcspn(message, "\n");
+    error->copy_line = 0;
+    snprintf(error->sqlstate, sizeof(error->sqlstate), "%s", sqlstate);
+    snprintf(error->message, sizeof(error->message), "%.*s", (int)n, message);
+}
+
+void
+pg_conn_explain(const struct pg_error *error, const char *doing, struct errbuf *err)
+{
+    if (error->sqlstate[0] != '\0')
+        errbuf_set(err, "PostgreSQL: %s: %s (%s)", doing, error->message, error->sqlstate);
+    else
+        errbuf_set(err, "PostgreSQL: %s: %s", doing, error->message);
+}
+
+void
+pg_conn_close(struct pg_conn *conn)
+{
+    if (conn->pg != NULL)
+        PQfinish(conn->pg);
+    conn->pg = NULL;
+}
+
+static enum pg_outcome
+lose(struct pg_conn *conn, struct pg_error *error)
+{
+    if (error != NULL)
+        set_error(error, "",
+                  conn->pg != NULL && PQerrorMessage(conn->pg)[0] != '\0'
+                      ? PQerrorMessage(conn->pg)
+                      : "the connection was lost");
+    pg_conn_close(conn);
+    return PG_WORLD;
+}
+
+static enum pg_outcome
+time_out(struct pg_conn *conn, struct pg_error *error)
+{
+    set_error(error, "", "no answer in time");
+    pg_conn_close(conn);
+    return PG_WORLD;
+}
+
+/* Waits for the socket: PG_OK (ready, or a slice is over: look again), PG_STOPPED or PG_WORLD. */
+static enum pg_outcome
+wait_socket(struct pg_conn *conn, short events, int64_t deadline_ms, struct pg_error *error)
+{
+    struct pollfd fd = {.fd = PQsocket(conn->pg), .events = events};
+    if (fd.fd == -1)
+        return lose(conn, error);
+    if (poll(&fd, 1, SLICE_MS) == -1 && errno != EINTR)
+        return lose(conn, error);
+    if (!conn->hooks->keep_waiting(conn->hooks->arg)) {
+        set_error(error, "", "stopped while waiting");
+        pg_conn_close(conn);
+        return PG_STOPPED;
+    }
+    return clock_mono_ms() >= deadline_ms ? time_out(conn, error) : PG_OK;
+}
+
+/* --- connecting --- */
+
+static enum pg_outcome
+connect_server(struct pg_conn *conn, struct pg_error *error)
+{
+    /* What conninfo says itself comes later in the list and wins. */
+    static const char *const names[] = {"connect_timeout", "tcp_user_timeout", "application_name",
+                                        "dbname", NULL};
+    const char *const values[] = {"10", "20000", "monasca-persister", conn->conninfo, NULL};
+    int64_t deadline = clock_mono_ms() + CONNECT_MS;
+    conn->pg = PQconnectStartParams(names, values, 1);
+    if (conn->pg == NULL) {
+        set_error(error, "", "out of memory");
+        return PG_WORLD;
+    }
+    PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+    while (PQstatus(conn->pg) != CONNECTION_BAD && next != PGRES_POLLING_OK) {
+        short events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+        struct pollfd fd = {.fd = PQsocket(conn->pg), .events = events};
+        int ready = poll(&fd, 1, SLICE_MS);
+        if (!conn->hooks->keep_waiting(conn->hooks->arg)) {
+            pg_conn_close(conn);
+            return PG_STOPPED;
+        }
+        if (ready > 0 && (next = PQconnectPoll(conn->pg)) == PGRES_POLLING_FAILED)
+            break;
+        if (clock_mono_ms() >= deadline)
+            return time_out(conn, error);
+    }
+    if (PQstatus(conn->pg) != CONNECTION_OK)
+        return lose(conn, error);
+    return PQsetnonblocking(conn->pg, 1) == 0 ? PG_OK : lose(conn, error);
+}
+
+/* A stopped owner must not hold the others up for long; a commit that is confirmed must be on disk.
+ */
+static const char settings[] = "SET client_encoding TO 'UTF8';"
+                               "SET idle_in_transaction_session_timeout TO '15s';"
+                               "SET lock_timeout TO '10s';"
+                               "SET statement_timeout TO '60s';"
+                               "SET standard_conforming_strings TO on;"
+                               "SELECT set_config('synchronous_commit', 'on', false) "
+                               "WHERE current_setting('synchronous_commit') = 'off'";
+
+enum pg_outcome
+pg_conn_open(struct pg_conn *conn, struct errbuf *err)
+{
+    struct pg_error error = {.message = ""};
+    if (conn->pg != NULL && PQstatus(conn->pg) == CONNECTION_OK)
+        return PG_OK;
+    pg_conn_close(conn);
+    enum pg_outcome result = connect_server(conn, &error);
+    if (result == PG_OK) {
+        result = pg_conn_run(conn, settings, 0, NULL, NULL, &error);
+        if (result != PG_OK)
+            pg_conn_close(conn);
+    }
+    if (result != PG_OK)
+        pg_conn_explain(&error, "cannot connect", err);
+    return result == PG_OK || result == PG_STOPPED ? result : PG_WORLD;
+}
+
+int
+pg_conninfo_check(const char *conninfo, struct errbuf *err)
+{
+    char *text = NULL;
+    PQconninfoOption *options = PQconninfoParse(conninfo, &text);
+    if (options == NULL) {
+        /* libpq may quote the string, which may hold a password: only say that it is wrong. */
+        errbuf_set(err, "libpq cannot read the connection string");
+        PQfreemem(text);
+        return -1;
+    }
+    PQconninfoFree(options);
+    return 0;
+}
+
+/* --- statements --- */
+
+/* "COPY staging, line 123, column x": 123. */
+static long
+find_copy_line(const char *context)
+{
+    const char *p = context != NULL ? strstr(context, "COPY ") : NULL;
+    p = p != NULL ? strstr(p, ", line ") : NULL;
+    if (p == NULL)
+        return 0;
+    char digits[24];
+    int64_t line;
+    size_t n = strspn(p + 7, "0123456789");
+    snprintf(digits, sizeof(digits), "%.*s", (int)n, p + 7);
+    return n < sizeof(digits) && num_parse_int(digits, 1, INT32_MAX, &line) == 0 ? (long)line : 0;
+}
+
+/*
+ * What is wrong with the data: class 22, and class 23 where the row itself breaks a rule. 22 also
+ * has conditions that are about the statement, but all of ours are fixed texts.
+ */
+static enum pg_outcome
+classify(const char *sqlstate)
+{
+    if (strcmp(sqlstate, "40P01") == 0 || strcmp(sqlstate, "40001") == 0)
+        return PG_RETRY;
+    if (strcmp(sqlstate, "23505") == 0)
+        return PG_UNIQUE;
+    if (strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0)
+        return PG_DATA;
+    return PG_WORLD;
+}
+
+static enum pg_outcome
+take_failure(const PGresult *result, struct pg_error *error)
+{
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    set_error(error, sqlstate != NULL ? sqlstate : "",
+              message != NULL ? message : PQresultErrorMessage(result));
+    error->copy_line = find_copy_line(PQresultErrorField(result, PG_DIAG_CONTEXT));
+    return sqlstate != NULL ? classify(sqlstate) : PG_WORLD;
+}
+
+static enum pg_outcome
+flush_output(struct pg_conn *conn, int64_t deadline_ms, struct pg_error *error)
+{
+    int left;
+    while ((left = PQflush(conn->pg)) == 1) {
+        enum pg_outcome result = wait_socket(conn, POLLIN | POLLOUT, deadline_ms, error);
+        if (result != PG_OK)
+            return result;
+        if (!PQconsumeInput(conn->pg))
+            return lose(conn, error);
+    }
+    return left == 0 ? PG_OK : lose(conn, error);
+}
+
+/* Waits until PQgetResult would not block. */
+static enum pg_outcome
+wait_answer(struct pg_conn *conn, int64_t deadline_ms, struct pg_error *error)
+{
+    while (PQisBusy(conn->pg)) {
+        enum pg_outcome result = wait_socket(conn, POLLIN, deadline_ms, error);
+        if (result != PG_OK)
+            return result;
+        if (!PQconsumeInput(conn->pg))
+            return lose(conn, error);
+    }
+    return PG_OK;
+}
+
+/* Collects all results; the last good one goes to *last, the first failure decides. */
+static enum pg_outcome
+collect(struct pg_conn *conn, int64_t deadline_ms, PGresult **last, struct pg_error *error)
+{
+    enum pg_outcome outcome = PG_OK;
+    for (;;) {
+        enum pg_outcome result = wait_answer(conn, deadline_ms, error);
+        if (result != PG_OK)
+            return result;
+        PGresult *one = PQgetResult(conn->pg);
+        if (one == NULL)
+            break;
+        ExecStatusType status = PQresultStatus(one);
+        if (status == PGRES_COPY_IN) {
+            PQclear(one);
+            return PG_OK;
+        }
+        bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+        if (!good && outcome == PG_OK)
+            outcome = take_failure(one, error);
+        if (good && last != NULL) {
+            PQclear(*last);
+            *last = one;
+        } else {
+            PQclear(one);
+        }
+    }
+    if (PQstatus(conn->pg) != CONNECTION_OK)
+        return lose(conn, outcome == PG_OK ? error : NULL);
+    return outcome;
+}
+
+static enum pg_outcome
+finish_statement(struct pg_conn *conn, PGresult **result, struct pg_error *error)
+{
+    PGresult *last = NULL;
+    int64_t deadline = clock_mono_ms() + STATEMENT_MS;
+    enum pg_outcome outcome = flush_output(conn, deadline, error);
+    if (outcome == PG_OK)
+        outcome = collect(conn, deadline, &last, error);
+    if (outcome == PG_OK && result != NULL) {
+        *result = last;
+        return PG_OK;
+    }
+    PQclear(last);
+    if (outcome == PG_WORLD)
+        pg_conn_close(conn); /* also for errors of the server: a failover wants a new connection */
+    return outcome;
+}
+
+enum pg_outcome
+pg_conn_run(struct pg_conn *conn, const char *sql, int n, const char *const *values,
+            PGresult **result, struct pg_error *error)
+{
+    if (result != NULL)
+        *result = NULL;
+    int sent = n == 0 ? PQsendQuery(conn->pg, sql)
+                      : PQsendQueryParams(conn->pg, sql, n, NULL, values, NULL, NULL, 0);
+    return sent ? finish_statement(conn, result, error) : lose(conn, error);
+}
+
+enum pg_outcome
+pg_conn_copy_begin(struct pg_conn *conn, const char *sql, struct pg_error *error)
+{
+    return pg_conn_run(conn, sql, 0, NULL, NULL, error);
+}
+
+enum pg_outcome
+pg_conn_copy_send(struct pg_conn *conn, const char *bytes, size_t n, struct pg_error *error)
+{
+    int64_t deadline = clock_mono_ms() + STATEMENT_MS;
+    while (n > 0) {
+        size_t chunk = n < 65536 ? n : 65536;
+        int sent = PQputCopyData(conn->pg, bytes, (int)chunk);
+        if (sent == -1)
+            return PQstatus(conn->pg) == CONNECTION_OK ? PG_OK : lose(conn, error);
+        if (sent == 0) { /* libpq's buffer is full */
+            enum pg_outcome result = flush_output(conn, deadline, error);
+            if (result != PG_OK)
+                return result;
+            continue;
+        }
+        bytes += chunk;
+        n -= chunk;
+    }
+    /* Sent on as far as it goes without waiting, so that libpq need not hold all of it. */
+    return flush_output(conn, deadline, error);
+}
+
+enum pg_outcome
+pg_conn_copy_end(struct pg_conn *conn, struct pg_error *error)
+{
+    int64_t deadline = clock_mono_ms() + STATEMENT_MS;
+    int sent;
+    while ((sent = PQputCopyEnd(conn->pg, NULL)) == 0) {
+        enum pg_outcome result = flush_output(conn, deadline, error);
+        if (result != PG_OK)
+            return result;
+    }
+    if (sent == -1 && PQstatus(conn->pg) != CONNECTION_OK)
+        return lose(conn, error);
+    return finish_statement(conn, NULL, error);
+}

@@ -1,0 +1,29 @@
+/*
+ * pg_schema.h - the tables, made once, with a version.
+ *
+ * Process: workers (whichever comes first makes them, under an advisory lock; the others find
+ * them). Owner: the database.  Concurrency: one thread; processes exclude each other in the server.
+ */
+#ifndef STORE_PG_SCHEMA_H
+#define STORE_PG_SCHEMA_H
+
+#include "lib/buf.h"
+#include "store/pg_conn.h"
+
+enum { PG_SCHEMA_VERSION = 1 };
+
+/*
+ * Makes sure that `schema` (any name) holds the tables of this version.
+ * Returns: PG_OK, or PG_WORLD with a line that says why not: a newer version, an encoding other
+ * than UTF8, no right to create; or PG_STOPPED.
+ */
+enum pg_outcome pg_schema_prepare(struct pg_conn *conn, const char *schema,
+                                  struct errbuf *err) MUST_CHECK;
+
+/*
+ * Writes `sql` to a buffer with each @ replaced by the quoted schema, NUL-terminated.
+ * Returns: the text in the buffer, or NULL if memory is out.
+ */
+const char *pg_schema_fill(struct buf *b, const char *schema, const char *sql);
+
+#endif
