@@ -103,8 +103,8 @@ Test(dead_letter, has_every_key_and_the_exact_bytes)
 
 Test(dead_letter, pads_base64_by_rfc_4648)
 {
-    static const char *const expected[] = {"", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=",
-                                           "Zm9vYmFy"};
+    static const char *const expected[] = {"",         "Zg==",     "Zm8=",    "Zm9v",
+                                           "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
     for (size_t n = 0; n < COUNT_OF(expected); n++) {
         cJSON *json = format((struct slice){"foobar", n}, "");
         cr_assert_str_eq(text_of(json, "payload"), expected[n]);
@@ -208,7 +208,8 @@ write_many(int writer)
     struct dead_file *file = dead_file_new(path, 2000, 100000);
     for (int i = 0; i < LINES; i++) {
         char line[128];
-        snprintf(line, sizeof(line), "{\"writer\":%d,\"line\":%d,\"pad\":\"%040d\"}\n", writer, i, 0);
+        snprintf(line, sizeof(line), "{\"writer\":%d,\"line\":%d,\"pad\":\"%040d\"}\n", writer, i,
+                 0);
         write_line(file, line);
     }
     dead_file_free(&file);

@@ -313,6 +313,25 @@ Test(decode_corpus, malformed_by_verdict)
     free(text);
 }
 
+/* Wherever a message is cut, it is refused, and no byte behind it is read. */
+static void
+cut_file(const char *name, enum topic_kind kind, size_t lines)
+{
+    size_t n;
+    char *text = read_file(name, &n), *at = text;
+    struct slice line;
+    while (lines-- > 0 && next_line(&at, &line))
+        for (size_t cut = 0; cut < line.n; cut++)
+            cr_assert_eq(decode(kind, line.p, cut), -1, "%zu bytes of %s", cut, line.p);
+    free(text);
+}
+
+Test(decode_corpus, every_cut_is_refused)
+{
+    cut_file("metrics.jsonl", TOPIC_METRICS, 100);
+    cut_file("alarm-state-transitions.jsonl", TOPIC_ALARM_HISTORY, 20);
+}
+
 /* ---- mutations ---- */
 
 static uint64_t random_state = 0x9e3779b97f4a7c15;

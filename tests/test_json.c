@@ -367,3 +367,18 @@ Test(json, depth_counts_what_was_entered)
     cr_assert_eq(s.fault, JSON_TOO_DEEP);
     cr_assert_eq(s.p - s.start, 5 + 63);
 }
+
+/* strtod reads the numbers of a message in place, so one in a container must not be the last byte.
+ */
+Test(json, a_number_in_a_container_is_never_the_end)
+{
+    static const char *const texts[] = {"{\"a\":1", "{\"a\":1.5", "{\"a\":1.5e3"};
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        struct json_scanner s;
+        struct json_value name, value;
+        json_scanner_init(&s, (struct slice){texts[i], strlen(texts[i])});
+        cr_assert_eq(json_enter_object(&s), 0);
+        cr_assert_eq(json_next_member(&s, &name), 1);
+        cr_expect_eq(json_scan_value(&s, &value), -1, "%s", texts[i]);
+    }
+}

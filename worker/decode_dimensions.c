@@ -12,7 +12,7 @@ enum {
     NAME_SHOWN = 64 /* bytes of a dimension's name in a detail */
 };
 
-/* What upstream's str() makes of a value; see FLAW_NOT_TEXT for the rest. */
+/* Numbers and booleans are the text that upstream's str() makes of them; the rest is no text. */
 static enum flaw
 read_dimension_value(struct decoder *d, const struct json_value *value, struct slice *out)
 {

@@ -81,7 +81,7 @@ struct decoder {
     struct json_value top[TOP_MEMBERS], metric[METRIC_MEMBERS], meta[META_MEMBERS];
     struct json_value envelope[ENVELOPE_MEMBERS], alarm[ALARM_MEMBERS];
     /* The last `dimensions`. A value that is flawed has p == NULL and the flaw as n. */
-    struct dimension *dimensions, *merged; /* DIMENSIONS_MAX each; merged is for sorting */
+    struct dimension *dimensions, *merged; /* DECODE_DIMENSIONS_MAX each */
     size_t n_dimensions;
     enum flaw dimensions_flaw, name_flaw;
     char *arena;
@@ -98,8 +98,7 @@ int decode_scan_message(struct decoder *d, enum topic_kind kind, struct slice me
 /* Scans the object `dimensions`, which begins here. Returns: 0, or -1 and the scanner's fault. */
 int decode_scan_dimensions(struct decoder *d) MUST_CHECK;
 
-/* After the pass: sorts and judges them. Returns: 0 and the measurement's dimensions, or -1 and
- * why. */
+/* After the pass: sorts and judges them. Returns: 0 and the dimensions in m, or -1 and why. */
 int decode_take_dimensions(struct decoder *d, struct measurement *m, struct reject *why) MUST_CHECK;
 
 /*
@@ -112,8 +111,7 @@ struct slice decode_keep_room(struct decoder *d, size_t n);
 /* Unescapes a string's text into the arena. Returns: FLAW_NONE, FLAW_HALF_PAIR or FLAW_NUL. */
 enum flaw decode_unescape(struct decoder *d, struct slice text, struct slice *out) MUST_CHECK;
 
-/* Takes: a member as scanned, TEXT_ flags. Returns: FLAW_NONE and the text, or what is wrong with
- * it. */
+/* Takes: a member as scanned, TEXT_ flags. Returns: FLAW_NONE and the text, or its flaw. */
 enum flaw decode_read_text(struct decoder *d, const struct json_value *value, unsigned flags,
                            struct slice *out) MUST_CHECK;
 
