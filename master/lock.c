@@ -48,7 +48,8 @@ open_directory(const char *path, mode_t mode, struct errbuf *err)
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd == -1)
         return errbuf_set(err, "%s: %s", path,
-                          errno == ELOOP ? "a symbolic link" : strerror(errno));
+                          errno == ENOTDIR ? "not a directory, or a symbolic link"
+                                           : strerror(errno));
     if (check_directory(path, fd, err) == -1) {
         close(fd);
         return -1;
@@ -100,7 +101,8 @@ tell_holder(const struct lock *lock, const char *instance, struct errbuf *err)
     int64_t written_pid = 0;
     char since[64], whom[128] = "another process";
     int written = read_holder(lock->fd, &written_pid, since, sizeof(since));
-    /* The kernel knows who holds it, except across pid namespaces; the file only says since when. */
+    /* The kernel knows who holds it, except across pid namespaces; the file only says since when.
+     */
     int64_t pid = fcntl(lock->fd, F_GETLK, &f) == 0 && f.l_type != F_UNLCK ? f.l_pid : 0;
     if (pid <= 0 && written == 0)
         snprintf(whom, sizeof(whom), "pid %lld of another container, since %s",

@@ -1,11 +1,11 @@
 /*
  * lock.h - one master per instance name: a lock that ends with its holder, whatever kills it.
  *
- * A classic POSIX record lock (fcntl F_SETLK) on DIRECTORY/INSTANCE.lock.  It belongs to the process
- * and not to the open file: children do not inherit it, so a worker that outlives the master for a
- * moment does not keep the next one from starting.  The price: closing any descriptor of the file
- * drops it, so nothing else may open that file.  The file stays when the lock goes: to unlink it
- * would let two masters hold locks on two files of one name.
+ * A classic POSIX record lock (fcntl F_SETLK) on DIRECTORY/INSTANCE.lock.  It belongs to the
+ * process and not to the open file: children do not inherit it, so a worker that outlives the
+ * master for a moment does not keep the next one from starting.  The price: closing any descriptor
+ * of the file drops it, so nothing else may open that file.  The file stays when the lock goes: to
+ * unlink it would let two masters hold locks on two files of one name.
  *
  * Which directory: the configured one if there is one.  Else /run/monasca-persister, which is made
  * if that is possible; else /dev/shm/monasca-persister-UID, mode 0700.  The default ones differ

@@ -1,315 +1,528 @@
 /*
- * main.c - options, and the wiring of master and workers: the only file that knows both.
+ * main.c - options, and the wiring of configuration, lock, workers and master.  The one file that
+ * knows both master/ and worker/.
  *
- * Process: master.  Owner: the configuration, for the life of the process.  Concurrency: one
- * thread.
+ * Process: master; run_worker is the first thing of ours that a worker runs.
+ * Owner: everything made here lives until the process ends.  Concurrency: one thread; whatever
+ * would start others (librdkafka, curl) runs in children only, except with --single.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/buf.h"
 #include "lib/cfg.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/num.h"
 #include "master/lock.h"
 #include "master/master.h"
 #include "master/spawn.h"
+#include "master/title.h"
+#include "master/totals.h"
+#include "shm/slot.h"
 #include "store/store.h"
 #include "worker/kafka_conf.h"
 #include "worker/worker.h"
 
-enum { CHECK_TIMEOUT_MS = 30000, TOTALS_SECONDS = 30 };
+/* How the program ends; --help and the man page say the same. */
+enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIGURATION = 78 };
 
-#define DEFAULT_FILE "/etc/monasca/monasca-persister.conf"
-
-enum mode { MODE_RUN, MODE_CHECK, MODE_DUMP, MODE_SINGLE };
-
-struct command {
-    const char *file, *topic;
-    enum mode mode;
+enum {
+    CHECK_MS = 30000,        /* for the check in a child */
+    TOTALS_SECONDS = 30,     /* between two lines of totals */
+    TOTALS_MAX_SECONDS = 30, /* what MONASCA_PERSISTER_TOTALS_SECONDS may say */
+    NOTICES_BYTES = 65536,
+    NAME_BYTES = 288 /* Kafka's longest topic name has 249 */
 };
 
-static const char usage[] =
-    "Usage: monasca-persister [OPTION]...\n"
-    "Takes Monasca's metrics and alarm transitions off Kafka and writes them to a time series "
-    "store.\n"
-    "\n"
-    "  --config-file FILE  configuration (" DEFAULT_FILE ")\n"
-    "  --check             validate the configuration and exit\n"
-    "  --dump-config       print the effective configuration, secrets masked, and exit\n"
-    "  --sample-config     print every option with its default and exit\n"
-    "  --single TOPIC      run one worker for a topic in this process, for debugging\n"
-    "  --version           print the version and exit\n"
-    "  --help              print this and exit\n"
-    "\n"
-    "Signals: TERM and INT stop it (a second one hurries), USR1 opens the log and the dead letters "
-    "anew.\n"
-    "Exit status: 0 fine, 1 it failed, 64 wrong usage, 78 wrong configuration.\n";
+static const char program[] = "monasca-persister";
+static const char default_file[] = "/etc/monasca/monasca-persister.conf";
 
-static int fail_usage(const char *format, ...) PRINTF_LIKE(1, 2);
+enum deed { DEED_RUN, DEED_CHECK, DEED_DUMP, DEED_SAMPLE, DEED_HELP, DEED_VERSION };
 
-static int
-fail_usage(const char *format, ...)
+struct arguments {
+    enum deed deed;
+    const char *file;   /* --config-file */
+    const char *single; /* --single, or NULL */
+};
+
+/* What a worker needs to know about itself. */
+struct seat {
+    enum topic_kind kind;
+    unsigned number;
+    char *name;
+};
+
+struct persister {
+    const struct config *cfg;
+    struct seat *seats; /* n of them, one per slot */
+    const char **names;
+    struct slot *slots;
+    size_t n;
+};
+
+/* --- options --- */
+
+static void
+print_help(void)
 {
-    va_list args;
-    fputs("monasca-persister: ", stderr);
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputs("; try --help\n", stderr);
-    return EX_USAGE;
+    printf("Usage: %s [OPTION]...\n"
+           "Writes Monasca's metrics and alarm history from Kafka to a database.\n"
+           "\n"
+           "  --config-file FILE   configuration (default: %s)\n"
+           "  --check              check the configuration, run nothing\n"
+           "  --dump-config        print the configuration in effect, secrets masked\n"
+           "  --sample-config      print every option with its default and meaning\n"
+           "  --single TOPIC       run one worker without forking, for debugging; TOPIC is the\n"
+           "                       topic's name or its section in the configuration\n"
+           "  --version            print the version\n"
+           "  --help               print this\n"
+           "\n"
+           "It runs in the foreground. TERM and INT stop it, a second one hurries; USR1 reopens\n"
+           "the log and the dead letters. MONASCA_PERSISTER_TOTALS_SECONDS=1..30 in the\n"
+           "environment sets how often totals are logged, then for each worker, too.\n"
+           "\n"
+           "Exit codes: 0 stopped as asked, or nothing to object; 1 failed, or a worker had to be\n"
+           "killed when stopping; 2 wrong options; 78 wrong configuration.\n",
+           program, default_file);
 }
 
-/* -1: go on with the command; else the exit status. */
 static int
-parse_arguments(int argc, char **argv, struct command *command)
+parse_arguments(int argc, char **argv, struct arguments *args)
 {
     static const struct option options[] = {{"config-file", required_argument, NULL, 'f'},
-                                            {"check", no_argument, NULL, 'c'},
-                                            {"dump-config", no_argument, NULL, 'd'},
-                                            {"sample-config", no_argument, NULL, 'e'},
+                                            {"check", no_argument, NULL, DEED_CHECK},
+                                            {"dump-config", no_argument, NULL, DEED_DUMP},
+                                            {"sample-config", no_argument, NULL, DEED_SAMPLE},
                                             {"single", required_argument, NULL, 's'},
-                                            {"version", no_argument, NULL, 'v'},
-                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, DEED_VERSION},
+                                            {"help", no_argument, NULL, DEED_HELP},
                                             {NULL, 0, NULL, 0}};
     int option;
+    *args = (struct arguments){.deed = DEED_RUN, .file = default_file};
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 'f':
-            command->file = optarg;
-            break;
-        case 'c':
-            command->mode = MODE_CHECK;
-            break;
-        case 'd':
-            command->mode = MODE_DUMP;
-            break;
-        case 'e':
-            cfg_sample(stdout);
-            return 0;
-        case 's':
-            command->mode = MODE_SINGLE;
-            command->topic = optarg;
-            break;
-        case 'v':
-            puts(PACKAGE_STRING);
-            return 0;
-        case 'h':
-            fputs(usage, stdout);
-            return 0;
-        default: /* getopt has said what is wrong */
-            return EX_USAGE;
-        }
+        if (option == '?')
+            return -1; /* getopt has said why */
+        if (option == 'f')
+            args->file = optarg;
+        else if (option == 's')
+            args->single = optarg;
+        else
+            args->deed = (enum deed)option;
     }
-    return optind < argc ? fail_usage("unexpected argument '%s'", argv[optind]) : -1;
-}
-
-static void
-print_notice(const char *text)
-{
-    log_notice("%s", text);
-}
-
-static void
-swallow_notice(const char *text)
-{
-    (void)text;
-}
-
-/* In the short-lived child: what the libraries say of the configuration. */
-static int
-check_with_libraries(void *arg, struct errbuf *err)
-{
-    return kafka_conf_check(arg, err);
-}
-
-static int
-check_drivers(const struct config *cfg, struct errbuf *err)
-{
-    static const char *const names[] = {"metrics_driver", "alarm_state_history_driver"};
-    for (enum topic_kind kind = TOPIC_METRICS; kind <= TOPIC_ALARM_HISTORY; kind++)
-        if (cfg->topic[kind].enabled && store_find(cfg_topic_driver(cfg, kind)) == NULL)
-            return errbuf_set(err, "%s: [repositories] %s: this build does not have that store",
-                              cfg->file, names[kind]);
+    if (optind < argc) {
+        fprintf(stderr, "%s: unexpected argument '%s'\n", program, argv[optind]);
+        return -1;
+    }
     return 0;
 }
 
-static struct config *
-load(const struct command *command)
+/* --- complaints --- */
+
+static bool log_is_elsewhere; /* the log does not go to standard error */
+
+/* For what keeps us from running: into the log, and to whoever started us. */
+static void
+complain(const struct errbuf *err)
 {
-    struct errbuf err = {.text = ""};
-    struct config *cfg =
-        cfg_load(command->file, command->mode == MODE_DUMP ? swallow_notice : print_notice, &err);
-    if (cfg == NULL) {
-        fprintf(stderr, "monasca-persister: %s\n", err.text);
-        return NULL;
+    log_error("%s", err->text);
+    if (log_is_elsewhere)
+        fprintf(stderr, "%s: %s\n", program, err->text);
+}
+
+/* Notices come before the log is open; until then they are kept, one a line. */
+static struct buf notices;
+
+static void
+keep_notice(const char *text)
+{
+    buf_add_text(&notices, text);
+    buf_add_char(&notices, '\n');
+}
+
+static void
+log_notices(void)
+{
+    buf_add_char(&notices, '\0');
+    char *text = notices.failed ? NULL : notices.data;
+    while (text != NULL && *text != '\0') {
+        size_t n = strcspn(text, "\n");
+        log_notice("%.*s", (int)n, text);
+        text += n + (text[n] == '\n');
     }
-    if (check_drivers(cfg, &err) == 0 &&
-        spawn_ask(check_with_libraries, cfg, CHECK_TIMEOUT_MS, &err) == 0)
-        return cfg;
-    fprintf(stderr, "monasca-persister: %s\n", err.text);
-    cfg_free(&cfg);
-    return NULL;
+    buf_free(&notices);
 }
 
 static int
-open_log(const struct config *cfg)
+open_log(const struct config *cfg, struct errbuf *err)
 {
-    struct errbuf err;
     struct log_options options = {.file = cfg->DEFAULT.log_file,
                                   .syslog = cfg->DEFAULT.use_syslog,
                                   .facility = cfg->DEFAULT.syslog_log_facility,
                                   .stderr_too = cfg->DEFAULT.use_stderr,
                                   .level = cfg->DEFAULT.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO};
-    if (log_open(&options, &err) == 0)
-        return 0;
-    fprintf(stderr, "monasca-persister: %s\n", err.text);
-    return -1;
+    if (log_open(&options, err) == -1)
+        return -1;
+    log_is_elsewhere = (options.syslog || options.file[0] != '\0') && !options.stderr_too;
+    return 0;
 }
 
-/* A fallen-over dead letter file should be seen at the start, not at the first bad message. */
-static void
-warn_of_dead_letters(const struct config *cfg)
+/* --- the configuration beyond its text --- */
+
+static bool
+keep_waiting(void *arg)
 {
-    char directory[4096];
-    snprintf(directory, sizeof(directory), "%s", cfg->dead_letter.file);
-    char *slash = strrchr(directory, '/');
-    if (slash == NULL || cfg->dead_letter.topic[0] != '\0')
-        return;
-    *(slash == directory ? slash + 1 : slash) = '\0';
-    if (access(directory, W_OK) == -1)
-        log_warning("[dead_letter] file: %s: %s; rejected messages would have to wait", directory,
-                    strerror(errno));
+    (void)arg;
+    return true;
+}
+
+/* Runs in a child: Kafka's and the stores' libraries look at their settings. */
+static int
+check_libraries(const void *arg, struct errbuf *err)
+{
+    const struct config *cfg = arg;
+    static const struct store_hooks hooks = {.keep_waiting = keep_waiting};
+    if (kafka_conf_check(cfg, err) == -1)
+        return -1;
+    for (enum topic_kind kind = 0; kind < TOPIC_EVENTS; kind++) {
+        if (!cfg->topic[kind].enabled)
+            continue;
+        struct store *store = store_find(cfg_topic_driver(cfg, kind))->open(cfg, kind, &hooks, err);
+        if (store == NULL)
+            return errbuf_prefix(err, "%s: [%s]", cfg->file, cfg_topic_section(kind));
+        store->ops->close(&store);
+    }
+    return 0;
+}
+
+static int
+check_drivers(const struct config *cfg, struct errbuf *err)
+{
+    static const char *const options[] = {"metrics_driver", "alarm_state_history_driver"};
+    for (enum topic_kind kind = 0; kind < TOPIC_EVENTS; kind++)
+        if (cfg->topic[kind].enabled && store_find(cfg_topic_driver(cfg, kind)) == NULL)
+            return errbuf_set(err, "%s: [repositories] %s: this build has no such store", cfg->file,
+                              options[kind]);
+    return 0;
+}
+
+/* Returns: an exit code. */
+static int
+check_configuration(const struct config *cfg, struct errbuf *err)
+{
+    if (check_drivers(cfg, err) == -1)
+        return EXIT_CONFIGURATION;
+    switch (spawn_check("check", check_libraries, cfg, CHECK_MS, err)) {
+    case SPAWN_GOOD:
+        return EXIT_GOOD;
+    case SPAWN_REFUSED:
+        return EXIT_CONFIGURATION;
+    default:
+        return EXIT_FAILED;
+    }
 }
 
 /* --- workers --- */
 
 static int
-run_worker(void *arg)
+add_seat(struct persister *p, enum topic_kind kind, unsigned number)
 {
-    return worker_run(arg);
+    char name[NAME_BYTES];
+    snprintf(name, sizeof(name), "%s-%u", p->cfg->topic[kind].topic, number);
+    p->seats[p->n] = (struct seat){.kind = kind, .number = number, .name = strdup(name)};
+    p->names[p->n] = p->seats[p->n].name;
+    return p->names[p->n++] == NULL ? -1 : 0;
 }
 
-static size_t
-count_workers(const struct config *cfg)
+static int
+count_seats(const struct config *cfg)
 {
-    size_t n = 0;
-    for (enum topic_kind kind = 0; kind < TOPIC_KINDS; kind++)
-        n += cfg->topic[kind].enabled ? (size_t)cfg->topic[kind].num_processors : 0;
+    int n = 0;
+    for (enum topic_kind kind = 0; kind < TOPIC_EVENTS; kind++)
+        n += cfg->topic[kind].enabled ? (int)cfg->topic[kind].num_processors : 0;
     return n;
 }
 
+static int
+make_room(struct persister *p, size_t n, struct errbuf *err)
+{
+    p->seats = calloc(n, sizeof(*p->seats));
+    p->names = calloc(n, sizeof(*p->names));
+    p->slots = slot_map(n);
+    if (p->seats == NULL || p->names == NULL || p->slots == NULL)
+        return errbuf_set(err, "no memory for %zu workers: %s", n, strerror(errno));
+    return 0;
+}
+
+static int
+make_seats(struct persister *p, struct errbuf *err)
+{
+    if (make_room(p, (size_t)count_seats(p->cfg), err) == -1)
+        return -1;
+    for (enum topic_kind kind = 0; kind < TOPIC_EVENTS; kind++)
+        for (unsigned i = 0;
+             p->cfg->topic[kind].enabled && i < (unsigned)p->cfg->topic[kind].num_processors; i++)
+            if (add_seat(p, kind, i) == -1)
+                return errbuf_set(err, "out of memory");
+    return 0;
+}
+
 static void
-fill_jobs(const struct config *cfg, struct master_job *jobs, struct worker_args *args,
-          struct slot *slots)
+free_seats(struct persister *p)
 {
-    size_t i = 0;
-    for (enum topic_kind kind = 0; kind < TOPIC_KINDS; kind++) {
-        const struct cfg_topic *topic = &cfg->topic[kind];
-        for (unsigned number = 0; topic->enabled && number < topic->num_processors; number++, i++) {
-            args[i] = (struct worker_args){cfg, kind, number, &slots[i]};
-            jobs[i].arg = &args[i];
-            snprintf(jobs[i].name, sizeof(jobs[i].name), "%.50s-%u", topic->topic, number);
-        }
-    }
+    for (size_t i = 0; i < p->n; i++)
+        free(p->seats[i].name);
+    free(p->seats);
+    free(p->names);
 }
 
-/* For the demo and the tests, which watch the figures until pstats does. */
-static int64_t
-totals_seconds(bool *of_each)
+static int
+run_worker(void *arg, size_t i)
 {
+    const struct persister *p = arg;
+    struct worker_args args = {.cfg = p->cfg,
+                               .kind = p->seats[i].kind,
+                               .number = p->seats[i].number,
+                               .slot = &p->slots[i]};
+    return worker_run(&args);
+}
+
+/* --- the two ways to run --- */
+
+/* Says how often to log totals. MONASCA_PERSISTER_TOTALS_SECONDS is for tests and the demo. */
+static void
+set_totals(struct master_options *options)
+{
+    int64_t seconds = 0;
     const char *text = getenv("MONASCA_PERSISTER_TOTALS_SECONDS");
-    int64_t seconds = TOTALS_SECONDS;
-    *of_each = text != NULL && num_parse_int(text, 1, TOTALS_SECONDS, &seconds) == 0;
-    return seconds;
+    options->totals_ms = TOTALS_SECONDS * 1000;
+    options->totals_per_each = LOG_LEVEL_DEBUG;
+    if (text == NULL)
+        return;
+    if (num_parse_int(text, 1, TOTALS_MAX_SECONDS, &seconds) == -1) {
+        log_warning("MONASCA_PERSISTER_TOTALS_SECONDS='%s' is ignored; allowed: 1 to %d", text,
+                    TOTALS_MAX_SECONDS);
+        return;
+    }
+    options->totals_ms = seconds * 1000;
+    options->totals_per_each = LOG_LEVEL_NOTICE;
 }
 
 static int
-run_master(const struct config *cfg)
+run_master(struct persister *p, const struct lock *lock, struct errbuf *err)
 {
-    size_t n = count_workers(cfg);
-    struct master_job *jobs = calloc(n, sizeof(*jobs));
-    struct worker_args *args = calloc(n, sizeof(*args));
-    struct slot *slots = slot_map(n);
+    if (make_seats(p, err) == -1) {
+        complain(err);
+        return EXIT_FAILED;
+    }
+    struct master_options options = {.n = p->n,
+                                     .names = p->names,
+                                     .slots = p->slots,
+                                     .run = run_worker,
+                                     .arg = p,
+                                     .timing = pool_default_timing(),
+                                     .lock_fd = lock->fd};
+    options.timing.hang_ms = p->cfg->persister.hang_timeout_seconds * 1000;
+    options.timing.shutdown_ms = p->cfg->persister.shutdown_timeout_seconds * 1000;
+    set_totals(&options);
+    log_notice("%s starts: instance '%s', %zu workers, configuration %s, lock %s", PACKAGE_STRING,
+               p->cfg->persister.instance, p->n, p->cfg->file, lock->path);
+    int code = master_run(&options);
+    log_notice("stopped%s", code == 0 ? "" : "; not all went well, see above");
+    return code == 0 ? EXIT_GOOD : EXIT_FAILED;
+}
+
+/* Returns: the kind of an enabled topic that is meant, or TOPIC_KINDS. */
+static enum topic_kind
+find_topic(const struct config *cfg, const char *name)
+{
+    for (enum topic_kind kind = 0; kind < TOPIC_EVENTS; kind++)
+        if (cfg->topic[kind].enabled && (strcmp(name, cfg->topic[kind].topic) == 0 ||
+                                         strcmp(name, cfg_topic_section(kind)) == 0))
+            return kind;
+    return TOPIC_KINDS;
+}
+
+/* A worker expects what spawn_fork leaves it: these blocked, and HUP harmless. */
+static void
+block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int
+run_single(struct persister *p, enum topic_kind kind, struct errbuf *err)
+{
+    if (make_room(p, 1, err) == -1 || add_seat(p, kind, 0) == -1) {
+        complain(err);
+        return EXIT_FAILED;
+    }
+    struct slot *slot = &p->slots[0];
+    block_signals();
+    log_set_process(p->names[0]);
+    atomic_store(&slot->pid, getpid());
+    atomic_store(&slot->generation, 1);
+    int code = run_worker(p, 0);
+    atomic_store(&slot->pid, 0);
+    slot_set_state(slot, SLOT_FREE);
+    totals_log(p->names, p->slots, 1, LOG_LEVEL_DEBUG);
+    return code == WORKER_EXIT_DONE ? EXIT_GOOD : EXIT_FAILED;
+}
+
+static int
+usage_single(const struct config *cfg, const char *name)
+{
+    fprintf(stderr,
+            "%s: --single %s: no enabled topic or section has that name; there are:", program,
+            name);
+    for (enum topic_kind kind = 0; kind < TOPIC_EVENTS; kind++)
+        if (cfg->topic[kind].enabled)
+            fprintf(stderr, " %s (%s)", cfg->topic[kind].topic, cfg_topic_section(kind));
+    fputc('\n', stderr);
+    return EXIT_USAGE;
+}
+
+/* Everything that may refuse the start comes before the first worker. */
+static int
+run(const struct config *cfg, const char *single)
+{
+    struct errbuf err = {.text = ""};
+    struct persister p = {.cfg = cfg};
+    struct lock lock;
+    enum topic_kind kind = single != NULL ? find_topic(cfg, single) : TOPIC_KINDS;
+    if (single != NULL && kind == TOPIC_KINDS)
+        return usage_single(cfg, single);
+    int opened = open_log(cfg, &err);
+    log_notices();
+    /* With --single nothing is forked, so the worker itself will say what its libraries refuse. */
+    int code = opened == -1                     ? EXIT_CONFIGURATION
+               : single == NULL                 ? check_configuration(cfg, &err)
+               : check_drivers(cfg, &err) == -1 ? EXIT_CONFIGURATION
+                                                : EXIT_GOOD;
+    if (code == EXIT_GOOD &&
+        lock_acquire(cfg->persister.run_directory, cfg->persister.instance, &lock, &err) == -1)
+        code = EXIT_FAILED;
+    if (code != EXIT_GOOD) {
+        complain(&err);
+        return code;
+    }
+    code = single != NULL ? run_single(&p, kind, &err) : run_master(&p, &lock, &err);
+    free_seats(&p);
+    lock_release(&lock);
+    return code;
+}
+
+static int
+check(const struct config *cfg)
+{
+    struct errbuf err = {.text = ""};
+    log_notices();
+    int code = check_configuration(cfg, &err);
+    if (code != EXIT_GOOD)
+        complain(&err);
+    else
+        printf("%s: the configuration is good\n", cfg->file);
+    return code;
+}
+
+static int
+dump(const struct config *cfg)
+{
+    log_notices();
+    cfg_dump(cfg, stdout);
+    return EXIT_GOOD;
+}
+
+static int
+run_with_configuration(const struct arguments *args)
+{
     struct errbuf err;
-    int result = EXIT_FAILURE;
-    if (jobs == NULL || args == NULL || slots == NULL) {
-        log_error("out of memory");
-    } else if (lock_take(cfg->persister.run_directory, cfg->persister.instance, &err) == -1) {
-        log_error("%s", err.text);
-        if (cfg->DEFAULT.use_syslog || cfg->DEFAULT.log_file[0] != '\0')
-            fprintf(stderr, "monasca-persister: %s\n", err.text);
+    buf_init(&notices, NOTICES_BYTES);
+    struct config *cfg = cfg_load(args->file, keep_notice, &err);
+    int code = EXIT_CONFIGURATION;
+    if (cfg == NULL) {
+        log_notices();
+        complain(&err);
+    } else if (args->deed == DEED_CHECK) {
+        code = check(cfg);
+    } else if (args->deed == DEED_DUMP) {
+        code = dump(cfg);
     } else {
-        bool of_each;
-        int64_t totals = totals_seconds(&of_each);
-        fill_jobs(cfg, jobs, args, slots);
-        struct master_options options = {
-            .jobs = jobs,
-            .slots = slots,
-            .n = n,
-            .run = run_worker,
-            .stop_timeout_ms = cfg->persister.shutdown_timeout_seconds * 1000,
-            .hang_timeout_ms = cfg->persister.hang_timeout_seconds * 1000,
-            .totals_ms = totals * 1000,
-            .totals_of_each = of_each};
-        log_notice("%s: instance %s, %zu workers", PACKAGE_STRING, cfg->persister.instance, n);
-        result = master_run(&options);
-        log_notice("stopped");
+        code = run(cfg, args->single);
     }
-    free(jobs);
-    free(args);
-    return result;
+    buf_free(&notices);
+    cfg_free(&cfg);
+    return code;
+}
+
+/* USR1 and HUP must not kill us while we start; the master's loop takes them when it is there. */
+static void
+hold_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 static int
-run_single(const struct config *cfg, const char *topic)
+flush_output(int code)
 {
-    struct slot *slot = slot_map(1);
-    if (slot == NULL) {
-        log_error("out of memory");
-        return EXIT_FAILURE;
+    if (fflush(stdout) == EOF && code == EXIT_GOOD) {
+        fprintf(stderr, "%s: cannot write: %s\n", program, strerror(errno));
+        return EXIT_FAILED;
     }
-    for (enum topic_kind kind = 0; kind < TOPIC_KINDS; kind++) {
-        if (strcmp(topic, cfg->topic[kind].topic) != 0 &&
-            strcmp(topic, cfg_topic_section(kind)) != 0)
-            continue;
-        if (!cfg->topic[kind].enabled)
-            return fail_usage("topic '%s' is not enabled", topic);
-        struct worker_args args = {cfg, kind, 0, slot};
-        log_set_process(cfg->topic[kind].topic);
-        return worker_run(&args) == WORKER_EXIT_DONE ? EXIT_SUCCESS : EXIT_FAILURE;
-    }
-    return fail_usage("there is no topic '%s' in the configuration", topic);
+    return code;
 }
 
 int
 main(int argc, char **argv)
 {
-    struct command command = {.file = DEFAULT_FILE, .mode = MODE_RUN};
-    int status = parse_arguments(argc, argv, &command);
-    if (status != -1)
-        return status;
+    struct arguments args;
+    hold_signals();
     log_set_process("master");
-    spawn_block_signals();
-    struct config *cfg = load(&command);
-    if (cfg == NULL)
-        return EX_CONFIG;
-    if (command.mode == MODE_DUMP)
-        cfg_dump(cfg, stdout);
-    else if (command.mode == MODE_CHECK)
-        printf("%s: good\n", cfg->file);
-    else if (open_log(cfg) == -1)
-        status = EX_CONFIG;
-    else {
-        warn_of_dead_letters(cfg);
-        status = command.mode == MODE_SINGLE ? run_single(cfg, command.topic) : run_master(cfg);
+    if (parse_arguments(argc, argv, &args) == -1) {
+        fprintf(stderr, "Try '%s --help'.\n", program);
+        return EXIT_USAGE;
     }
-    cfg_free(&cfg);
-    return status == -1 ? EXIT_SUCCESS : status;
+    switch (args.deed) {
+    case DEED_HELP:
+        print_help();
+        return flush_output(EXIT_GOOD);
+    case DEED_VERSION:
+        printf("%s\n", PACKAGE_STRING);
+        return flush_output(EXIT_GOOD);
+    case DEED_SAMPLE:
+        cfg_sample(stdout);
+        return flush_output(EXIT_GOOD);
+    default:
+        break;
+    }
+    char *file = strdup(args.file); /* argv is overwritten by titles */
+    char *single = args.single != NULL ? strdup(args.single) : NULL;
+    if (file == NULL || (args.single != NULL && single == NULL)) {
+        fprintf(stderr, "%s: out of memory\n", program);
+        return EXIT_FAILED;
+    }
+    args.file = file;
+    args.single = single;
+    title_init(argc, argv);
+    int code = flush_output(run_with_configuration(&args));
+    free(single);
+    free(file);
+    return code;
 }

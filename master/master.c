@@ -123,9 +123,7 @@ settle_slot(const char *name, struct slot *slot, const struct pool_death *death)
     if (!death->asked)
         slot_add(&slot->crashes, 1);
     atomic_store_explicit(&slot->pid, 0, memory_order_relaxed);
-    slot_set_state(slot, death->asked     ? SLOT_FREE
-                         : death->in_loop ? SLOT_BACKOFF
-                                          : SLOT_DEAD);
+    slot_set_state(slot, death->asked ? SLOT_FREE : death->in_loop ? SLOT_BACKOFF : SLOT_DEAD);
     return returned;
 }
 
@@ -133,8 +131,8 @@ static void
 note_heartbeat(struct master *m, size_t i, int64_t now)
 {
     const struct slot *slot = &m->options->slots[i];
-    pool_note_heartbeat(m->pool, i,
-                        atomic_load_explicit(&slot->heartbeat_ms, memory_order_relaxed), now);
+    pool_note_heartbeat(m->pool, i, atomic_load_explicit(&slot->heartbeat_ms, memory_order_relaxed),
+                        now);
 }
 
 static void
@@ -237,7 +235,8 @@ open_signals(sigset_t *old)
     for (size_t i = 0; i < COUNT_OF(numbers); i++)
         sigaddset(&set, numbers[i]);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGCHLD, SIG_DFL); /* were it ignored, as a parent may leave it, nothing could be reaped */
+    signal(SIGCHLD,
+           SIG_DFL); /* were it ignored, as a parent may leave it, nothing could be reaped */
     sigprocmask(SIG_BLOCK, &set, old);
     int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd == -1)

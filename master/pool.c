@@ -35,10 +35,10 @@ struct member {
 
 struct pool {
     struct pool_timing timing;
-    unsigned stops;        /* requests to stop, 0..2 */
-    int64_t deadline_ms;   /* of the stop */
-    int64_t forgive_ms;    /* a heartbeat is not missed before that */
-    int64_t planned_ms;    /* when the next turn should begin at the latest */
+    unsigned stops;      /* requests to stop, 0..2 */
+    int64_t deadline_ms; /* of the stop */
+    int64_t forgive_ms;  /* a heartbeat is not missed before that */
+    int64_t planned_ms;  /* when the next turn should begin at the latest */
     bool forced;
     size_t n, n_up;
     struct member members[];

@@ -36,8 +36,8 @@ enum spawn_verdict {
 
 /*
  * Runs a check in a child of its own, for what needs libraries that start threads.
- * Takes: a name for it; the check, which returns 0, or -1 with a text; its argument; ms it may take.
- * Returns: a verdict. Waits.
+ * Takes: a name for it; the check, which returns 0, or -1 with a text; its argument; ms it may
+ * take. Returns: a verdict. Waits.
  */
 enum spawn_verdict spawn_check(const char *name, int (*check)(const void *arg, struct errbuf *err),
                                const void *arg, int64_t limit_ms, struct errbuf *err) MUST_CHECK;

@@ -26,8 +26,8 @@ void totals_log(const char *const *names, const struct slot *slots, size_t n,
                 enum log_level each_level);
 
 /*
- * Settles a slot whose worker has ended, so that received = completed + rejected + returned: what it
- * had in hand counts as returned.  That is reckoned from the counters and not from in_flight: a
+ * Settles a slot whose worker has ended, so that received = completed + rejected + returned: what
+ * it had in hand counts as returned.  That is reckoned from the counters and not from in_flight: a
  * worker that was killed between two stores may have left that behind or ahead.
  * Returns: the number of messages given back by that; -1 if the counters contradict each other.
  */

@@ -117,9 +117,13 @@ main(int argc, char **argv)
     if (getppid() != parent)
         return 1;
     catch_signals(&mask); /* before librdkafka starts threads, which inherit the mask */
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof(text));
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    (void)rd_kafka_conf_set(conf, "log_level", "3", NULL,
+                            0); /* it notices that it has no brokers */
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     if (rk == NULL) {
         fprintf(stderr, "mock-broker: %s\n", text);
+        rd_kafka_conf_destroy(conf);
         return 1;
     }
     int code = run(rk, argc, argv, &mask);

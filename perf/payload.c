@@ -169,7 +169,7 @@ static void
 nest(struct text *t)
 {
     t->n = 0;
-    for (int i = 0; i < 500; i++)
+    for (int i = 0; i < 200; i++)
         put(t, "{\"metric\":");
 }
 

@@ -51,12 +51,12 @@ discard_bytes(const struct store *store)
 }
 
 static enum store_status
-discard_write(struct store *store, store_settle_fn settle, void *arg, struct errbuf *err)
+discard_write(struct store *store, const struct store_write *write, struct errbuf *err)
 {
     struct discard *d = (struct discard *)store;
     (void)err;
     for (size_t i = 0; i < d->n; i++)
-        settle(arg, d->rows[i], NULL);
+        write->settle(write->arg, d->rows[i], NULL);
     d->n = 0;
     return STORE_DONE;
 }

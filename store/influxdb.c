@@ -530,11 +530,11 @@ write_database(struct writing *w, uint32_t database)
 /* One tenant's trouble does not keep the others waiting, but for a server that does not answer at
  * all. */
 static enum store_status
-influxdb_write(struct store *store, store_settle_fn settle, void *arg, struct errbuf *err)
+influxdb_write(struct store *store, const struct store_write *write, struct errbuf *err)
 {
     struct influxdb *db = (struct influxdb *)store;
     struct errbuf latest = {.text = ""};
-    struct writing w = {.db = db, .settle = settle, .arg = arg, .err = &latest};
+    struct writing w = {.db = db, .settle = write->settle, .arg = write->arg, .err = &latest};
     enum store_status worst = STORE_DONE;
     if (reserve_picked(db) == -1) {
         errbuf_set(err, "InfluxDB: out of memory");

@@ -14,7 +14,7 @@ store_find(enum store_driver driver)
     case DRIVER_DISCARD:
         return &store_discard;
     case DRIVER_POSTGRESQL:
-        break;
+        return &store_postgresql;
     }
     return NULL;
 }

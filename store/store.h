@@ -22,6 +22,8 @@ enum store_status {
     STORE_SICK, /* something is unsettled: the world's trouble, text says which. Call write again.
                  */
     STORE_STOPPED, /* keep_waiting said no; unsettled rows stay. */
+    STORE_FENCED,  /* keeps_offsets: somebody else owns a partition now; give the batch back, claim
+                      anew */
 };
 
 enum store_added { STORE_ADDED, STORE_REFUSED, STORE_NO_MEMORY };
@@ -36,9 +38,29 @@ struct store_hooks {
     void *arg;
 };
 
+/* Where a partition's stream stands. */
+struct store_position {
+    int32_t partition;
+    int64_t next; /* the offset of the first message that is not dealt with; -1: unknown */
+};
+
 /* Told of each row as it is settled: why == NULL when it is durable, else the reason it was
  * refused. */
 typedef void (*store_settle_fn)(void *arg, uint32_t row, const struct reject *why);
+
+/* What one write is for. */
+struct store_write {
+    store_settle_fn settle;
+    void *arg; /* for both functions */
+    /*
+     * For a store that keeps the offsets: where the partitions of the batch will stand, and what
+     * has to be done after the last row was refused and before anything is committed: the refused
+     * rows are made durable elsewhere. Anything but STORE_DONE makes the write end with it, undone.
+     */
+    const struct store_position *positions;
+    size_t n_positions;
+    enum store_status (*before_commit)(void *arg, struct errbuf *err);
+};
 
 /* Every store's own structure begins with this. */
 struct store {
@@ -74,8 +96,16 @@ struct store_ops {
      * may have reached the server and still be unsettled (an answer that was lost).
      * Returns: see enum store_status; for SICK, err has one line that says what is wrong.
      */
-    enum store_status (*write)(struct store *store, store_settle_fn settle, void *arg,
+    enum store_status (*write)(struct store *store, const struct store_write *write,
                                struct errbuf *err);
+
+    /*
+     * For a store that keeps Kafka's offsets itself, in the transaction of the rows; NULL
+     * otherwise. Takes partitions over, so that no former owner can write any more, and says where
+     * to go on. Takes: the Kafka cluster's id; the positions, whose `next` is filled in.
+     */
+    enum store_status (*claim)(struct store *store, const char *cluster_id,
+                               struct store_position *positions, size_t n, struct errbuf *err);
 
     /* Forgets all rows, settled or not. Memory is kept for the next batch, within bounds. */
     void (*reset)(struct store *store);
@@ -84,7 +114,7 @@ struct store_ops {
     void (*close)(struct store **store);
 };
 
-extern const struct store_ops store_discard, store_influxdb;
+extern const struct store_ops store_discard, store_influxdb, store_postgresql;
 
 /* Returns: the ops of a driver, or NULL if this build has none (postgresql, until it comes). */
 const struct store_ops *store_find(enum store_driver driver);

@@ -132,6 +132,19 @@ Test(batch, advances_over_nothing_but_bad_messages)
     batch_free(&batch);
 }
 
+Test(batch, ends_are_those_of_the_whole_batch)
+{
+    setup(100, 1000, 500);
+    add(0, 10, 1, 0);
+    add(1, 70, 1, 0);
+    cr_assert_eq(batch_settle(&batch, add(0, 11, 1, 0), &bad), 0);
+    memset(told, 0, sizeof(told));
+    cr_assert_eq(batch_ends(&batch, tell, NULL), 0);
+    cr_assert_eq(told[0], 12);
+    cr_assert_eq(told[1], 71);
+    batch_free(&batch);
+}
+
 /* The rule, written down a second time as slowly as possible, against random batches. */
 Test(batch, commits_as_the_rule_says_for_random_batches)
 {

@@ -127,9 +127,10 @@ highest_partition(const struct batch *batch)
     return highest;
 }
 
-int
-batch_committable(const struct batch *batch,
-                  void (*tell)(void *arg, int32_t partition, int64_t next), void *arg)
+/* Tells each partition's run; with `all`, as if every message were settled. */
+static int
+tell_runs(const struct batch *batch, bool all,
+          void (*tell)(void *arg, int32_t partition, int64_t next), void *arg)
 {
     int32_t highest = highest_partition(batch);
     if (highest < 0)
@@ -140,7 +141,7 @@ batch_committable(const struct batch *batch,
     for (uint32_t row = 0; row < batch->n; row++) {
         const struct entry *entry = &batch->entries[row];
         struct run *run = &runs[entry->message.partition];
-        if (entry->state == ENTRY_PENDING || entry->state == ENTRY_REFUSED)
+        if (!all && (entry->state == ENTRY_PENDING || entry->state == ENTRY_REFUSED))
             run->broken = true;
         else if (!run->broken)
             run->next = entry->message.offset + 1;
@@ -150,6 +151,20 @@ batch_committable(const struct batch *batch,
             tell(arg, partition, runs[partition].next);
     free(runs);
     return 0;
+}
+
+int
+batch_committable(const struct batch *batch,
+                  void (*tell)(void *arg, int32_t partition, int64_t next), void *arg)
+{
+    return tell_runs(batch, false, tell, arg);
+}
+
+int
+batch_ends(const struct batch *batch, void (*tell)(void *arg, int32_t partition, int64_t next),
+           void *arg)
+{
+    return tell_runs(batch, true, tell, arg);
 }
 
 void

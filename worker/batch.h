@@ -85,6 +85,13 @@ int batch_committable(const struct batch *batch,
                       void (*tell)(void *arg, int32_t partition, int64_t next),
                       void *arg) MUST_CHECK;
 
+/*
+ * Where each partition will stand once the whole batch is settled: the offset after its last
+ * message. Takes and returns: as batch_committable.
+ */
+int batch_ends(const struct batch *batch, void (*tell)(void *arg, int32_t partition, int64_t next),
+               void *arg) MUST_CHECK;
+
 /* Empties it; memory is kept. */
 void batch_reset(struct batch *batch);
 

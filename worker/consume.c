@@ -45,6 +45,7 @@ struct consumer {
     struct partition *partitions; /* sorted by id */
     size_t n_partitions;
     unsigned commits_under_way;
+    bool unclaimed;          /* the store has not taken the partitions over yet */
     bool lost_some;          /* a partition has lost its position */
     int64_t look_again_ms;   /* not before then: positions */
     int64_t commit_again_ms; /* not before then: commits that failed; 0: none did */
@@ -247,7 +248,7 @@ rewind_positions(struct consumer *c)
 static void
 restart_lost_positions(struct consumer *c)
 {
-    if (!c->lost_some || clock_mono_ms() < c->look_again_ms)
+    if (c->unclaimed || !c->lost_some || clock_mono_ms() < c->look_again_ms)
         return;
     c->hooks.revoked(c->hooks.arg, false);
     rewind_positions(c);
@@ -263,7 +264,7 @@ forget_partitions(struct consumer *c)
     free(c->partitions);
     c->partitions = NULL;
     c->n_partitions = 0;
-    c->lost_some = false;
+    c->lost_some = c->unclaimed = false;
     c->commit_again_ms = 0;
     slot_set(&c->slot->partitions, 0);
 }
@@ -288,6 +289,67 @@ take_partitions(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
     return 0;
 }
 
+/* Where to begin is known from the store, from the group's offsets, or by looking. */
+static void
+start_partitions(struct consumer *c)
+{
+    if (ask_committed(c) && c->lost_some)
+        find_positions(c); /* those it cannot find now are looked for again later */
+    assign_positions(c);
+}
+
+/* Asks the store to take the partitions over; true if it did. */
+static bool
+claim_partitions(struct consumer *c)
+{
+    struct store_position *positions = calloc(c->n_partitions + 1, sizeof(*positions));
+    char *cluster_id = rd_kafka_clusterid(c->rk, WATERMARK_TIMEOUT_MS);
+    bool claimed = false;
+    for (size_t i = 0; positions != NULL && i < c->n_partitions; i++)
+        positions[i] = (struct store_position){.partition = c->partitions[i].id, .next = -1};
+    if (positions != NULL && cluster_id != NULL)
+        claimed =
+            c->hooks.claim(c->hooks.arg, cluster_id, positions, c->n_partitions) == STORE_DONE;
+    for (size_t i = 0; claimed && i < c->n_partitions; i++) {
+        struct partition *p = &c->partitions[i];
+        *p = (struct partition){.id = p->id,
+                                .start = positions[i].next,
+                                .position = positions[i].next,
+                                .durable = -1,
+                                .sent = -1,
+                                .committed = -1};
+    }
+    free(positions);
+    rd_kafka_mem_free(c->rk, cluster_id);
+    return claimed;
+}
+
+static void
+try_claim(struct consumer *c)
+{
+    c->unclaimed = !claim_partitions(c);
+    c->look_again_ms = clock_mono_ms() + RETRY_MS;
+    if (!c->unclaimed)
+        start_partitions(c);
+}
+
+/* A member with nothing to fetch: it keeps its place in the group meanwhile. */
+static void
+fetch_nothing(struct consumer *c)
+{
+    rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
+    rd_kafka_assign(c->rk, none);
+    rd_kafka_topic_partition_list_destroy(none);
+}
+
+void
+consumer_claim_again(struct consumer *consumer)
+{
+    fetch_nothing(consumer);
+    consumer->unclaimed = consumer->n_partitions > 0;
+    consumer->look_again_ms = clock_mono_ms() + RETRY_MS;
+}
+
 static void
 on_assigned(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
 {
@@ -297,9 +359,12 @@ on_assigned(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
         return;
     }
     log_info("%d partitions of %s assigned", list->cnt, c->topic);
-    if (ask_committed(c) && c->lost_some)
-        find_positions(c); /* those it cannot find now are looked for again later */
-    assign_positions(c);
+    if (c->hooks.claim == NULL || c->n_partitions == 0) {
+        start_partitions(c);
+        return;
+    }
+    fetch_nothing(c);
+    try_claim(c);
 }
 
 static void
@@ -448,7 +513,7 @@ take_message(struct consumer *c, rd_kafka_message_t *raw, struct message *out)
         return false;
     }
     struct partition *p = find_partition(c, raw->partition);
-    if (p == NULL)
+    if (p == NULL || c->unclaimed)
         return false; /* fetched before its partition was taken away */
     p->position = raw->offset + 1;
     *out = (struct message){.payload = {raw->payload, raw->payload != NULL ? raw->len : 0},
@@ -520,6 +585,8 @@ consumer_serve(struct consumer *consumer, int wait_ms, struct errbuf *err)
     if (message != NULL)
         rd_kafka_message_destroy(message);
     rd_kafka_queue_poll_callback(consumer->answers, 0);
+    if (consumer->unclaimed && clock_mono_ms() >= consumer->look_again_ms)
+        try_claim(consumer);
     restart_lost_positions(consumer);
     if (consumer->commit_again_ms != 0 && clock_mono_ms() >= consumer->commit_again_ms)
         consumer_commit(consumer);

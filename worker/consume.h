@@ -18,6 +18,7 @@
 #include "lib/cfg.h"
 #include "lib/errbuf.h"
 #include "shm/slot.h"
+#include "store/store.h"
 #include "worker/message.h"
 
 struct consumer;
@@ -29,6 +30,13 @@ struct consumer_hooks {
      * unless `lost`: then somebody else may own them already, and nothing must be committed.
      */
     void (*revoked)(void *arg, bool lost);
+    /*
+     * For a store that keeps the offsets; NULL otherwise. Partitions were assigned: takes them over
+     * and fills in where to go on (-1: at the group's committed offset). Anything but STORE_DONE:
+     * nothing is fetched, and it is asked again later.
+     */
+    enum store_status (*claim)(void *arg, const char *cluster_id, struct store_position *positions,
+                               size_t n);
     /* Called now and then while something waits for the network. */
     void (*tick)(void *arg);
     void *arg;
@@ -36,8 +44,8 @@ struct consumer_hooks {
 
 /*
  * Joins the group and subscribes.
- * Takes: the configuration and hooks, which outlive the consumer; the slot whose Kafka counters it
- * keeps. Returns: the consumer, or NULL with a text.
+ * Takes: the configuration, which outlives the consumer; the hooks (copied); the slot whose Kafka
+ * counters it keeps. Returns: the consumer, or NULL with a text.
  */
 struct consumer *consumer_open(const struct config *cfg, enum topic_kind kind, struct slot *slot,
                                const struct consumer_hooks *hooks, struct errbuf *err) MUST_CHECK;
@@ -75,6 +83,10 @@ void consumer_commit(struct consumer *consumer);
  * Returns: true if all that was noted is committed.
  */
 bool consumer_settle_commits(struct consumer *consumer, int64_t deadline_ms);
+
+/* The store found that somebody else took a partition over: fetches nothing until all are claimed
+ * anew. */
+void consumer_claim_again(struct consumer *consumer);
 
 /* Returns: partitions owned now. */
 size_t consumer_partitions(const struct consumer *consumer);

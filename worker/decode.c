@@ -172,19 +172,21 @@ static const struct {
     size_t offset; /* in struct alarm_transition */
     const char *name;
 } alarm_texts[] = {
+/* Optional is what upstream's persister never looks at, besides what FORMATS says may be missing.
+ */
 #define TEXT(member, field, flags, name)                                                           \
     {                                                                                              \
         member, flags, offsetof(struct alarm_transition, field), "alarm-transitioned." name        \
     }
     TEXT(ALARM_TENANT_ID, tenant_id, TEXT_LINE | TEXT_FILLED, "tenantId"),
     TEXT(ALARM_ID, alarm_id, 0, "alarmId"),
-    TEXT(ALARM_DEFINITION_ID, alarm_definition_id, 0, "alarmDefinitionId"),
-    TEXT(ALARM_NAME, alarm_name, 0, "alarmName"),
+    TEXT(ALARM_DEFINITION_ID, alarm_definition_id, TEXT_OPTIONAL, "alarmDefinitionId"),
+    TEXT(ALARM_NAME, alarm_name, TEXT_OPTIONAL, "alarmName"),
     TEXT(ALARM_DESCRIPTION, alarm_description, TEXT_OPTIONAL, "alarmDescription"),
     TEXT(ALARM_OLD_STATE, old_state, 0, "oldState"),
     TEXT(ALARM_NEW_STATE, new_state, 0, "newState"),
     TEXT(ALARM_REASON, reason, 0, "stateChangeReason"),
-    TEXT(ALARM_SEVERITY, severity, 0, "severity"),
+    TEXT(ALARM_SEVERITY, severity, TEXT_OPTIONAL, "severity"),
     TEXT(ALARM_LINK, link, TEXT_OPTIONAL, "link"),
     TEXT(ALARM_LIFECYCLE_STATE, lifecycle_state, TEXT_OPTIONAL, "lifecycleState"),
 #undef TEXT
@@ -205,11 +207,11 @@ take_array(const struct json_value *value, const char *name, bool optional, stru
 static int
 take_actions_enabled(const struct json_value *value, bool *out, struct reject *why)
 {
-    *out = value->type == JSON_TRUE;
-    if (value->type == JSON_TRUE || value->type == JSON_FALSE)
+    *out = value->type != JSON_FALSE;
+    if (value->type == JSON_TRUE || value->type == JSON_FALSE || value->type == JSON_ABSENT ||
+        value->type == JSON_NULL)
         return 0;
-    return reject_set(why, REJECT_BAD_ENVELOPE, "alarm-transitioned.actionsEnabled: %s",
-                      value->type == JSON_ABSENT ? "missing" : "not a boolean");
+    return reject_set(why, REJECT_BAD_ENVELOPE, "alarm-transitioned.actionsEnabled: not a boolean");
 }
 
 static int

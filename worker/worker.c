@@ -21,6 +21,7 @@
 #include "lib/backoff.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "store/rows.h"
 #include "store/store.h"
 #include "worker/batch.h"
 #include "worker/consume.h"
@@ -46,6 +47,8 @@ struct worker {
     struct decoder *decoder;
     struct dead_letters *dead;
     struct batch batch;
+    struct store_position *ends; /* of the batch's partitions, for a store that keeps the offsets */
+    size_t n_ends, capacity_ends;
     struct backoff backoff;
     struct log_limit reject_limit;
     int64_t give_up_ms; /* when waits for the store have to end; INT64_MAX: never */
@@ -151,6 +154,12 @@ show_state(struct worker *w)
 
 /* --- settling a batch --- */
 
+static bool
+keeps_offsets(const struct worker *w)
+{
+    return w->store->ops->claim != NULL;
+}
+
 static void
 settle(void *arg, uint32_t row, const struct reject *why)
 {
@@ -203,6 +212,12 @@ bury(struct worker *w, struct errbuf *err)
     return STORE_DONE;
 }
 
+static enum store_status
+bury_refused(void *arg, struct errbuf *err)
+{
+    return bury(arg, err);
+}
+
 static void
 note_durable(void *arg, int32_t partition, int64_t next)
 {
@@ -217,8 +232,12 @@ end_batch(struct worker *w)
 {
     struct batch *b = &w->batch;
     uint64_t returned = b->in_state[ENTRY_PENDING] + b->in_state[ENTRY_REFUSED];
-    slot_add(&w->slot->completed, b->in_state[ENTRY_STORED]);
-    slot_add(&w->slot->rejected, b->in_state[ENTRY_BURIED]);
+    if (keeps_offsets(w) && returned > 0)
+        returned = b->n; /* all or nothing: the buried come again, too */
+    if (returned < b->n) {
+        slot_add(&w->slot->completed, b->in_state[ENTRY_STORED]);
+        slot_add(&w->slot->rejected, b->in_state[ENTRY_BURIED]);
+    }
     slot_add(&w->slot->returned, returned);
     slot_set(&w->slot->in_flight, 0);
     if (returned > 0)
@@ -234,7 +253,8 @@ end_batch(struct worker *w)
 static void
 finish_batch(struct worker *w)
 {
-    if (batch_committable(&w->batch, note_durable, w) == -1)
+    bool whole = w->batch.in_state[ENTRY_PENDING] + w->batch.in_state[ENTRY_REFUSED] == 0;
+    if ((whole || !keeps_offsets(w)) && batch_committable(&w->batch, note_durable, w) == -1)
         w->broken = true;
     end_batch(w);
 }
@@ -258,15 +278,45 @@ note_well(struct worker *w)
     backoff_reset(&w->backoff);
 }
 
+static void
+note_end(void *arg, int32_t partition, int64_t next)
+{
+    struct worker *w = arg;
+    struct store_position *ends =
+        rows_reserve(w->ends, &w->capacity_ends, w->n_ends, sizeof(*ends));
+    if (ends == NULL) {
+        w->broken = true;
+        return;
+    }
+    w->ends = ends;
+    ends[w->n_ends++] = (struct store_position){.partition = partition, .next = next};
+}
+
+/* The store's part of an attempt, and for a store that keeps the offsets that of the dead letters.
+ */
+static enum store_status
+write_rows(struct worker *w, struct errbuf *err)
+{
+    struct store_write write = {.settle = settle, .arg = w, .before_commit = bury_refused};
+    w->n_ends = 0;
+    if (keeps_offsets(w) && batch_ends(&w->batch, note_end, w) == -1)
+        w->broken = true;
+    if (w->broken)
+        return STORE_STOPPED;
+    write.positions = w->ends;
+    write.n_positions = w->n_ends;
+    if (!keeps_offsets(w) && w->batch.in_state[ENTRY_PENDING] == 0)
+        return STORE_DONE;
+    return w->store->ops->write(w->store, &write, err);
+}
+
 /* One attempt at making the whole batch durable. */
 static enum store_status
 attempt(struct worker *w)
 {
     struct errbuf err = {.text = ""};
     slot_set_state(w->slot, SLOT_WRITING);
-    enum store_status status = STORE_DONE;
-    if (w->batch.in_state[ENTRY_PENDING] > 0)
-        status = w->store->ops->write(w->store, settle, w, &err);
+    enum store_status status = write_rows(w, &err);
     if (status == STORE_DONE && w->batch.in_state[ENTRY_PENDING] > 0) {
         w->broken = true; /* settle ran out of memory */
         status = STORE_STOPPED;
@@ -317,6 +367,11 @@ flush_batch(struct worker *w)
             consumer_commit(w->consumer);
         } else if (status == STORE_SICK) {
             wait_to_retry(w);
+        } else if (status == STORE_FENCED) {
+            log_warning("somebody else has taken partitions over; giving %u messages back",
+                        w->batch.n);
+            end_batch(w);
+            consumer_claim_again(w->consumer);
         }
     }
 }
@@ -345,6 +400,19 @@ let_go(struct worker *w, bool lost, int64_t write_until)
     if (!consumer_settle_commits(w->consumer,
                                  commit_until < w->stop_ms ? commit_until : w->stop_ms))
         log_warning("offsets could not be committed in time; messages will be read again");
+}
+
+static enum store_status
+on_claim(void *arg, const char *cluster_id, struct store_position *positions, size_t n)
+{
+    struct worker *w = arg;
+    struct errbuf err = {.text = ""};
+    enum store_status status = w->store->ops->claim(w->store, cluster_id, positions, n, &err);
+    if (status == STORE_DONE)
+        note_well(w);
+    else if (status == STORE_SICK)
+        note_sick(w, &err);
+    return status;
 }
 
 static void
@@ -421,7 +489,7 @@ run_loop(struct worker *w)
 /* --- life --- */
 
 static int
-open_parts(struct worker *w, const struct consumer_hooks *hooks, struct errbuf *err)
+open_parts(struct worker *w, struct errbuf *err)
 {
     const struct store_ops *ops = store_find(cfg_topic_driver(w->cfg, w->args->kind));
     if (ops == NULL)
@@ -438,7 +506,11 @@ open_parts(struct worker *w, const struct consumer_hooks *hooks, struct errbuf *
     w->store = ops->open(w->cfg, w->args->kind, &w->store_hooks, err);
     if (w->store == NULL)
         return -1;
-    w->consumer = consumer_open(w->cfg, w->args->kind, w->slot, hooks, err);
+    struct consumer_hooks hooks = {.revoked = on_revoked,
+                                   .claim = ops->claim != NULL ? on_claim : NULL,
+                                   .tick = tick,
+                                   .arg = w};
+    w->consumer = consumer_open(w->cfg, w->args->kind, w->slot, &hooks, err);
     return w->consumer == NULL ? -1 : 0;
 }
 
@@ -457,6 +529,7 @@ close_parts(struct worker *w)
     dead_letters_free(&w->dead);
     decoder_free(&w->decoder);
     batch_free(&w->batch);
+    free(w->ends);
 }
 
 int
@@ -468,7 +541,6 @@ worker_run(const struct worker_args *args)
                        .give_up_ms = INT64_MAX,
                        .stop_ms = INT64_MAX,
                        .reject_limit = {.burst = 10, .interval_ms = 10000}};
-    struct consumer_hooks hooks = {.revoked = on_revoked, .tick = tick, .arg = &w};
     struct errbuf err = {.text = ""};
     w.store_hooks = (struct store_hooks){.keep_waiting = keep_waiting, .arg = &w};
     backoff_init(&w.backoff, RETRY_FIRST_MS, RETRY_CAP_MS,
@@ -476,7 +548,7 @@ worker_run(const struct worker_args *args)
     slot_set_state(args->slot, SLOT_STARTING);
     look_around(&w);
     catch_signals();
-    if (open_parts(&w, &hooks, &err) == -1) {
+    if (open_parts(&w, &err) == -1) {
         log_error("%s", err.text);
         w.broken = true;
     } else {

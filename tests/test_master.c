@@ -1,0 +1,452 @@
+/*
+ * test_master.c - the real loop, real forks, workers that misbehave.
+ *
+ * A test forks a master; its workers are functions below, told by their number what to do.  The
+ * slots are mapped before, so the test sees them change.
+ *
+ * Process: the unit tests, a master each, its workers.  Owner: each test.
+ * Concurrency: what is shared is atomic.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "master/master.h"
+
+/* What a worker does; STOP means upon TERM. */
+enum manner {
+    GOOD,       /* beats and ends with 0 on TERM */
+    CRASH,      /* ends with 75 at once */
+    CRASH_BUSY, /* dies of a signal with messages in hand, once; then it is GOOD */
+    HANG,       /* never beats again, though it would heed TERM */
+    DEAF,       /* beats, does not hear TERM */
+    SLOW,       /* takes SLOW_MS from the first TERM on, unless there is a second */
+    COUNT_USR1  /* counts USR1s in slot.batches, is GOOD otherwise */
+};
+
+enum { N_MAX = 4, BEAT_MS = 10, SLOW_MS = 1500, PATIENCE_MS = 8000 };
+
+static struct slot *slots;
+static enum manner manners[N_MAX];
+static struct master_options options;
+static char log_path[64];
+static pid_t master;
+
+static void
+sleep_ms(long ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
+}
+
+/* --- in the worker --- */
+
+static volatile sig_atomic_t terms, usr1s;
+
+static void
+on_signal(int number)
+{
+    if (number == SIGTERM)
+        terms++;
+    else
+        usr1s++;
+}
+
+static void
+catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGUSR1);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void
+beat(struct slot *slot)
+{
+    atomic_store(&slot->heartbeat_ms, clock_mono_ms());
+    slot_set(&slot->batches, (uint64_t)usr1s);
+    sleep_ms(BEAT_MS);
+}
+
+static void
+take_messages(struct slot *slot)
+{
+    slot_add(&slot->received, 100);
+    slot_add(&slot->completed, 60);
+    slot_add(&slot->rejected, 5);
+    slot_set(&slot->in_flight, 100); /* deliberately stale: it died between two stores */
+    slot_set(&slot->partitions, 3);
+}
+
+static int
+run_fake(void *arg, size_t i)
+{
+    (void)arg;
+    struct slot *slot = &slots[i];
+    enum manner manner = manners[i];
+    catch_signals();
+    if (manner == CRASH)
+        return 75;
+    if (manner == CRASH_BUSY && slot_get(&slot->received) == 0) {
+        take_messages(slot);
+        raise(SIGKILL);
+    }
+    slot_set_state(slot, SLOT_CONSUMING);
+    while (manner == DEAF || terms == 0)
+        if (manner == HANG)
+            sleep_ms(1000);
+        else
+            beat(slot);
+    int64_t until = clock_mono_ms() + SLOW_MS;
+    while (manner == SLOW && terms < 2 && clock_mono_ms() < until)
+        beat(slot);
+    return 0;
+}
+
+/* --- in the test --- */
+
+static void
+prepare(void)
+{
+    static const char *const names[N_MAX] = {"fake-0", "fake-1", "fake-2", "fake-3"};
+    slots = slot_map(N_MAX);
+    cr_assert_not_null(slots);
+    snprintf(log_path, sizeof(log_path), "/tmp/test_master.%ld", (long)getpid());
+    options = (struct master_options){.n = 2,
+                                      .names = names,
+                                      .slots = slots,
+                                      .run = run_fake,
+                                      .timing = {.respawn_first_ms = 20,
+                                                 .respawn_cap_ms = 80,
+                                                 .loop_deaths = 3,
+                                                 .calm_ms = 400,
+                                                 .hang_ms = 500,
+                                                 .shutdown_ms = 3000,
+                                                 .hurry_ms = 300,
+                                                 .give_up_ms = 1000,
+                                                 .tick_ms = 100},
+                                      .totals_ms = 100,
+                                      .totals_per_each = LOG_LEVEL_DEBUG,
+                                      .lock_fd = -1};
+}
+
+static void
+clean_up(void)
+{
+    if (master > 0)
+        kill(master, SIGKILL);
+    unlink(log_path);
+}
+
+TestSuite(master, .init = prepare, .fini = clean_up, .timeout = 30);
+
+static void
+start(void)
+{
+    master = fork();
+    cr_assert_neq(master, -1);
+    if (master != 0)
+        return;
+    struct errbuf err;
+    struct log_options log = {.file = log_path, .level = LOG_LEVEL_DEBUG};
+    log_set_process("master");
+    if (log_open(&log, &err) == -1)
+        _exit(99);
+    _exit(master_run(&options));
+}
+
+/* Waits until the condition holds. */
+#define WAIT_UNTIL(condition)                                                                      \
+    do {                                                                                           \
+        int64_t until = clock_mono_ms() + PATIENCE_MS;                                             \
+        while (!(condition)) {                                                                     \
+            cr_assert_lt(clock_mono_ms(), until, "waited too long for " #condition);               \
+            sleep_ms(5);                                                                           \
+        }                                                                                          \
+    } while (0)
+
+static pid_t
+pid_of(size_t i)
+{
+    return (pid_t)atomic_load(&slots[i].pid);
+}
+
+static uint32_t
+forks_of(size_t i)
+{
+    return atomic_load(&slots[i].generation);
+}
+
+static bool
+is_consuming(size_t i)
+{
+    return atomic_load(&slots[i].state) == SLOT_CONSUMING;
+}
+
+/* Returns: the master's exit code. */
+static int
+reap_master(void)
+{
+    int status;
+    cr_assert_eq(waitpid(master, &status, 0), master);
+    master = 0;
+    cr_assert(WIFEXITED(status), "status 0x%x", (unsigned)status);
+    return WEXITSTATUS(status);
+}
+
+static int
+stop(void)
+{
+    kill(master, SIGTERM);
+    return reap_master();
+}
+
+static int
+count_in_log(const char *text)
+{
+    char line[4096];
+    int n = 0;
+    FILE *f = fopen(log_path, "r");
+    cr_assert_not_null(f);
+    while (fgets(line, sizeof(line), f) != NULL)
+        n += strstr(line, text) != NULL;
+    fclose(f);
+    return n;
+}
+
+static bool
+is_gone(pid_t pid)
+{
+    return kill(pid, 0) == -1 && errno == ESRCH;
+}
+
+Test(master, starts_all_and_stops_all)
+{
+    start();
+    WAIT_UNTIL(is_consuming(0) && is_consuming(1));
+    pid_t pids[] = {pid_of(0), pid_of(1)};
+    cr_assert_eq(stop(), 0);
+    cr_assert(is_gone(pids[0]) && is_gone(pids[1]));
+    cr_assert_eq(pid_of(0), 0);
+    cr_assert_eq(slots[0].crashes + slots[1].crashes, 0u);
+    cr_assert_eq(atomic_load(&slots[0].state), (uint32_t)SLOT_FREE);
+    cr_assert_eq(count_in_log("workers=0/2"), 1, "one line of totals at the end");
+}
+
+Test(master, respawns_the_killed_one_and_leaves_the_other_alone)
+{
+    start();
+    WAIT_UNTIL(is_consuming(0) && is_consuming(1));
+    pid_t killed = pid_of(0), sibling = pid_of(1);
+    kill(killed, SIGKILL);
+    WAIT_UNTIL(forks_of(0) == 2 && is_consuming(0));
+    cr_assert_neq(pid_of(0), killed);
+    cr_assert_eq(pid_of(1), sibling);
+    cr_assert_eq(forks_of(1), 1u);
+    cr_assert_eq(slots[0].crashes, 1u);
+    cr_assert_eq(stop(), 0);
+    cr_assert_eq(count_in_log("fake-0 (pid"), 2);
+    cr_assert_eq(count_in_log("ended with signal 9 (Killed)"), 1);
+}
+
+Test(master, counts_what_a_dead_worker_had_in_hand_as_returned)
+{
+    manners[0] = CRASH_BUSY;
+    start();
+    WAIT_UNTIL(forks_of(0) == 2 && is_consuming(0));
+    cr_assert_eq(slot_get(&slots[0].received), 100u);
+    cr_assert_eq(slot_get(&slots[0].returned), 35u);
+    cr_assert_eq(slot_get(&slots[0].in_flight), 0u);
+    cr_assert_eq(slot_get(&slots[0].partitions), 0u);
+    cr_assert_eq(stop(), 0);
+    cr_assert_eq(count_in_log("totals: received=100 completed=60 rejected=5 returned=35 "
+                              "in_flight=0 workers=0/2"),
+                 1);
+    cr_assert_geq(count_in_log("process fake-0: state=free pid=0 received=100 completed=60 "
+                               "rejected=5 returned=35 in_flight=0 partitions=0 restarts=1"),
+                  1);
+}
+
+Test(master, shows_a_crash_loop_once_and_goes_on)
+{
+    manners[0] = CRASH;
+    start();
+    WAIT_UNTIL(forks_of(0) >= 8);
+    WAIT_UNTIL(atomic_load(&slots[0].state) == SLOT_BACKOFF);
+    cr_assert(is_consuming(1));
+    cr_assert_eq(forks_of(1), 1u);
+    cr_assert_eq(stop(), 0);
+    cr_assert_eq(count_in_log("is in a crash loop"), 1);
+    cr_assert_geq(count_in_log("ended with exit code 75"), 7);
+}
+
+Test(master, tells_when_a_crash_loop_ends)
+{
+    start();
+    for (uint32_t i = 1; i <= 3; i++) {
+        WAIT_UNTIL(forks_of(0) == i && pid_of(0) != 0);
+        kill(pid_of(0), SIGKILL);
+    }
+    WAIT_UNTIL(forks_of(0) == 4 && is_consuming(0));
+    WAIT_UNTIL(count_in_log("left the crash loop") == 1);
+    cr_assert_eq(stop(), 0);
+    cr_assert_eq(count_in_log("is in a crash loop"), 1);
+}
+
+Test(master, kills_and_counts_the_hung)
+{
+    manners[0] = HANG;
+    start();
+    WAIT_UNTIL(forks_of(0) == 2);
+    cr_assert_eq(slots[0].hangs, 1u);
+    cr_assert_eq(slots[0].crashes, 1u);
+    cr_assert_eq(slots[1].hangs, 0u);
+    cr_assert_eq(forks_of(1), 1u);
+    cr_assert_eq(stop(), 0, "it would hear TERM");
+    cr_assert_eq(count_in_log("killed since it hung"), 1);
+}
+
+Test(master, a_stopped_worker_hangs)
+{
+    start();
+    WAIT_UNTIL(is_consuming(0) && is_consuming(1));
+    kill(pid_of(0), SIGSTOP);
+    WAIT_UNTIL(forks_of(0) == 2 && is_consuming(0));
+    cr_assert_eq(slots[0].hangs, 1u);
+    cr_assert_eq(stop(), 0);
+}
+
+Test(master, a_stopped_group_is_not_blamed_when_it_goes_on)
+{
+    start();
+    WAIT_UNTIL(is_consuming(0) && is_consuming(1));
+    pid_t workers[] = {pid_of(0), pid_of(1)};
+    for (size_t i = 0; i < 2; i++)
+        kill(workers[i], SIGSTOP);
+    kill(master, SIGSTOP);
+    sleep_ms(options.timing.hang_ms + 300);
+    kill(master, SIGCONT);
+    sleep_ms(150); /* the master looks while the workers still stand */
+    for (size_t i = 0; i < 2; i++)
+        kill(workers[i], SIGCONT);
+    sleep_ms(300);
+    cr_assert_eq(forks_of(0) + forks_of(1), 2u);
+    cr_assert_eq(stop(), 0);
+    cr_assert_geq(count_in_log("the master did not run for"), 1);
+}
+
+Test(master, kills_the_deaf_after_the_deadline)
+{
+    manners[0] = DEAF;
+    options.timing.shutdown_ms = 300;
+    start();
+    WAIT_UNTIL(is_consuming(0) && is_consuming(1));
+    int64_t before = clock_mono_ms();
+    cr_assert_eq(stop(), 1);
+    cr_assert_geq(clock_mono_ms() - before, 300);
+    cr_assert_eq(count_in_log("killed since it had not stopped in time"), 1);
+}
+
+Test(master, waits_for_the_slow)
+{
+    manners[0] = SLOW;
+    start();
+    WAIT_UNTIL(is_consuming(0) && is_consuming(1));
+    int64_t before = clock_mono_ms();
+    cr_assert_eq(stop(), 0);
+    cr_assert_geq(clock_mono_ms() - before, SLOW_MS - BEAT_MS);
+}
+
+Test(master, a_second_term_hurries_the_slow)
+{
+    manners[0] = SLOW;
+    start();
+    WAIT_UNTIL(is_consuming(0) && is_consuming(1));
+    int64_t before = clock_mono_ms();
+    kill(master, SIGTERM);
+    WAIT_UNTIL(is_gone(pid_of(1)) || pid_of(1) == 0);
+    cr_assert_eq(stop(), 0);
+    cr_assert_lt(clock_mono_ms() - before, SLOW_MS);
+}
+
+Test(master, a_second_term_kills_the_deaf_soon)
+{
+    manners[0] = DEAF;
+    options.timing.shutdown_ms = 60000;
+    start();
+    WAIT_UNTIL(is_consuming(0) && is_consuming(1));
+    kill(master, SIGINT);
+    sleep_ms(50);
+    int64_t before = clock_mono_ms();
+    cr_assert_eq(stop(), 1);
+    cr_assert_lt(clock_mono_ms() - before, PATIENCE_MS);
+}
+
+Test(master, term_right_after_the_start_ends_it)
+{
+    options.n = N_MAX;
+    start();
+    WAIT_UNTIL(forks_of(0) == 1); /* others may not have been forked yet */
+    cr_assert_eq(stop(), 0);
+}
+
+Test(master, forwards_usr1_and_survives_hup)
+{
+    manners[0] = manners[1] = COUNT_USR1;
+    start();
+    WAIT_UNTIL(is_consuming(0) && is_consuming(1));
+    kill(master, SIGHUP);
+    kill(master, SIGUSR1);
+    WAIT_UNTIL(slot_get(&slots[0].batches) == 1 && slot_get(&slots[1].batches) == 1);
+    kill(pid_of(0), SIGHUP);
+    kill(pid_of(0), SIGINT);
+    sleep_ms(50);
+    cr_assert_eq(stop(), 0);
+    cr_assert_eq(forks_of(0) + forks_of(1), 2u);
+    cr_assert_eq(count_in_log("HUP: ignored"), 1);
+}
+
+Test(master, a_storm_of_signals_kills_nobody)
+{
+    manners[0] = CRASH;
+    options.timing.respawn_cap_ms = 20;
+    start();
+    WAIT_UNTIL(forks_of(0) >= 1);
+    for (int i = 0; i < 200; i++) {
+        kill(master, i % 2 == 0 ? SIGUSR1 : SIGHUP);
+        sleep_ms(2);
+    }
+    cr_assert_eq(forks_of(1), 1u);
+    cr_assert_eq(slots[1].crashes, 0u);
+    cr_assert_eq(stop(), 0);
+}
+
+Test(master, its_workers_go_with_it)
+{
+    manners[1] = DEAF;
+    start();
+    WAIT_UNTIL(is_consuming(0) && is_consuming(1));
+    pid_t pids[] = {pid_of(0), pid_of(1)};
+    kill(master, SIGKILL);
+    waitpid(master, NULL, 0);
+    master = 0;
+    int64_t beats[2];
+    sleep_ms(200);
+    for (size_t i = 0; i < 2; i++)
+        beats[i] = atomic_load(&slots[i].heartbeat_ms);
+    sleep_ms(10 * BEAT_MS);
+    for (size_t i = 0; i < 2; i++) /* a zombie may stay, where nobody reaps orphans */
+        cr_assert_eq(atomic_load(&slots[i].heartbeat_ms), beats[i], "pid %ld lives on",
+                     (long)pids[i]);
+}

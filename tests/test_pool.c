@@ -1,0 +1,327 @@
+/*
+ * test_pool.c - the policy of supervision, with invented times.
+ *
+ * Process: the unit tests.  Owner: each test.  Concurrency: none (Criterion forks for each).
+ */
+#include <criterion/criterion.h>
+
+#include "master/pool.h"
+
+enum { START = 1000000 };
+
+static struct pool_timing timing;
+
+static struct pool *
+new_pool(size_t n)
+{
+    timing = pool_default_timing();
+    struct pool *pool = pool_new(n, &timing, 42, START);
+    cr_assert_not_null(pool);
+    return pool;
+}
+
+static void
+expect(struct pool *pool, int64_t now, enum pool_deed deed, size_t worker)
+{
+    struct pool_action action = pool_next_action(pool, now);
+    cr_assert_eq(action.deed, deed, "at %lld: deed %d instead of %d", (long long)(now - START),
+                 (int)action.deed, (int)deed);
+    if (deed != POOL_NOTHING)
+        cr_assert_eq(action.worker, worker);
+}
+
+static void
+fork_all(struct pool *pool, size_t n, int64_t now)
+{
+    for (size_t i = 0; i < n; i++) {
+        expect(pool, now, POOL_FORK, i);
+        pool_note_forked(pool, i, now);
+    }
+    expect(pool, now, POOL_NOTHING, 0);
+}
+
+/* Turns on time, heartbeats of worker i, up to `until`, with nothing to do. */
+static void
+let_work(struct pool *pool, size_t i, int64_t now, int64_t until)
+{
+    for (; now <= until; now += 500) {
+        cr_assert_eq(pool_note_turn(pool, now), 0);
+        pool_note_heartbeat(pool, i, now, now);
+        expect(pool, now, POOL_NOTHING, 0);
+        cr_assert_leq(pool_plan_wait(pool, now), timing.tick_ms);
+    }
+}
+
+Test(pool, forks_all_at_once_and_then_sleeps)
+{
+    struct pool *pool = new_pool(3);
+    cr_assert_eq(pool_plan_wait(pool, START), 0);
+    fork_all(pool, 3, START);
+    cr_assert_eq(pool_plan_wait(pool, START), timing.tick_ms);
+    pool_free(&pool);
+    cr_assert_null(pool);
+}
+
+Test(pool, respawns_within_a_second_then_slower_up_to_five)
+{
+    struct pool *pool = new_pool(2);
+    int64_t now = START;
+    uint32_t most[] = {500, 1000, 2000, 4000, 5000, 5000, 5000};
+    fork_all(pool, 2, now);
+    for (size_t i = 0; i < COUNT_OF(most); i++) {
+        struct pool_death death = pool_note_death(pool, 1, now);
+        cr_assert_eq(death.deaths, i + 1);
+        cr_assert_leq(death.respawn_in_ms, most[i]);
+        cr_assert_geq(death.respawn_in_ms, most[i] / 2);
+        cr_assert_eq(death.in_loop, i >= 2);
+        cr_assert_eq(death.entered_loop, i == 2);
+        expect(pool, now + death.respawn_in_ms - 1, POOL_NOTHING, 0);
+        now += death.respawn_in_ms;
+        pool_note_heartbeat(pool, 0, now, now);
+        cr_assert_eq(pool_note_turn(pool, now), 0);
+        expect(pool, now, POOL_FORK, 1);
+        pool_note_forked(pool, 1, now);
+        cr_assert_geq(pool_plan_wait(pool, now), 0);
+    }
+    pool_free(&pool);
+}
+
+static int64_t
+crash_quickly(struct pool *pool, unsigned times, int64_t now)
+{
+    for (unsigned i = 0; i < times; i++) {
+        now += pool_note_death(pool, 0, now).respawn_in_ms;
+        expect(pool, now, POOL_FORK, 0);
+        pool_note_forked(pool, 0, now);
+        cr_assert_geq(pool_plan_wait(pool, now), 0);
+    }
+    return now;
+}
+
+Test(pool, ten_seconds_of_work_end_a_crash_loop_once)
+{
+    struct pool *pool = new_pool(1);
+    fork_all(pool, 1, START);
+    int64_t now = crash_quickly(pool, 4, START);
+    let_work(pool, 0, now, now + timing.calm_ms - 500);
+    now += timing.calm_ms;
+    pool_note_heartbeat(pool, 0, now, now);
+    expect(pool, now, POOL_RECOVERED, 0);
+    expect(pool, now, POOL_NOTHING, 0);
+    struct pool_death death = pool_note_death(pool, 0, now);
+    cr_assert_eq(death.deaths, 1);
+    cr_assert_leq(death.respawn_in_ms, 500);
+    cr_assert(!death.in_loop && !death.left_loop && !death.hung && !death.asked);
+    pool_free(&pool);
+}
+
+Test(pool, death_right_after_enough_work_tells_that_the_loop_was_left)
+{
+    struct pool *pool = new_pool(1);
+    fork_all(pool, 1, START);
+    int64_t now = crash_quickly(pool, 3, START) + timing.calm_ms;
+    pool_note_heartbeat(pool, 0, now, now);
+    struct pool_death death = pool_note_death(pool, 0, now);
+    cr_assert(death.left_loop && !death.in_loop);
+    cr_assert_eq(death.deaths, 1);
+    pool_free(&pool);
+}
+
+Test(pool, two_deaths_then_work_are_no_loop_and_no_news)
+{
+    struct pool *pool = new_pool(1);
+    fork_all(pool, 1, START);
+    int64_t now = crash_quickly(pool, 2, START);
+    let_work(pool, 0, now, now + timing.calm_ms + 1000);
+    cr_assert_eq(pool_note_death(pool, 0, now + timing.calm_ms + 1000).deaths, 1);
+    pool_free(&pool);
+}
+
+Test(pool, failed_forks_are_tried_again_slower)
+{
+    struct pool *pool = new_pool(1);
+    int64_t now = START;
+    for (int i = 0; i < 5; i++) {
+        expect(pool, now, POOL_FORK, 0);
+        uint32_t wait = pool_note_fork_failed(pool, 0, now);
+        expect(pool, now + wait - 1, POOL_NOTHING, 0);
+        now += wait;
+    }
+    pool_free(&pool);
+}
+
+Test(pool, kills_the_one_without_heartbeat_once)
+{
+    struct pool *pool = new_pool(2);
+    fork_all(pool, 2, START);
+    int64_t now = START;
+    let_work(pool, 1, now, now + timing.hang_ms - 500);
+    now += timing.hang_ms - 1;
+    cr_assert_eq(pool_note_turn(pool, now), 0);
+    expect(pool, now, POOL_NOTHING, 0);
+    cr_assert_eq(pool_plan_wait(pool, now), 1);
+    expect(pool, ++now, POOL_KILL_HUNG, 0);
+    expect(pool, now, POOL_NOTHING, 0);
+    struct pool_death death = pool_note_death(pool, 0, now);
+    cr_assert(death.hung && !death.asked);
+    pool_free(&pool);
+}
+
+Test(pool, hanging_from_the_start_is_a_crash_loop_too)
+{
+    struct pool *pool = new_pool(1);
+    int64_t now = START;
+    bool in_loop = false;
+    for (unsigned i = 0; i < timing.loop_deaths || i < 3; i++) {
+        expect(pool, now, POOL_FORK, 0);
+        pool_note_forked(pool, 0, now);
+        now += timing.hang_ms;
+        expect(pool, now, POOL_KILL_HUNG, 0);
+        struct pool_death death = pool_note_death(pool, 0, now);
+        now += death.respawn_in_ms;
+        in_loop = death.in_loop;
+    }
+    cr_assert(in_loop);
+    pool_free(&pool);
+}
+
+Test(pool, heartbeats_from_the_future_do_not_hide_a_hang)
+{
+    struct pool *pool = new_pool(1);
+    fork_all(pool, 1, START);
+    pool_note_heartbeat(pool, 0, INT64_MAX, START + 10);
+    expect(pool, START + 9 + timing.hang_ms, POOL_NOTHING, 0);
+    expect(pool, START + 10 + timing.hang_ms, POOL_KILL_HUNG, 0);
+    pool_free(&pool);
+}
+
+Test(pool, a_master_that_slept_blames_nobody)
+{
+    struct pool *pool = new_pool(2);
+    fork_all(pool, 2, START);
+    int64_t late = 60000, now = START + pool_plan_wait(pool, START) + late;
+    cr_assert_eq(pool_note_turn(pool, now), late);
+    expect(pool, now, POOL_NOTHING, 0);
+    /* Forgiven, not forgotten: who stays silent from now on is killed. */
+    expect(pool, now + timing.hang_ms - 1, POOL_NOTHING, 0);
+    expect(pool, now + timing.hang_ms, POOL_KILL_HUNG, 0);
+    pool_free(&pool);
+}
+
+Test(pool, a_little_late_is_not_late)
+{
+    struct pool *pool = new_pool(1);
+    fork_all(pool, 1, START);
+    int64_t planned = START + pool_plan_wait(pool, START);
+    cr_assert_eq(pool_note_turn(pool, planned + timing.tick_ms), 0);
+    pool_free(&pool);
+}
+
+Test(pool, stop_is_term_then_deadline_then_kill)
+{
+    struct pool *pool = new_pool(3);
+    fork_all(pool, 3, START);
+    (void)pool_note_death(pool, 2, START);
+    cr_assert_eq(pool_note_stop(pool, START), 1);
+    expect(pool, START, POOL_TERM, 0);
+    expect(pool, START, POOL_TERM, 1);
+    expect(pool, START, POOL_NOTHING, 0); /* number 2 is not forked any more */
+    cr_assert(pool_note_death(pool, 0, START + 10).asked);
+    cr_assert(!pool_is_over(pool, START + 10));
+    expect(pool, START + timing.shutdown_ms - 1, POOL_NOTHING, 0);
+    cr_assert(!pool_was_forced(pool));
+    expect(pool, START + timing.shutdown_ms, POOL_KILL_LATE, 1);
+    expect(pool, START + timing.shutdown_ms, POOL_NOTHING, 0);
+    cr_assert(pool_note_death(pool, 1, START + timing.shutdown_ms).late);
+    cr_assert(pool_is_over(pool, START + timing.shutdown_ms));
+    cr_assert(pool_was_forced(pool));
+    pool_free(&pool);
+}
+
+Test(pool, all_that_end_in_time_are_not_forced)
+{
+    struct pool *pool = new_pool(1);
+    fork_all(pool, 1, START);
+    cr_assert(!pool_is_over(pool, START));
+    (void)pool_note_stop(pool, START);
+    expect(pool, START, POOL_TERM, 0);
+    (void)pool_note_death(pool, 0, START + 100);
+    cr_assert(pool_is_over(pool, START + 100));
+    cr_assert(!pool_was_forced(pool));
+    pool_free(&pool);
+}
+
+Test(pool, no_hang_is_found_while_stopping)
+{
+    struct pool *pool = new_pool(1);
+    timing.hang_ms = 5000;
+    pool_free(&pool);
+    pool = pool_new(1, &timing, 1, START);
+    fork_all(pool, 1, START);
+    (void)pool_note_stop(pool, START);
+    expect(pool, START, POOL_TERM, 0);
+    expect(pool, START + 6000, POOL_NOTHING, 0);
+    pool_free(&pool);
+}
+
+Test(pool, a_second_stop_repeats_term_and_hurries)
+{
+    struct pool *pool = new_pool(1);
+    fork_all(pool, 1, START);
+    (void)pool_note_stop(pool, START);
+    expect(pool, START, POOL_TERM, 0);
+    int64_t now = START + 1000;
+    cr_assert_eq(pool_note_stop(pool, now), 2);
+    expect(pool, now, POOL_TERM, 0);
+    expect(pool, now, POOL_NOTHING, 0);
+    expect(pool, now + 250, POOL_TERM, 0);
+    cr_assert_eq(pool_note_stop(pool, now + 500), 2); /* a third changes nothing */
+    expect(pool, now + timing.hurry_ms, POOL_KILL_LATE, 0);
+    pool_free(&pool);
+}
+
+Test(pool, a_second_stop_never_gives_more_time)
+{
+    struct pool *pool = new_pool(1);
+    fork_all(pool, 1, START);
+    (void)pool_note_stop(pool, START);
+    expect(pool, START, POOL_TERM, 0);
+    (void)pool_note_stop(pool, START + timing.shutdown_ms - 10);
+    expect(pool, START + timing.shutdown_ms, POOL_KILL_LATE, 0);
+    pool_free(&pool);
+}
+
+Test(pool, sleeping_through_a_stop_does_not_eat_its_time)
+{
+    struct pool *pool = new_pool(1);
+    fork_all(pool, 1, START);
+    (void)pool_note_stop(pool, START);
+    expect(pool, START, POOL_TERM, 0);
+    int64_t late = 3600000, now = START + pool_plan_wait(pool, START) + late;
+    cr_assert_eq(pool_note_turn(pool, now), late);
+    expect(pool, now, POOL_NOTHING, 0);
+    expect(pool, START + timing.shutdown_ms + late, POOL_KILL_LATE, 0);
+    pool_free(&pool);
+}
+
+Test(pool, gives_up_on_what_even_kill_does_not_end)
+{
+    struct pool *pool = new_pool(1);
+    fork_all(pool, 1, START);
+    (void)pool_note_stop(pool, START);
+    expect(pool, START, POOL_TERM, 0);
+    int64_t killed = START + timing.shutdown_ms;
+    expect(pool, killed, POOL_KILL_LATE, 0);
+    cr_assert(!pool_is_over(pool, killed + timing.give_up_ms - 1));
+    cr_assert(pool_is_over(pool, killed + timing.give_up_ms));
+    pool_free(&pool);
+}
+
+Test(pool, stopping_before_anything_was_forked_is_over_at_once)
+{
+    struct pool *pool = new_pool(2);
+    (void)pool_note_stop(pool, START);
+    expect(pool, START, POOL_NOTHING, 0);
+    cr_assert(pool_is_over(pool, START));
+    pool_free(&pool);
+}
