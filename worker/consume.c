@@ -45,6 +45,7 @@ struct consumer {
     struct partition *partitions; /* sorted by id */
     size_t n_partitions;
     unsigned commits_under_way;
+    bool halted;             /* nothing is assigned at librdkafka, so as to start anew */
     bool unclaimed;          /* the store has not taken the partitions over yet */
     bool lost_some;          /* a partition has lost its position */
     int64_t look_again_ms;   /* not before then: positions */
@@ -144,6 +145,7 @@ assign_positions(struct consumer *c)
     for (size_t i = 0; i < c->n_partitions; i++)
         forward_queue(c, c->partitions[i].id);
     rd_kafka_resp_err_t code = rd_kafka_assign(c->rk, list);
+    c->halted = false;
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         note_error(c, rd_kafka_err2str(code));
     rd_kafka_topic_partition_list_destroy(list);
@@ -240,20 +242,35 @@ rewind_positions(struct consumer *c)
     }
 }
 
+/* A member with nothing to fetch: it keeps its place in the group meanwhile. */
+static void
+fetch_nothing(struct consumer *c)
+{
+    rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
+    rd_kafka_assign(c->rk, none);
+    rd_kafka_topic_partition_list_destroy(none);
+    c->halted = true;
+    c->look_again_ms = clock_mono_ms() + RETRY_MS;
+}
+
 /*
- * Assigning anew drops what librdkafka has fetched, so the batch is finished or given back first;
- * it may also hold messages of a topic that is there no more, whose offsets must not outlive the
- * reset.
+ * In two steps, since librdkafka (2.0.2) does not start a partition again that it is still
+ * stopping: first nothing is assigned, and a little later all, at their positions.  That drops what
+ * it has fetched, so the batch is finished or given back before; it may also hold messages of a
+ * topic that is there no more, whose offsets must not outlive the reset.
  */
 static void
 restart_lost_positions(struct consumer *c)
 {
     if (c->unclaimed || !c->lost_some || clock_mono_ms() < c->look_again_ms)
         return;
-    c->hooks.revoked(c->hooks.arg, false);
-    rewind_positions(c);
-    if (find_positions(c))
+    if (!c->halted) {
+        c->hooks.revoked(c->hooks.arg, false);
+        rewind_positions(c);
+        fetch_nothing(c);
+    } else if (find_positions(c)) {
         assign_positions(c);
+    }
 }
 
 /* --- rebalances --- */
@@ -264,7 +281,7 @@ forget_partitions(struct consumer *c)
     free(c->partitions);
     c->partitions = NULL;
     c->n_partitions = 0;
-    c->lost_some = c->unclaimed = false;
+    c->lost_some = c->unclaimed = c->halted = false;
     c->commit_again_ms = 0;
     slot_set(&c->slot->partitions, 0);
 }
@@ -333,21 +350,11 @@ try_claim(struct consumer *c)
         start_partitions(c);
 }
 
-/* A member with nothing to fetch: it keeps its place in the group meanwhile. */
-static void
-fetch_nothing(struct consumer *c)
-{
-    rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
-    rd_kafka_assign(c->rk, none);
-    rd_kafka_topic_partition_list_destroy(none);
-}
-
 void
 consumer_claim_again(struct consumer *consumer)
 {
     fetch_nothing(consumer);
     consumer->unclaimed = consumer->n_partitions > 0;
-    consumer->look_again_ms = clock_mono_ms() + RETRY_MS;
 }
 
 static void
@@ -513,7 +520,7 @@ take_message(struct consumer *c, rd_kafka_message_t *raw, struct message *out)
         return false;
     }
     struct partition *p = find_partition(c, raw->partition);
-    if (p == NULL || c->unclaimed)
+    if (p == NULL || c->halted)
         return false; /* fetched before its partition was taken away */
     p->position = raw->offset + 1;
     *out = (struct message){.payload = {raw->payload, raw->payload != NULL ? raw->len : 0},

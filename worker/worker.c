@@ -58,15 +58,23 @@ struct worker {
     struct errbuf sickness;
 };
 
+enum { ONE_REQUEST_MS = 500 }; /* a TERM to the process group and the master's own are one request */
+
 static volatile sig_atomic_t stops_asked, reopens_asked;
+static volatile int64_t stop_asked_ms; /* only the handler uses it */
 
 static void
 on_signal(int number)
 {
-    if (number == SIGUSR1)
+    if (number == SIGUSR1) {
         reopens_asked = 1;
-    else if (stops_asked < 2)
+        return;
+    }
+    int64_t now = clock_mono_ms(); /* clock_gettime is async-signal-safe */
+    if (stops_asked == 0 || (stops_asked == 1 && now - stop_asked_ms >= ONE_REQUEST_MS)) {
         stops_asked++;
+        stop_asked_ms = now;
+    }
 }
 
 static void

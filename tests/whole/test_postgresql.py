@@ -1,0 +1,447 @@
+"""PostgreSQL: every row once, whatever dies, stops or is taken away meanwhile."""
+
+import json
+import os
+import random
+import signal
+import threading
+import time
+import unittest
+
+from fixtures import proc
+from fixtures.postgres import BIN, Postgres
+from fixtures.scenario import START_MS, Scenario, is_bad, shared_broker
+
+CORPUS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "corpus")
+
+# A row for each event on measurements: a replay cannot hide behind an upsert.
+AUDIT = """
+CREATE TABLE monasca.audit (metric_id bigint, time timestamptz);
+CREATE FUNCTION monasca.note() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN INSERT INTO monasca.audit VALUES (NEW.metric_id, NEW.time); RETURN NULL; END $$;
+CREATE TRIGGER audit AFTER INSERT OR UPDATE ON monasca.measurements
+FOR EACH ROW EXECUTE FUNCTION monasca.note();
+"""
+
+
+class Influxless:
+    """In the place of a server that these tests do not need."""
+
+    port = 1
+
+
+@unittest.skipUnless(BIN, "no PostgreSQL server is installed")
+class PostgresScenario(Scenario):
+    def own_postgres(self, start=True, **options):
+        self.postgres = Postgres(**options)
+        self.addCleanup(self.postgres.remove)
+        self.influx = Influxless()
+        if start:
+            self.postgres.start()
+
+    def use_shared_broker(self):
+        self.broker = shared_broker()
+        self.make_topic()
+
+    def pg_persister(self, name="a", start=True, **sections):
+        conninfo = sections.pop("conninfo", self.postgres.conninfo)
+        sections.setdefault("repositories", {}).update(
+            metrics_driver="postgresql", alarm_state_history_driver="postgresql")
+        sections["postgresql"] = {"conninfo": conninfo, **sections.get("postgresql", {})}
+        return self.persister(name, start, **sections)
+
+    def wait_tables(self):
+        proc.wait_until(lambda: self.postgres.run_sql(
+            "SELECT * FROM monasca.schema_version").stdout.strip() == "1", 30, "the tables are made")
+
+    def audited(self, **sections):
+        """Has the tables made before anything is fed, and puts the trigger on."""
+        p = self.pg_persister(**sections)
+        self.wait_tables()
+        self.postgres.sql(AUDIT)
+        return p
+
+    def stored(self):
+        numbers = []
+        for ms, value in self.postgres.sql(
+                "SELECT (extract(epoch from time) * 1000)::bigint, value::bigint"
+                " FROM monasca.measurements"):
+            self.assertEqual(int(ms) - START_MS, int(value))
+            numbers.append(int(value))
+        self.assertEqual(len(numbers), len(set(numbers)), "a message is stored twice")
+        return set(numbers)
+
+    def assert_exactly_once(self, messages, bad=0):
+        self.assert_stored(messages, bad)
+        good = sum(not is_bad(i, bad) for i in range(messages))
+        self.assertEqual(int(self.postgres.value("SELECT count(*) FROM monasca.audit")), good,
+                         "events on measurements")
+
+    def assert_all_well(self, messages, bad=0, seconds=60):
+        self.wait_drained(seconds)
+        self.stop()
+        self.assert_exactly_once(messages, bad)
+        self.assert_dead(messages, bad)
+
+
+class CorpusTest(PostgresScenario):
+    seconds = 25
+
+    def test_corpus_by_meaning(self):
+        self.own_postgres()
+        self.use_shared_broker()
+        self.make_topic(self.alarm_topic, 2)
+        p = self.pg_persister(kafka_alarm_history={"enabled": True})
+        self.replay(os.path.join(CORPUS, "metrics.jsonl"))
+        self.replay(os.path.join(CORPUS, "alarm-state-transitions.jsonl"), self.alarm_topic)
+        self.wait_drained()
+        self.wait_drained(topic=self.alarm_topic, group=self.alarm_group, partitions=2)
+        self.stop()
+        self.assertEqual(self.dead_letters(), [])
+        expected = {}
+        with open(os.path.join(CORPUS, "metrics.jsonl"), encoding="utf-8") as f:
+            for line in f:
+                m = json.loads(line)
+                metric, meta = m["metric"], m["meta"]
+                key = (meta["tenantId"], meta["region"], metric["name"],
+                       json.dumps(metric.get("dimensions") or {}, sort_keys=True),
+                       int(metric["timestamp"]))
+                expected.setdefault(key, []).append(
+                    (float(metric["value"]), json.dumps(metric.get("value_meta"), sort_keys=True)))
+        rows = self.postgres.value(
+            "SELECT json_agg(json_build_array(tenant_id, region, name, dimensions,"
+            " (extract(epoch from time) * 1000)::bigint, value, value_meta))"
+            " FROM monasca.measurements_named")
+        found = {}
+        for tenant, region, name, dimensions, ms, value, meta in json.loads(rows):
+            key = (tenant, region, name, json.dumps(dimensions, sort_keys=True), ms)
+            self.assertNotIn(key, found)
+            found[key] = (value, json.dumps(meta, sort_keys=True))
+        self.assertEqual(set(found), set(expected))
+        for key, values in expected.items():
+            # Of messages with the same key on several partitions, any may have come last.
+            self.assertIn(found[key], values, key)
+        self.assertEqual(self.postgres.value("SELECT count(*) FROM monasca.alarm_state_history"),
+                         "150")
+        with open(os.path.join(CORPUS, "alarm-state-transitions.jsonl"), encoding="utf-8") as f:
+            alarms = [json.loads(line)["alarm-transitioned"] for line in f]
+        rows = json.loads(self.postgres.value(
+            "SELECT json_agg(json_build_array(tenant_id, alarm_id, new_state, old_state, reason,"
+            " link, lifecycle_state, metrics, sub_alarms, (extract(epoch from time) * 1000)::bigint))"
+            " FROM monasca.alarm_state_history"))
+        self.assertEqual(
+            sorted(json.dumps(r, sort_keys=True) for r in rows),
+            sorted(json.dumps([a["tenantId"], a["alarmId"], a["newState"], a["oldState"],
+                               a["stateChangeReason"], a.get("link") or "",
+                               a.get("lifecycleState") or "", a["metrics"],
+                               a.get("subAlarms") or [], int(a["timestamp"])], sort_keys=True)
+                   for a in alarms))
+        self.assertEqual([s["restarts"] for s in p.processes().values()], [0, 0, 0])
+
+    def test_malformed_by_verdict(self):
+        self.own_postgres()
+        self.broker = shared_broker()
+        self.make_topic(max_message_bytes=8000000)
+        p = self.pg_persister()
+        self.feed(200)
+        self.replay(os.path.join(CORPUS, "malformed.jsonl"), form="--replay-base64")
+        self.feed(200, first=200)
+        self.wait_drained()
+        self.stop()
+        with open(os.path.join(CORPUS, "malformed.jsonl"), encoding="utf-8") as f:
+            cases = [json.loads(line) for line in f]
+        rejected = sum(c["verdict"] == "reject" for c in cases)
+        self.assertEqual(len(self.dead_letters()), rejected)
+        self.assertEqual(p.totals()["rejected"], rejected)
+        self.assertEqual(p.totals()["completed"], 400 + len(cases) - rejected)
+        self.assertEqual(self.postgres.value(
+            "SELECT dimensions->>'path' FROM monasca.metrics WHERE dimensions ? 'path'"), "C:\\")
+        self.assertEqual([s["restarts"] for s in p.processes().values()], [0, 0])
+
+    def test_rows_the_database_refuses(self):
+        """JSON that jsonb cannot hold is found among thousands, and nothing else with it."""
+        self.own_postgres()
+        self.use_shared_broker()
+        self.pg_persister(kafka_metrics={"batch_size": 5000, "num_processors": 1})
+        self.wait_tables()
+        self.postgres.sql(AUDIT)
+        path = os.path.join(self.dir, "bad.jsonl")
+        metas = ['{"a":"\\u0000"}', '"\\ud800"', '1e1000000']
+        with open(path, "w", encoding="utf-8") as f:
+            for i in range(300):
+                meta = metas[i % 3] if i % 10 == 0 else '{"n":%d}' % i
+                f.write('{"metric":{"name":"x","timestamp":%d,"value":%d,"dimensions":{},'
+                        '"value_meta":%s},"meta":{"tenantId":"t","region":"r"},"creation_time":1}\n'
+                        % (START_MS + 100000 + i, 100000 + i, meta))
+        self.feed(2000)
+        self.replay(path)
+        self.feed(2000, first=2000)
+        self.wait_drained()
+        self.stop()
+        self.assertEqual(len(self.dead_letters()), 30)
+        self.assertEqual({d["reason"] for d in self.dead_letters()}, {"refused"})
+        expected = set(range(4000)) | {100000 + i for i in range(300) if i % 10}
+        self.assertEqual(self.stored(), expected)
+        self.assertEqual(int(self.postgres.value("SELECT count(*) FROM monasca.audit")),
+                         len(expected))
+
+    def test_later_message_wins(self):
+        self.own_postgres()
+        self.use_shared_broker()
+        self.make_topic(self.alarm_topic, 1)
+        self.pg_persister(kafka_metrics={"topic": self.alarm_topic, "num_processors": 1})
+        self.replay_values([(1, "1"), (2, '"x"'), (1, "3")])
+        self.replay_values([(1, "4"), (5, "6")])
+        proc.wait_until(lambda: self.lag(topic=self.alarm_topic, partitions=1) == 0, 30, "drained")
+        self.stop()
+        self.assertEqual(
+            self.postgres.sql("SELECT extract(epoch from time)::bigint, value, value_meta"
+                              " FROM monasca.measurements ORDER BY time"),
+            [["1", "4", ""], ["2", "0", '"x"'], ["5", "6", ""]])
+
+    def replay_values(self, rows):
+        path = os.path.join(self.dir, "rows.jsonl")
+        with open(path, "w", encoding="utf-8") as f:
+            for seconds, value in rows:
+                text = value.startswith('"')
+                f.write('{"metric":{"name":"x","timestamp":%d,"value":%s,"value_meta":%s},'
+                        '"meta":{"tenantId":"t","region":"r"}}\n'
+                        % (seconds * 1000, 0 if text else value, value if text else "null"))
+        self.replay(path, self.alarm_topic)
+        proc.wait_until(lambda: self.lag(topic=self.alarm_topic, partitions=1) == 0, 30, "drained")
+
+
+class ChaosTest(PostgresScenario):
+    """Everybody is killed and stopped at random, several times, while the load runs."""
+
+    seconds = 110
+    messages = int(os.environ.get("PERSISTER_TEST_CHAOS_MESSAGES", "200000"))
+    rate = 5000
+
+    def instance(self, name):
+        # Two workers each; the fixture's defaults for the rest.
+        return self.pg_persister(name, kafka_metrics={"batch_size": 3000},
+                                 persister={"hang_timeout_seconds": 15})
+
+    def pause_worker(self, p):
+        workers = p.workers()
+        if workers:
+            victim = random.choice(workers)
+            os.kill(victim, signal.SIGSTOP)
+            # Beyond the session's timeout: its partitions go to somebody else meanwhile.
+            threading.Timer(11, self.resume, [victim]).start()
+
+    @staticmethod
+    def resume(pid):
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+
+    def kill_worker(self, p):
+        workers = p.workers()
+        if workers:
+            os.kill(random.choice(workers), signal.SIGKILL)
+
+    @staticmethod
+    def kill_master(p):
+        p.kill()
+        time.sleep(0.5)
+        p.start(wait=False)
+
+    def crash_broker(self, _):
+        self.broker.kill()
+        time.sleep(1)
+        self.broker.start()
+
+    def crash_database(self, _):
+        self.postgres.crash()
+        time.sleep(1)
+        self.postgres.start()
+
+    def test_exactly_once(self):
+        seed = int(os.environ.get("PERSISTER_TEST_SEED", time.time_ns() % 10**9))
+        print(f"PERSISTER_TEST_SEED={seed}")
+        random.seed(seed)
+        self.own_postgres()
+        self.own_broker()
+        instances = [self.instance("a")]
+        self.wait_tables()
+        self.postgres.sql(AUDIT)
+        instances.append(self.instance("b"))
+        feed = self.feeding(self.messages, rate=self.rate, bad=1)
+        deeds = [self.kill_worker, self.pause_worker, self.kill_master, self.crash_broker,
+                 self.crash_database]
+        end = time.monotonic() + self.messages / self.rate - 5
+        done = []
+        while time.monotonic() < end:
+            # Each has its turn before any has a second one.
+            round_of_deeds = random.sample(deeds, len(deeds))
+            for deed in round_of_deeds:
+                if time.monotonic() >= end:
+                    break
+                time.sleep(random.uniform(1, 3))
+                deed(random.choice(instances))
+                done.append(deed.__name__)
+        self.assertEqual(feed.wait(180)["delivered"], self.messages)
+        for deed in deeds:
+            self.assertGreaterEqual(done.count(deed.__name__), 1, done)
+        self.wait_drained(120)
+        self.stop()
+        self.assert_exactly_once(self.messages, bad=1)
+        places = {(d["partition"], d["offset"]) for d in self.dead_letters()}
+        self.assertEqual(len(places), sum(is_bad(i, 1) for i in range(self.messages)))
+        print("deeds:", done)
+
+
+class TroubleTest(PostgresScenario):
+    """The world's trouble is waited out with the batch in hand; nothing goes to the dead letters."""
+
+    seconds = 60
+    messages = 20000
+
+    def run_with_trouble(self, begin, end, says, seconds=4, **persister):
+        self.use_shared_broker()
+        p = self.audited(**persister)
+        feed = self.feeding(self.messages, rate=4000)
+        time.sleep(1.5)
+        begin()
+        p.wait_log(says, 30)
+        time.sleep(seconds)
+        end()
+        feed.wait()
+        self.assert_all_well(self.messages)
+        self.assertEqual([s["restarts"] for s in p.processes().values()], [0, 0])
+
+    def test_read_only_after_failover(self):
+        self.own_postgres()
+        db = self.postgres
+
+        def begin():
+            db.sql("ALTER SYSTEM SET default_transaction_read_only = on")
+            db.sql("SELECT pg_reload_conf()")
+
+        def end():
+            db.sql("ALTER SYSTEM RESET default_transaction_read_only")
+            db.sql("SELECT pg_reload_conf()")
+
+        self.run_with_trouble(begin, end, "25006")
+
+    def test_crash_and_return(self):
+        self.own_postgres()
+        self.run_with_trouble(self.postgres.crash, self.postgres.start, "waiting with")
+
+    def test_stopped_server(self):
+        self.own_postgres()
+        self.run_with_trouble(lambda: self.postgres.signal_all(signal.SIGSTOP),
+                              lambda: self.postgres.signal_all(signal.SIGCONT), "metrics", 8)
+
+    def test_connection_limit(self):
+        self.own_postgres()
+        db = self.postgres
+        db.sql("CREATE ROLE few LOGIN CONNECTION LIMIT 10; GRANT ALL ON DATABASE postgres TO few;"
+               "GRANT pg_write_all_data, pg_read_all_data TO few")
+
+        def begin():
+            db.sql("ALTER ROLE few CONNECTION LIMIT 0")
+            db.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'few'")
+
+        self.run_with_trouble(begin, lambda: db.sql("ALTER ROLE few CONNECTION LIMIT 10"),
+                              "too many connections",
+                              conninfo=db.conninfo.replace("user=postgres", "user=few"))
+
+    def test_lock_held_by_somebody(self):
+        self.own_postgres()
+        holder = {}
+
+        def begin():
+            thread = threading.Thread(target=self.postgres.run_sql, args=[
+                "BEGIN; LOCK TABLE monasca.measurements IN EXCLUSIVE MODE; SELECT pg_sleep(14)"])
+            thread.start()
+            holder["thread"] = thread
+
+        self.run_with_trouble(begin, lambda: holder["thread"].join(), "55P03", 1)
+
+    def test_password_changed(self):
+        self.own_postgres()
+        db = self.postgres
+        db.sql("ALTER ROLE postgres PASSWORD 'first'")
+        with open(os.path.join(db.data, "pg_hba.conf"), "r+", encoding="utf-8") as f:
+            rules = f.read()
+            f.seek(0)
+            f.write("host all sesame all scram-sha-256\n" + rules)
+        db.sql("CREATE ROLE sesame SUPERUSER LOGIN PASSWORD 'first'; SELECT pg_reload_conf()")
+
+        def begin():
+            db.sql("ALTER ROLE sesame PASSWORD 'second'")
+            db.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                   " WHERE usename = 'sesame'")
+
+        conninfo = db.conninfo.replace("user=postgres", "user=sesame password=first")
+        self.run_with_trouble(begin, lambda: db.sql("ALTER ROLE sesame PASSWORD 'first'"),
+                              "password authentication failed", conninfo=conninfo)
+
+    def test_newer_schema_is_refused(self):
+        self.own_postgres()
+        self.use_shared_broker()
+        self.postgres.sql("CREATE SCHEMA monasca;"
+                          "CREATE TABLE monasca.schema_version (version int NOT NULL);"
+                          "INSERT INTO monasca.schema_version VALUES (7)")
+        p = self.pg_persister()
+        p.wait_log("made by a newer program")
+        self.feed(100)
+        self.assertEqual(p.totals().get("completed", 0), 0)
+        self.stop()
+
+
+class OffsetsTest(PostgresScenario):
+    seconds = 30
+
+    def test_starts_where_the_python_persister_stopped(self):
+        """No row yet: the group's committed offset."""
+        self.own_postgres()
+        self.use_shared_broker()
+        self.feed(1000)
+        discard = self.persister("d", kafka_metrics={"num_processors": 1},
+                                 repositories={"metrics_driver": "discard"})
+        self.wait_drained()
+        self.stop(discard)
+        self.feed(500, first=1000)
+        self.pg_persister()
+        self.wait_drained()
+        self.stop()
+        self.assertEqual(self.stored(), set(range(1000, 1500)))
+
+    def test_database_knows_better_than_kafka(self):
+        """The group's offset was lost; the database's counts."""
+        self.own_postgres()
+        self.use_shared_broker()
+        p = self.audited()
+        self.feed(1000)
+        self.wait_drained()
+        self.stop(p)
+        self.group += "-renamed"
+        self.postgres.sql(f"UPDATE monasca.kafka_offsets SET group_id = '{self.group}'")
+        self.pg_persister("b", kafka_metrics={"group_id": self.group})
+        self.feed(1000, first=1000)
+        self.wait_drained()
+        self.stop()
+        self.assert_exactly_once(2000)
+
+    def test_topic_made_anew(self):
+        self.own_postgres()
+        self.use_shared_broker()
+        p = self.pg_persister()
+        self.feed(4000)
+        self.wait_drained()
+        self.stop(p)
+        self.broker.client.delete_topic(self.topic)
+        time.sleep(1)
+        self.make_topic()
+        self.feed(400, first=4000)
+        p = self.pg_persister("b")
+        p.wait_log("offset reset", 30)
+        proc.wait_until(lambda: len(self.stored()) == 4400, 30, "all are stored")
+        self.feed(400, first=4400)
+        proc.wait_until(lambda: len(self.stored()) == 4800, 30, "and those that come later")
+        self.stop()
