@@ -28,6 +28,7 @@
 #include "shm/slot.h"
 #include "store/store.h"
 #include "worker/kafka_conf.h"
+#include "worker/retention.h"
 #include "worker/worker.h"
 
 /* How the program ends; --help and the man page say the same. */
@@ -54,7 +55,7 @@ struct arguments {
 
 /* What a worker needs to know about itself. */
 struct seat {
-    enum topic_kind kind;
+    enum topic_kind kind; /* TOPIC_KINDS: not a worker, but the retention process */
     unsigned number;
     char *name;
 };
@@ -233,8 +234,9 @@ check_configuration(const struct config *cfg, struct errbuf *err)
 static int
 add_seat(struct persister *p, enum topic_kind kind, unsigned number)
 {
-    char name[NAME_BYTES];
-    snprintf(name, sizeof(name), "%s-%u", p->cfg->topic[kind].topic, number);
+    char name[NAME_BYTES] = "retention";
+    if (kind != TOPIC_KINDS)
+        snprintf(name, sizeof(name), "%s-%u", p->cfg->topic[kind].topic, number);
     p->seats[p->n] = (struct seat){.kind = kind, .number = number, .name = strdup(name)};
     p->names[p->n] = p->seats[p->n].name;
     return p->names[p->n++] == NULL ? -1 : 0;
@@ -246,7 +248,7 @@ count_seats(const struct config *cfg)
     int n = 0;
     for (enum topic_kind kind = 0; kind < TOPIC_EVENTS; kind++)
         n += cfg->topic[kind].enabled ? (int)cfg->topic[kind].num_processors : 0;
-    return n;
+    return n + retention_is_wanted(cfg);
 }
 
 static int
@@ -270,6 +272,8 @@ make_seats(struct persister *p, struct errbuf *err)
              p->cfg->topic[kind].enabled && i < (unsigned)p->cfg->topic[kind].num_processors; i++)
             if (add_seat(p, kind, i) == -1)
                 return errbuf_set(err, "out of memory");
+    if (retention_is_wanted(p->cfg) && add_seat(p, TOPIC_KINDS, 0) == -1)
+        return errbuf_set(err, "out of memory");
     return 0;
 }
 
@@ -286,6 +290,8 @@ static int
 run_worker(void *arg, size_t i)
 {
     const struct persister *p = arg;
+    if (p->seats[i].kind == TOPIC_KINDS)
+        return retention_run(p->cfg, &p->slots[i]);
     struct worker_args args = {.cfg = p->cfg,
                                .kind = p->seats[i].kind,
                                .number = p->seats[i].number,

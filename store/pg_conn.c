@@ -147,7 +147,7 @@ pg_conninfo_check(const char *conninfo, struct errbuf *err)
     PQconninfoOption *options = PQconninfoParse(conninfo, &text);
     if (options == NULL) {
         /* libpq may quote the string, which may hold a password: only say that it is wrong. */
-        errbuf_set(err, "libpq cannot read the connection string");
+        errbuf_set(err, "libpq cannot read it; allowed: 'host=... dbname=...' or postgresql://...");
         PQfreemem(text);
         return -1;
     }

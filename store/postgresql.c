@@ -558,6 +558,10 @@ static struct store *
 postgresql_open(const struct config *cfg, enum topic_kind kind, const struct store_hooks *hooks,
                 struct errbuf *err)
 {
+    if (pg_conninfo_check(cfg->postgresql.conninfo, err) == -1) {
+        errbuf_prefix(err, "[postgresql] conninfo");
+        return NULL;
+    }
     struct postgresql *pg = calloc(1, sizeof(*pg));
     if (pg == NULL) {
         errbuf_set(err, "out of memory");

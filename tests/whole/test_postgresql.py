@@ -9,6 +9,7 @@ import time
 import unittest
 
 from fixtures import proc
+from fixtures.persister import check
 from fixtures.postgres import BIN, Postgres
 from fixtures.scenario import START_MS, Scenario, is_bad, shared_broker
 
@@ -394,6 +395,27 @@ class TroubleTest(PostgresScenario):
         self.stop()
 
 
+class RetentionTest(PostgresScenario):
+    seconds = 15
+
+    def test_deletes_what_is_too_old_and_nothing_else(self):
+        self.own_postgres()
+        self.use_shared_broker()
+        p = self.pg_persister(postgresql={"retention_days": 7})
+        self.assertIn("retention", p.processes())
+        self.wait_tables()
+        self.postgres.sql("INSERT INTO monasca.measurements SELECT 1, now() - interval '8 days'"
+                          " - n * interval '1 ms', n FROM generate_series(1, 12000) AS n")
+        self.postgres.sql("INSERT INTO monasca.measurements SELECT 1, now() - interval '6 days'"
+                          " + n * interval '1 ms', n FROM generate_series(1, 1000) AS n")
+        self.stop()
+        p = self.pg_persister("b", postgresql={"retention_days": 7})
+        proc.wait_until(lambda: self.postgres.value(
+            "SELECT count(*) FROM monasca.measurements") == "1000", 20, "the old rows are gone")
+        self.stop()
+        self.assertTrue(p.lines("12000 rows older than 7 days deleted"))
+
+
 class OffsetsTest(PostgresScenario):
     seconds = 30
 
@@ -445,3 +467,17 @@ class OffsetsTest(PostgresScenario):
         self.feed(400, first=4400)
         proc.wait_until(lambda: len(self.stored()) == 4800, 30, "and those that come later")
         self.stop()
+
+
+class ConfigurationTest(PostgresScenario):
+    seconds = 2
+
+    def test_connection_string_is_checked_at_start(self):
+        self.own_postgres(start=False)
+        self.broker = shared_broker()
+        p = self.pg_persister(start=False, conninfo="hots=127.0.0.1 password=secret")
+        p.write_config()
+        code, lines = check(p.config)
+        self.assertEqual(code, 78)
+        self.assertIn("[postgresql] conninfo", lines[-1])
+        self.assertNotIn("secret", "".join(lines))

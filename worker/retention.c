@@ -1,0 +1,126 @@
+/*
+ * retention.c - see retention.h.
+ *
+ * Process: the retention child.  Owner: struct retention, on the stack.  Concurrency: one thread;
+ * the signal handlers only set flags.
+ */
+#include "worker/retention.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "store/pg_retention.h"
+#include "worker/worker.h"
+
+/* Pauses: after a step with more to do, and when all is done (or the database is sick). */
+enum { STEP_PAUSE_MS = 200, LOOK_AGAIN_MS = 60000, SLICE_MS = 100 };
+
+struct retention {
+    struct slot *slot;
+    struct pg_conn conn;
+    struct errbuf trouble; /* what was last said, to say it once */
+    uint64_t deleted;      /* since that was last said */
+};
+
+static volatile sig_atomic_t stop_asked, reopen_asked;
+
+static void
+on_signal(int number)
+{
+    if (number == SIGUSR1)
+        reopen_asked = 1;
+    else
+        stop_asked = 1;
+}
+
+static void
+catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigset_t unblock;
+    sigemptyset(&action.sa_mask);
+    sigemptyset(&unblock);
+    sigaddset(&unblock, SIGTERM);
+    sigaddset(&unblock, SIGUSR1);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+    sigprocmask(SIG_UNBLOCK, &unblock, NULL);
+}
+
+static bool
+keep_waiting(void *arg)
+{
+    struct retention *r = arg;
+    struct errbuf err;
+    atomic_store_explicit(&r->slot->heartbeat_ms, clock_mono_ms(), memory_order_relaxed);
+    if (reopen_asked) {
+        reopen_asked = 0;
+        if (log_reopen(&err) == -1)
+            log_error("%s", err.text);
+    }
+    return !stop_asked;
+}
+
+static void
+pause_for(struct retention *r, int64_t ms)
+{
+    int64_t until = clock_mono_ms() + ms;
+    while (clock_mono_ms() < until && keep_waiting(r))
+        usleep(SLICE_MS * 1000);
+}
+
+/* Returns: ms to pause. */
+static int64_t
+take_step(struct retention *r, const struct config *cfg)
+{
+    struct errbuf err = {.text = ""};
+    int64_t deleted;
+    slot_set_state(r->slot, SLOT_WRITING);
+    enum pg_outcome outcome = pg_retention_step(&r->conn, cfg->postgresql.schema,
+                                                cfg->postgresql.retention_days, &deleted, &err);
+    slot_set_state(r->slot, SLOT_IDLE);
+    r->deleted += (uint64_t)deleted;
+    if (outcome != PG_OK && outcome != PG_STOPPED && strcmp(err.text, r->trouble.text) != 0) {
+        log_error("%s; trying again every minute", err.text);
+        r->trouble = err;
+    }
+    if (outcome == PG_OK)
+        r->trouble.text[0] = '\0';
+    if (outcome == PG_OK && deleted > 0)
+        return STEP_PAUSE_MS;
+    if (r->deleted > 0)
+        log_info("%llu rows older than %lld days deleted", (unsigned long long)r->deleted,
+                 (long long)cfg->postgresql.retention_days);
+    r->deleted = 0;
+    return LOOK_AGAIN_MS;
+}
+
+bool
+retention_is_wanted(const struct config *cfg)
+{
+    if (cfg->postgresql.retention_days == 0)
+        return false;
+    for (enum topic_kind kind = TOPIC_METRICS; kind <= TOPIC_ALARM_HISTORY; kind++)
+        if (cfg->topic[kind].enabled && cfg_topic_driver(cfg, kind) == DRIVER_POSTGRESQL)
+            return true;
+    return false;
+}
+
+int
+retention_run(const struct config *cfg, struct slot *slot)
+{
+    struct retention r = {.slot = slot};
+    struct store_hooks hooks = {.keep_waiting = keep_waiting, .arg = &r};
+    r.conn = (struct pg_conn){.conninfo = cfg->postgresql.conninfo, .hooks = &hooks};
+    catch_signals();
+    while (keep_waiting(&r)) {
+        int64_t pause_ms = take_step(&r, cfg);
+        if (pause_ms == LOOK_AGAIN_MS)
+            pg_conn_close(&r.conn); /* not to hold a connection for a minute of sleep */
+        pause_for(&r, pause_ms);
+    }
+    pg_conn_close(&r.conn);
+    return WORKER_EXIT_DONE;
+}
