@@ -1,24 +1,26 @@
 /*
  * cfg.c - the option table, and how raw texts become a validated configuration.
  *
- * cfg_load: read the file (cfg_file.c), expand references, convert by type and bounds, then check
- * what no single option can tell.  All into a fresh structure; an error leaves nothing behind.
+ * cfg_load: read the file (cfg_file.c, cfg_lines.c), expand references, convert by type and bounds,
+ * then check what no single option can tell (cfg_check.c).  All into a fresh structure; an error
+ * leaves nothing behind.
+ *
+ * References are oslo.config's (ConfigOpts._substitute): $name is in the same section, else in
+ * [DEFAULT]; $section.name; both in braces, too; $$ and \$ are a dollar; a dollar before anything
+ * else is itself.
  *
  * Process: the master, before any fork.  Owner: the caller.  Concurrency: one thread.
  */
 #include "lib/cfg_priv.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <unistd.h>
 
-#include "lib/buf.h"
 #include "lib/num.h"
 
-enum { MAX_VALUE_BYTES = 1 << 20, MAX_DEPTH = 16 };
+enum { MAX_VALUE_BYTES = 1 << 20, MAX_DEPTH = 16, MAX_REFERENCES = 1000 };
 
 /* clang-format off */
 const struct cfg_option cfg_options[] = {
@@ -64,40 +66,11 @@ static const struct {
     {"batch_size", {"20000", "1", "1"}},
 };
 
-static const struct {
-    const char *name;
-    enum store_driver driver;
-} drivers[] = {
-    {"influxdb", DRIVER_INFLUXDB},
-    {"discard", DRIVER_DISCARD},
-    {"postgresql", DRIVER_POSTGRESQL},
-    {"monasca_persister.repositories.influxdb.metrics_repository:MetricInfluxdbRepository",
-     DRIVER_INFLUXDB},
-    {"monasca_persister.repositories.influxdb.alarm_state_history_repository:"
-     "AlarmStateHistInfluxdbRepository",
-     DRIVER_INFLUXDB},
-};
-
-/* What one cfg_load works on. */
-struct loading {
-    struct config *cfg;
-    struct cfg_raw *raw;
-    void (*notice)(const char *text);
-    struct errbuf *err;
-};
-
 const char *
 cfg_topic_section(enum topic_kind kind)
 {
     assert((unsigned)kind < TOPIC_KINDS);
     return topic_sections[kind];
-}
-
-enum store_driver
-cfg_topic_driver(const struct config *cfg, enum topic_kind kind)
-{
-    assert(kind != TOPIC_EVENTS);
-    return kind == TOPIC_METRICS ? cfg->metrics_driver : cfg->alarm_state_history_driver;
 }
 
 int
@@ -120,12 +93,8 @@ cfg_option_default(const struct cfg_option *option)
     return option->text;
 }
 
-/* --- references --- */
-
-/* "FILE:LINE: [section] option: what", or without a line where the file does not have the option.
- */
-static int
-fail_option(const struct loading *l, size_t i, const char *what)
+int
+cfg_fail_option(const struct cfg_loading *l, size_t i, const char *what)
 {
     const struct cfg_option *o = &cfg_options[i];
     if (l->raw[i].line > 0)
@@ -134,6 +103,17 @@ fail_option(const struct loading *l, size_t i, const char *what)
     return errbuf_set(l->err, "%s: [%s] %s: %s", l->cfg->file, o->section, o->name, what);
 }
 
+/* --- references --- */
+
+/* One option's text in the making. */
+struct expansion {
+    const struct cfg_loading *l;
+    struct buf *out;
+    unsigned depth, references;
+    bool secret; /* something of it came from a secret option */
+};
+
+/* The length of the name at p, 0 if there is none. */
 static size_t
 name_length(const char *p)
 {
@@ -143,71 +123,89 @@ name_length(const char *p)
     return n > 0 && !isdigit((unsigned char)p[0]) ? n : 0;
 }
 
-/* A reference at p (behind the dollar): *length bytes, which option it names; -1 if none. */
 static int
-parse_reference(const char *p, const char *section, size_t *length)
+find_target(const char *section, struct slice first, struct slice second)
 {
-    char first[64], second[64] = "";
-    bool braces = *p == '{';
-    const char *start = p;
-    p += braces;
-    size_t n = name_length(p), m = 0;
-    if (n == 0 || n >= sizeof(first))
+    char a[64], b[64];
+    if (first.n >= sizeof(a) || second.n >= sizeof(b))
         return -1;
-    snprintf(first, sizeof(first), "%.*s", (int)n, p);
-    p += n;
-    if (*p == '.' && (m = name_length(p + 1)) > 0 && m < sizeof(second)) {
-        snprintf(second, sizeof(second), "%.*s", (int)m, p + 1);
-        p += m + 1;
-    }
-    if (braces && *p++ != '}')
-        return -1;
-    *length = (size_t)(p - start);
-    if (second[0] != '\0')
-        return cfg_find_option(first, second);
-    int i = cfg_find_option(section, first);
-    return i != -1 ? i : cfg_find_option("DEFAULT", first);
+    snprintf(a, sizeof(a), "%.*s", (int)first.n, first.p);
+    snprintf(b, sizeof(b), "%.*s", (int)second.n, second.n > 0 ? second.p : "");
+    if (second.n > 0)
+        return cfg_find_option(a, b);
+    int i = cfg_find_option(section, a);
+    return i != -1 ? i : cfg_find_option("DEFAULT", a);
 }
 
-static int expand(const struct loading *l, size_t i, struct buf *out, int depth);
-
-/* Expands one dollar; *p is behind it and is moved on. */
-static int
-expand_dollar(const struct loading *l, size_t i, const char **p, struct buf *out, int depth)
+/*
+ * Takes: what is behind the dollar, the section it is in.
+ * Returns: the bytes that the reference takes, and the option it names or -1; 0 if it is none.
+ */
+static size_t
+parse_reference(const char *text, const char *section, int *target)
 {
-    size_t length = 0;
+    bool braces = *text == '{';
+    const char *p = text + braces;
+    struct slice first = {p, name_length(p)}, second = {NULL, 0};
+    if (first.n == 0)
+        return 0;
+    p += first.n;
+    if (*p == '.' && name_length(p + 1) > 0) {
+        second = (struct slice){p + 1, name_length(p + 1)};
+        p += 1 + second.n;
+    }
+    if (braces && *p != '}')
+        return 0;
+    *target = find_target(section, first, second);
+    return (size_t)(p + braces - text);
+}
+
+static int expand(struct expansion *x, size_t i);
+
+/* Expands what follows a dollar; *p is moved over it. */
+static int
+expand_dollar(struct expansion *x, size_t i, const char **p)
+{
+    int target = -1;
     if (**p == '$') {
-        buf_add_char(out, '$');
+        buf_add_char(x->out, '$');
         (*p)++;
         return 0;
     }
-    if (**p != '{' && name_length(*p) == 0) {
-        buf_add_char(out, '$'); /* not a reference at all: as oslo.config takes it */
+    size_t n = parse_reference(*p, cfg_options[i].section, &target);
+    if (n == 0) {
+        buf_add_char(x->out, '$');
         return 0;
     }
-    int target = parse_reference(*p, cfg_options[i].section, &length);
     if (target == -1)
-        return fail_option(l, i,
-                           "a reference ($name or $section.name) to an option that does not "
-                           "exist; $$ is a dollar");
-    if (depth >= MAX_DEPTH)
-        return fail_option(l, i, "the references go round in a circle");
-    *p += length;
-    return expand(l, (size_t)target, out, depth + 1);
+        return cfg_fail_option(x->l, i,
+                               "refers to an option that does not exist; allowed: $name, "
+                               "$section.name, and $$ for a dollar");
+    if (x->depth == MAX_DEPTH)
+        return cfg_fail_option(x->l, i, "refers to itself in the end");
+    if (x->references++ == MAX_REFERENCES)
+        return cfg_fail_option(x->l, i, "too many references");
+    *p += n;
+    x->depth++;
+    int result = expand(x, (size_t)target);
+    x->depth--;
+    return result;
 }
 
 static int
-expand(const struct loading *l, size_t i, struct buf *out, int depth)
+expand(struct expansion *x, size_t i)
 {
-    const char *p = l->raw[i].text != NULL ? l->raw[i].text : cfg_option_default(&cfg_options[i]);
+    const char *text = x->l->raw[i].text;
+    x->secret |= (cfg_options[i].flags & CFG_SECRET) != 0;
+    const char *p = text != NULL ? text : cfg_option_default(&cfg_options[i]);
     while (*p != '\0') {
         const char *dollar = strchrnul(p, '$');
-        buf_add(out, p, (size_t)(dollar - p));
-        p = dollar;
-        if (*p == '\0')
-            break;
-        p++;
-        if (expand_dollar(l, i, &p, out, depth) == -1)
+        bool escaped = *dollar == '$' && dollar > p && dollar[-1] == '\\';
+        buf_add(x->out, p, (size_t)(dollar - p) - escaped);
+        p = dollar + (*dollar == '$');
+        if (escaped)
+            buf_add_char(x->out, '$');
+        else if (*dollar == '$' && expand_dollar(x, i, &p) == -1)
             return -1;
     }
     return 0;
@@ -215,11 +213,12 @@ expand(const struct loading *l, size_t i, struct buf *out, int depth)
 
 /* --- types --- */
 
+/* The words of oslo_config.types.Boolean. */
 static int
 parse_bool(const char *text, bool *out)
 {
-    static const char *const words[2][5] = {{"false", "0", "no", "off", "n"},
-                                            {"true", "1", "yes", "on", "y"}};
+    static const char *const words[2][4] = {{"false", "0", "no", "off"},
+                                            {"true", "1", "yes", "on"}};
     for (int value = 0; value < 2; value++)
         for (size_t i = 0; i < COUNT_OF(words[value]); i++)
             if (strcasecmp(text, words[value][i]) == 0) {
@@ -230,81 +229,22 @@ parse_bool(const char *text, bool *out)
 }
 
 static int
-fail_value(const struct loading *l, size_t i, const char *text)
+fail_value(const struct cfg_loading *l, size_t i, const char *text)
 {
     const struct cfg_option *o = &cfg_options[i];
     char what[400];
-    const char *shown = o->flags & CFG_SECRET ? "****" : text;
     if (o->type == CFG_TYPE_bool)
-        snprintf(what, sizeof(what), "'%.100s' is no boolean; allowed: True or False", shown);
+        snprintf(what, sizeof(what), "'%.100s' is neither true nor false; allowed: True, False",
+                 text);
     else
         snprintf(what, sizeof(what),
-                 "'%.100s' is no such number; allowed: a whole number from %lld to %lld", shown,
+                 "'%.100s' cannot be used; allowed: a whole number from %lld to %lld", text,
                  (long long)o->min, (long long)o->max);
-    return fail_option(l, i, what);
+    return cfg_fail_option(l, i, what);
 }
 
-static int
-convert(const struct loading *l, size_t i, const char *text)
-{
-    const struct cfg_option *o = &cfg_options[i];
-    void *field = (char *)l->cfg + o->offset;
-    if (o->type == CFG_TYPE_string) {
-        char *copy = strdup(text);
-        if (copy == NULL)
-            return errbuf_set(l->err, "out of memory");
-        free(*(cfg_string *)field);
-        *(cfg_string *)field = copy;
-        return 0;
-    }
-    int result = o->type == CFG_TYPE_bool ? parse_bool(text, field)
-                                          : num_parse_int(text, o->min, o->max, field);
-    return result == 0 ? 0 : fail_value(l, i, text);
-}
-
-static int
-resolve_option(const struct loading *l, size_t i, struct buf *text)
-{
-    buf_clear(text);
-    if (expand(l, i, text, 0) == -1)
-        return -1;
-    buf_add_char(text, '\0');
-    if (text->failed)
-        return fail_option(l, i, "the value is too long; allowed: at most 1 MiB");
-    return convert(l, i, text->data);
-}
-
-static int
-resolve(const struct loading *l)
-{
-    struct buf text;
-    int result = 0;
-    buf_init(&text, MAX_VALUE_BYTES + 1);
-    for (size_t i = 0; i < cfg_n_options && result == 0; i++)
-        result = resolve_option(l, i, &text);
-    buf_free(&text);
-    return result;
-}
-
-/* --- what no single option can tell --- */
-
-static void tell(const struct loading *l, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static void
-tell(const struct loading *l, const char *format, ...)
-{
-    char text[1024];
-    va_list args;
-    if (l->notice == NULL)
-        return;
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    l->notice(text);
-}
-
-static int
-set_string(const struct loading *l, char **field, const char *text)
+int
+cfg_set_string(const struct cfg_loading *l, char **field, const char *text)
 {
     char *copy = strdup(text);
     if (copy == NULL)
@@ -314,146 +254,45 @@ set_string(const struct loading *l, char **field, const char *text)
     return 0;
 }
 
+/* Returns: 0, or -1 without a text. */
 static int
-fail(const struct loading *l, const char *section, const char *name, const char *what)
+parse_field(const struct cfg_option *o, const char *text, void *field)
 {
-    int i = cfg_find_option(section, name);
-    assert(i >= 0);
-    return fail_option(l, (size_t)i, what);
-}
-
-static void
-tell_ignored(const struct loading *l)
-{
-    for (size_t i = 0; i < cfg_n_options; i++)
-        if (l->raw[i].text != NULL && (cfg_options[i].flags & CFG_IGNORED))
-            tell(l, "%s:%u: [%s] %s has no meaning here and is ignored", l->cfg->file,
-                 l->raw[i].line, cfg_options[i].section, cfg_options[i].name);
+    return o->type == CFG_TYPE_bool ? parse_bool(text, field)
+                                    : num_parse_int(text, o->min, o->max, field);
 }
 
 static int
-check_instance(const struct loading *l)
+resolve_option(const struct cfg_loading *l, size_t i, struct buf *text)
 {
-    char host[256];
-    char **instance = &l->cfg->persister.instance;
-    if ((*instance)[0] == '\0') {
-        if (gethostname(host, sizeof(host)) == -1)
-            return fail(l, "persister", "instance", "cannot find the host's name; set it here");
-        host[sizeof(host) - 1] = '\0';
-        if (set_string(l, instance, host) == -1)
-            return -1;
-    }
-    size_t n =
-        strspn(*instance, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
-    if ((*instance)[n] != '\0' || n == 0 || n > 64 || (*instance)[0] == '.')
-        return fail(l, "persister", "instance",
-                    "allowed: 1 to 64 letters, digits, _ . -, not beginning with a dot");
-    return 0;
-}
-
-/* [DEFAULT] log_file becomes the whole path, from whichever of its four options are set. */
-static int
-check_log(const struct loading *l)
-{
-    struct config *cfg = l->cfg;
-    char path[4096];
-    const char *file =
-        cfg->DEFAULT.log_file[0] != '\0' ? cfg->DEFAULT.log_file : cfg->DEFAULT.logfile;
-    const char *dir = cfg->DEFAULT.log_dir[0] != '\0' ? cfg->DEFAULT.log_dir : cfg->DEFAULT.logdir;
-    if (dir[0] == '\0' || file[0] == '/')
-        snprintf(path, sizeof(path), "%s", file);
-    else
-        snprintf(path, sizeof(path), "%s/%s", dir,
-                 file[0] != '\0' ? file : "monasca-persister.log");
-    return set_string(l, &cfg->DEFAULT.log_file, path);
-}
-
-static int
-check_dead_letters(const struct loading *l)
-{
-    char path[256];
-    if (l->cfg->dead_letter.file[0] != '\0')
-        return 0;
-    snprintf(path, sizeof(path), "/var/lib/monasca-persister/%s.dead.jsonl",
-             l->cfg->persister.instance);
-    return set_string(l, &l->cfg->dead_letter.file, path);
-}
-
-static int
-check_driver(const struct loading *l, const char *name, const char *text, enum store_driver *driver)
-{
-    for (size_t i = 0; i < COUNT_OF(drivers); i++)
-        if (strcmp(text, drivers[i].name) == 0) {
-            *driver = drivers[i].driver;
-            return 0;
-        }
-    return fail(
-        l, "repositories", name,
-        strstr(text, "cassandra") != NULL
-            ? "there is no Cassandra store here; allowed: influxdb, postgresql, discard"
-            : "unknown store; allowed: influxdb, postgresql, discard, or upstream's name for "
-              "influxdb");
-}
-
-static int
-check_topic(const struct loading *l, enum topic_kind kind)
-{
-    const struct cfg_topic *t = &l->cfg->topic[kind];
-    const char *section = topic_sections[kind];
-    if (!t->enabled)
-        return 0;
-    if (kind == TOPIC_EVENTS)
-        return fail(l, section, "enabled", "events are not supported; allowed: False");
-    if (t->uri[strspn(t->uri, ", ")] == '\0')
-        return fail(l, section, "uri", "allowed: HOST:PORT, several separated by commas");
-    if (t->topic[0] == '\0')
-        return fail(l, section, "topic", "allowed: the name of a topic");
-    if (t->group_id[0] == '\0')
-        return fail(l, section, "group_id", "allowed: the name of a consumer group");
-    if (cfg_topic_driver(l->cfg, kind) == DRIVER_INFLUXDB && l->cfg->influxdb.ip_address[0] == '\0')
-        return fail(l, "influxdb", "ip_address", "must be set: an address or a name");
-    if (strcmp(t->topic, l->cfg->dead_letter.topic) == 0)
-        return fail(l, "dead_letter", "topic",
-                    "rejected messages cannot go to a topic that is read");
-    return 0;
-}
-
-static int
-check_topics(const struct loading *l)
-{
-    const struct cfg_topic *a = &l->cfg->topic[TOPIC_METRICS];
-    const struct cfg_topic *b = &l->cfg->topic[TOPIC_ALARM_HISTORY];
-    for (enum topic_kind kind = 0; kind < TOPIC_KINDS; kind++)
-        if (check_topic(l, kind) == -1)
-            return -1;
-    if (!a->enabled && !b->enabled)
-        return fail(l, "kafka_metrics", "enabled", "no topic is enabled; there is nothing to do");
-    if (a->enabled && b->enabled && strcmp(a->topic, b->topic) == 0)
-        return fail(l, "kafka_alarm_history", "topic", "is the same as that of [kafka_metrics]");
-    return 0;
-}
-
-static int
-check_all(const struct loading *l)
-{
-    struct config *cfg = l->cfg;
-    if (check_instance(l) == -1 || check_log(l) == -1 || check_dead_letters(l) == -1 ||
-        check_driver(l, "metrics_driver", cfg->repositories.metrics_driver, &cfg->metrics_driver) ==
-            -1 ||
-        check_driver(l, "alarm_state_history_driver", cfg->repositories.alarm_state_history_driver,
-                     &cfg->alarm_state_history_driver) == -1 ||
-        check_topics(l) == -1)
+    const struct cfg_option *o = &cfg_options[i];
+    void *field = (char *)l->cfg + o->offset;
+    struct expansion x = {.l = l, .out = text};
+    buf_clear(text);
+    if (o->flags & CFG_IGNORED) /* whatever it says */
+        return o->type == CFG_TYPE_string ? cfg_set_string(l, field, "") : 0;
+    if (expand(&x, i) == -1)
         return -1;
-    if (strcmp(cfg->statsd.dialect, "monasca") != 0 &&
-        strcmp(cfg->statsd.dialect, "dogstatsd") != 0)
-        return fail(l, "statsd", "dialect", "allowed: monasca, dogstatsd");
-    if (cfg->persister.max_message_bytes > cfg->persister.memory_limit_mb << 17)
-        return fail(l, "persister", "max_message_bytes", "allowed: an eighth of memory_limit_mb");
-    if (cfg->influxdb.ssl && !cfg->influxdb.verify_ssl)
-        tell(l, "%s: [influxdb] verify_ssl is off: the server's certificate is not verified",
-             cfg->file);
-    tell_ignored(l);
-    return 0;
+    buf_add_char(text, '\0');
+    if (text->failed)
+        return cfg_fail_option(l, i, "too long; allowed: 1 MiB");
+    if (o->type == CFG_TYPE_string)
+        return cfg_set_string(l, field, text->data);
+    return parse_field(o, text->data, field) == 0
+               ? 0
+               : fail_value(l, i, x.secret ? "****" : text->data);
+}
+
+static int
+resolve(const struct cfg_loading *l)
+{
+    struct buf text;
+    int result = 0;
+    buf_init(&text, MAX_VALUE_BYTES + 1);
+    for (size_t i = 0; i < cfg_n_options && result == 0; i++)
+        result = resolve_option(l, i, &text);
+    buf_free(&text);
+    return result;
 }
 
 /* --- life --- */
@@ -469,15 +308,15 @@ free_raw(struct cfg_raw *raw)
 struct config *
 cfg_load(const char *path, void (*notice)(const char *text), struct errbuf *err)
 {
-    struct loading l = {.cfg = calloc(1, sizeof(struct config)),
-                        .raw = calloc(cfg_n_options, sizeof(struct cfg_raw)),
-                        .notice = notice,
-                        .err = err};
+    struct cfg_loading l = {.cfg = calloc(1, sizeof(struct config)),
+                            .raw = calloc(cfg_n_options, sizeof(struct cfg_raw)),
+                            .notice = notice,
+                            .err = err};
     bool good = false;
     if (l.cfg == NULL || l.raw == NULL || (l.cfg->file = strdup(path)) == NULL)
         errbuf_set(err, "out of memory");
     else
-        good = cfg_file_read(l.cfg, l.raw, err) == 0 && resolve(&l) == 0 && check_all(&l) == 0;
+        good = cfg_file_read(l.cfg, l.raw, err) == 0 && resolve(&l) == 0 && cfg_check(&l) == 0;
     free_raw(l.raw);
     if (!good)
         cfg_free(&l.cfg);

@@ -19,7 +19,11 @@
 enum topic_kind { TOPIC_METRICS, TOPIC_ALARM_HISTORY, TOPIC_EVENTS, TOPIC_KINDS };
 
 /* Flags of an option. */
-enum { CFG_SECRET = 1, CFG_IGNORED = 2, CFG_RELOAD = 4 };
+enum {
+    CFG_SECRET = 1,  /* masked in dumps and messages */
+    CFG_IGNORED = 2, /* means nothing here: its field is "", 0 or false whatever the file says */
+    CFG_RELOAD = 4   /* can change without new workers */
+};
 
 enum store_driver { DRIVER_INFLUXDB, DRIVER_DISCARD, DRIVER_POSTGRESQL };
 
@@ -43,6 +47,10 @@ struct cfg_property {
 
 struct config {
     char *file; /* the path it came from */
+    /*
+     * Resolved at load: persister.instance and dead_letter.file are never empty; DEFAULT.log_file
+     * is the whole path or "", logfile, log_dir and logdir are always "".
+     */
 #define SECTION(name) struct {
 #define OPTION(section, name, type, min, max, text, flags, help) cfg_##type name;
 #define END_SECTION(name)                                                                          \
@@ -54,12 +62,13 @@ struct config {
 #undef END_SECTION
     struct cfg_topic topic[TOPIC_KINDS];
     struct cfg_property *properties; /* n_properties of them, in the file's order */
-    size_t n_properties;
+    size_t n_properties;             /* at most 1000 */
     enum store_driver metrics_driver, alarm_state_history_driver; /* from [repositories] */
 };
 
 /*
- * Reads, resolves and validates a file.
+ * Reads, resolves and validates a file.  Format: oslo.config's (oslo_config/iniparser.py), at most
+ * 4 MiB; values at most 1 MiB, references resolved.  topic[].uri comes without blanks.
  * Takes: the path; called for each notice (an option that means nothing here, a deprecated or
  * risky setting), with one line of text; may be NULL.
  * Returns: a fresh configuration that the caller frees, or NULL with one line that names file, line
@@ -78,7 +87,8 @@ void cfg_free(struct config **cfg);
 void cfg_dump(const struct config *cfg, FILE *out);
 
 /*
- * Writes the sample file: every option with its default, commented out, its help above it.
+ * Writes the sample file: every option with its default, commented out, its help above it; only
+ * [influxdb] ip_address, which has none and must be set, is set to 127.0.0.1.
  * Upstream's options that mean nothing here are left out.
  */
 void cfg_sample(FILE *out);

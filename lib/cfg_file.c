@@ -1,9 +1,9 @@
 /*
- * cfg_file.c - reads the INI file with libini_config into raw texts, one per known option.
+ * cfg_file.c - reads the INI file into raw texts, one per known option.
  *
- * libini_config keeps line numbers and joins continuation lines (without the newline).  It compares
- * names without regard to case when it merges; we compare exactly, as oslo.config does.  It stops
- * at a NUL byte, so the file is read here and searched for one first.
+ * The lines are checked and brought to one form first (cfg_lines.c); libini_config then parses
+ * them, merges sections and repeated options (the last one wins, as with oslo.config), joins lines
+ * that go on, and keeps the line numbers.
  *
  * Process: the master, before any fork.  Owner: the caller's structures.  Concurrency: one thread.
  */
@@ -16,11 +16,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "lib/buf.h"
-
-enum { MAX_FILE_BYTES = 16 << 20 };
-
-static const char property_prefix[] = "librdkafka.";
+enum { MAX_FILE_BYTES = 4 << 20, MAX_PROPERTIES = 1000 };
 
 static int
 fail_file(const struct config *cfg, int error, struct errbuf *err)
@@ -33,22 +29,13 @@ read_stream(FILE *f, const struct config *cfg, struct buf *text, struct errbuf *
 {
     char chunk[8192];
     size_t n;
-    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
+    while (!text->failed && (n = fread(chunk, 1, sizeof(chunk), f)) > 0)
         buf_add(text, chunk, n);
     if (ferror(f))
         return fail_file(cfg, errno, err);
     if (text->failed)
-        return errbuf_set(err, "%s: too large; at most %d bytes", cfg->file, MAX_FILE_BYTES);
+        return errbuf_set(err, "%s: too large; allowed: %d bytes", cfg->file, MAX_FILE_BYTES);
     return 0;
-}
-
-static unsigned
-count_lines(const char *text, const char *until)
-{
-    unsigned line = 1;
-    for (; text < until; text++)
-        line += *text == '\n';
-    return line;
 }
 
 static int
@@ -61,120 +48,70 @@ read_text(const struct config *cfg, struct buf *text, struct errbuf *err)
     int result = fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode) ? fail_file(cfg, EISDIR, err)
                                                                    : read_stream(f, cfg, text, err);
     fclose(f);
-    if (result == -1)
-        return -1;
-    const char *nul = text->size > 0 ? memchr(text->data, '\0', text->size) : NULL;
-    if (nul != NULL)
-        return errbuf_set(err, "%s:%u: a NUL byte; allowed: text in UTF-8", cfg->file,
-                          count_lines(text->data, nul));
-    return 0;
+    return result;
 }
 
-/* "Error (5) on line 13: Equal sign is missing." to "FILE:13: Equal sign is missing". */
+/* "Error (9) on line 13: Invalid space." to "FILE:13: Invalid space; allowed: ...". */
 static int
 tell_syntax_error(const struct config *cfg, struct ini_cfgobj *ini, struct errbuf *err)
 {
     char **texts = NULL;
+    static const char before[] = " on line ";
     if (ini_config_get_errors(ini, &texts) != 0 || texts == NULL || texts[0] == NULL)
         return errbuf_set(err, "%s: not an INI file", cfg->file);
-    const char *at = strstr(texts[0], " on line ");
+    const char *at = strstr(texts[0], before);
     const char *what = at != NULL ? strstr(at, ": ") : NULL;
-    if (what != NULL)
+    if (what != NULL) {
+        at += sizeof(before) - 1;
         errbuf_set(err,
-                   "%s:%.*s: %s allowed: [section], option = value, # comment, and indented "
-                   "lines that go on with a value",
-                   cfg->file, (int)(what - at - 9), at + 9, what + 2);
-    else
+                   "%s:%.*s: %.*s; allowed: [section], option = value, # comment, and indented "
+                   "lines that go on with the value above them",
+                   cfg->file, (int)(what - at), at, (int)strcspn(what + 2, "."), what + 2);
+    } else {
         errbuf_set(err, "%s: %s", cfg->file, texts[0]);
+    }
     ini_config_free_errors(texts);
     return -1;
 }
 
-/* Levenshtein's distance, for names of at most 63 bytes. */
-static unsigned
-edit_distance(const char *a, const char *b)
+const char *
+cfg_property_name(const char *section, const char *name)
 {
-    unsigned row[64];
-    size_t n = strlen(b);
-    if (strlen(a) > 63 || n > 62)
-        return UINT32_MAX;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = (unsigned)j;
-    for (size_t i = 1; a[i - 1] != '\0'; i++) {
-        unsigned diagonal = row[0];
-        row[0] = (unsigned)i;
-        for (size_t j = 1; j <= n; j++) {
-            unsigned change = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            unsigned least = row[j - 1] < row[j] ? row[j - 1] + 1 : row[j] + 1;
-            row[j] = change < least ? change : least;
-        }
-    }
-    return row[n];
-}
-
-static const char *
-nearest_option(const char *section, const char *name)
-{
-    const char *best = NULL;
-    unsigned least = UINT32_MAX;
-    for (size_t i = 0; i < cfg_n_options; i++) {
-        if (strcmp(cfg_options[i].section, section) != 0)
-            continue;
-        unsigned distance = edit_distance(name, cfg_options[i].name);
-        if (distance < least) {
-            least = distance;
-            best = cfg_options[i].name;
-        }
-    }
-    return best;
-}
-
-static const char *
-nearest_section(const char *section)
-{
-    const char *best = NULL;
-    unsigned least = UINT32_MAX;
-    for (size_t i = 0; i < cfg_n_options; i++) {
-        unsigned distance = edit_distance(section, cfg_options[i].section);
-        if (distance < least) {
-            least = distance;
-            best = cfg_options[i].section;
-        }
-    }
-    return best;
+    static const char prefix[] = "librdkafka.";
+    size_t n = sizeof(prefix) - 1;
+    return strcmp(section, "kafka") == 0 && strncmp(name, prefix, n) == 0 ? name + n : NULL;
 }
 
 static int
-tell_unknown(const struct config *cfg, unsigned line, const char *section, const char *name,
+add_property(struct config *cfg, const char *name, const char *value, unsigned line,
              struct errbuf *err)
 {
-    const char *near = nearest_option(section, name);
-    if (near != NULL)
-        return errbuf_set(err, "%s:%u: [%s] %s: unknown option; the nearest known one is %s",
-                          cfg->file, line, section, name, near);
-    near = nearest_section(section);
-    return errbuf_set(err, "%s:%u: [%s]: unknown section; the nearest known one is [%s]", cfg->file,
-                      line, section, near != NULL ? near : "DEFAULT");
-}
-
-static int
-add_property(struct config *cfg, const char *name, char *value, unsigned line, struct errbuf *err)
-{
+    if (cfg->n_properties == MAX_PROPERTIES)
+        return errbuf_set(err, "%s:%u: [kafka] librdkafka.%s: too many; allowed: %d properties",
+                          cfg->file, line, name, MAX_PROPERTIES);
     struct cfg_property *bigger =
         realloc(cfg->properties, (cfg->n_properties + 1) * sizeof(*cfg->properties));
     if (bigger == NULL)
         return errbuf_set(err, "out of memory");
     cfg->properties = bigger;
-    struct cfg_property *p = &cfg->properties[cfg->n_properties];
+    struct cfg_property *p = &cfg->properties[cfg->n_properties++];
     *p = (struct cfg_property){.name = strdup(name), .value = strdup(value), .line = line};
-    if (p->name == NULL || p->value == NULL) {
-        free(p->name);
-        free(p->value);
-        return errbuf_set(err, "out of memory");
+    return p->name != NULL && p->value != NULL ? 0 : errbuf_set(err, "out of memory");
+}
+
+/* Removes blanks around the text, and one pair of quotes, as oslo.config does.  In place. */
+static void
+unquote(char *text)
+{
+    size_t n = strlen(text), skip = strspn(text, " \t");
+    while (n > skip && (text[n - 1] == ' ' || text[n - 1] == '\t'))
+        n--;
+    if (n - skip >= 2 && (text[skip] == '"' || text[skip] == '\'') && text[n - 1] == text[skip]) {
+        skip++;
+        n--;
     }
-    cfg->n_properties++;
-    return 0;
+    memmove(text, text + skip, n - skip);
+    text[n - skip] = '\0';
 }
 
 static int
@@ -186,18 +123,17 @@ take_value(struct config *cfg, struct cfg_raw *raw, const char *section, const c
     value_get_line(vo, &line);
     char *text = ini_get_string_config_value(vo, &error);
     if (text == NULL)
-        return errbuf_set(err, "%s:%u: [%s] %s: cannot be read", cfg->file, line, section, name);
-    size_t prefix = sizeof(property_prefix) - 1;
-    if (strcmp(section, "kafka") == 0 && strncmp(name, property_prefix, prefix) == 0) {
-        int result = add_property(cfg, name + prefix, text, line, err);
+        return errbuf_set(err, "%s:%u: [%s] %s: %s", cfg->file, line, section, name,
+                          strerror(error));
+    unquote(text);
+    const char *property = cfg_property_name(section, name);
+    if (property != NULL) {
+        int result = add_property(cfg, property, text, line, err);
         free(text);
         return result;
     }
     int i = cfg_find_option(section, name);
-    if (i == -1) {
-        free(text);
-        return tell_unknown(cfg, line, section, name, err);
-    }
+    assert(i != -1); /* cfg_lines.c has seen to it */
     free(raw[i].text);
     raw[i] = (struct cfg_raw){.text = text, .line = line};
     return 0;
@@ -209,11 +145,14 @@ take_section(struct config *cfg, struct cfg_raw *raw, struct ini_cfgobj *ini, co
 {
     int n = 0, error = 0, result = 0;
     char **names = ini_get_attribute_list(ini, section, &n, &error);
-    for (int i = 0; names != NULL && i < n && result == 0; i++) {
+    if (names == NULL)
+        return errbuf_set(err, "%s: [%s]: %s", cfg->file, section, strerror(error));
+    for (int i = 0; i < n && result == 0; i++) {
         struct value_obj *vo = NULL;
         error = ini_get_config_valueobj(section, names[i], ini, INI_GET_FIRST_VALUE, &vo);
-        if (error == 0 && vo != NULL)
-            result = take_value(cfg, raw, section, names[i], vo, err);
+        result = error == 0 && vo != NULL
+                     ? take_value(cfg, raw, section, names[i], vo, err)
+                     : errbuf_set(err, "%s: [%s] %s: cannot be read", cfg->file, section, names[i]);
     }
     ini_free_attribute_list(names);
     return result;
@@ -254,11 +193,15 @@ parse_text(struct config *cfg, struct cfg_raw *raw, struct buf *text, struct err
 int
 cfg_file_read(struct config *cfg, struct cfg_raw *raw, struct errbuf *err)
 {
-    struct buf text;
+    struct buf text, clean;
     buf_init(&text, MAX_FILE_BYTES);
+    buf_init(&clean, 3 * MAX_FILE_BYTES); /* "a:" becomes "a = " */
     int result = read_text(cfg, &text, err);
-    if (result == 0 && text.size > 0)
-        result = parse_text(cfg, raw, &text, err);
+    if (result == 0)
+        result = cfg_lines_clean(cfg, (struct slice){text.data, text.size}, &clean, err);
+    if (result == 0 && clean.size > 0)
+        result = parse_text(cfg, raw, &clean, err);
+    buf_free(&clean);
     buf_free(&text);
     return result;
 }

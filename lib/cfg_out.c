@@ -5,7 +5,7 @@
  */
 #include "lib/cfg_priv.h"
 
-#include <strings.h>
+#include <stdio.h>
 
 static const char *
 skip_words(const char *text, int columns)
@@ -33,37 +33,57 @@ print_help(FILE *out, const char *help)
 bool
 cfg_is_secret_property(const char *name)
 {
-    static const char *const parts[] = {"password", "secret", "key.pem", "keystore",
-                                        "sasl.oauthbearer.config"};
+    static const char *const parts[] = {"password", "passphrase",  "secret",
+                                        "key.pem",  "private.key", "sasl.oauthbearer.config"};
     for (size_t i = 0; i < COUNT_OF(parts); i++)
         if (strstr(name, parts[i]) != NULL)
             return true;
     return false;
 }
 
-/* A dollar is doubled, so that the text means itself when it is read again. */
-static void
-print_text(FILE *out, const char *text)
+/* Blanks at the ends, and a pair of quotes, survive reading only within quotes. */
+static bool
+needs_quotes(const char *text)
 {
-    for (; *text != '\0'; text++) {
-        if (*text == '$')
-            fputc('$', out);
-        fputc(*text, out);
-    }
+    size_t n = strlen(text);
+    if (n == 0)
+        return false;
+    char first = text[0], last = text[n - 1];
+    return first == ' ' || first == '\t' || last == ' ' || last == '\t' ||
+           (n > 1 && first == last && (first == '"' || first == '\''));
 }
 
+/* Writes a text so that it means itself when it is read again. */
+static void
+print_text(FILE *out, const char *text, bool references)
+{
+    const char *quote = needs_quotes(text) ? "\"" : "";
+    char before = '\0';
+    fputs(quote, out);
+    for (; *text != '\0'; before = *text++) {
+        if (references && *text == '$')
+            fputc(before == '\\' ? '\\' : '$', out);
+        fputc(*text, out);
+    }
+    fputs(quote, out);
+}
+
+/* With the blank in front of it, if there is a value. */
 static void
 print_value(FILE *out, const struct config *cfg, const struct cfg_option *o)
 {
     const void *field = (const char *)cfg + o->offset;
+    const char *text = o->type == CFG_TYPE_string ? *(const cfg_string *)field : NULL;
     if (o->type == CFG_TYPE_bool)
-        fputs(*(const cfg_bool *)field ? "True" : "False", out);
+        fputs(*(const cfg_bool *)field ? " True" : " False", out);
     else if (o->type == CFG_TYPE_int)
-        fprintf(out, "%lld", (long long)*(const cfg_int *)field);
-    else if ((o->flags & CFG_SECRET) && (*(const cfg_string *)field)[0] != '\0')
-        fputs("****", out);
-    else
-        print_text(out, *(const cfg_string *)field);
+        fprintf(out, " %lld", (long long)*(const cfg_int *)field);
+    else if (text[0] != '\0' && (o->flags & CFG_SECRET))
+        fputs(" ****", out);
+    else if (text[0] != '\0') {
+        fputc(' ', out);
+        print_text(out, text, true);
+    }
 }
 
 static void
@@ -72,8 +92,8 @@ dump_properties(const struct config *cfg, FILE *out)
     for (size_t i = 0; i < cfg->n_properties; i++) {
         const struct cfg_property *p = &cfg->properties[i];
         fprintf(out, "librdkafka.%s = ", p->name);
-        /* Passed through as they are, so nothing is doubled. */
-        fprintf(out, "%s\n", cfg_is_secret_property(p->name) ? "****" : p->value);
+        print_text(out, cfg_is_secret_property(p->name) ? "****" : p->value, false);
+        fputc('\n', out);
     }
 }
 
@@ -91,10 +111,21 @@ cfg_dump(const struct config *cfg, FILE *out)
             if (strcmp(section, "kafka") == 0)
                 dump_properties(cfg, out);
         }
-        fprintf(out, "%s = ", o->name);
+        fprintf(out, "%s =", o->name);
         print_value(out, cfg, o);
         fputc('\n', out);
     }
+}
+
+/* The one option that must be set is, so that the sample is a configuration that starts. */
+static void
+print_sample_value(FILE *out, const struct cfg_option *o)
+{
+    const char *text = cfg_option_default(o);
+    if (strcmp(o->section, "influxdb") == 0 && strcmp(o->name, "ip_address") == 0)
+        fprintf(out, "%s = 127.0.0.1\n", o->name);
+    else
+        fprintf(out, "#%s =%s%s\n", o->name, text[0] != '\0' ? " " : "", text);
 }
 
 void
@@ -109,7 +140,7 @@ cfg_sample(FILE *out)
           out);
     for (size_t i = 0; i < cfg_n_options; i++) {
         const struct cfg_option *o = &cfg_options[i];
-        if (o->flags & CFG_IGNORED)
+        if ((o->flags & CFG_IGNORED) || strcmp(o->section, "kafka_events") == 0)
             continue;
         if (strcmp(section, o->section) != 0) {
             fprintf(out, "\n[%s]\n", o->section);
@@ -123,6 +154,6 @@ cfg_sample(FILE *out)
         print_help(out, o->help);
         if (o->type == CFG_TYPE_int)
             fprintf(out, "# From %lld to %lld.\n", (long long)o->min, (long long)o->max);
-        fprintf(out, "#%s = %s\n", o->name, cfg_option_default(o));
+        print_sample_value(out, o);
     }
 }

@@ -1,5 +1,5 @@
 /*
- * cfg_priv.h - the option table that cfg.c, cfg_file.c and cfg_out.c share.
+ * cfg_priv.h - the option table that the files of cfg share, and the two steps of reading a file.
  *
  * Process: the master.  Owner: constant data, and the caller's raw values.  Concurrency: one
  * thread.
@@ -7,6 +7,7 @@
 #ifndef LIB_CFG_PRIV_H
 #define LIB_CFG_PRIV_H
 
+#include "lib/buf.h"
 #include "lib/cfg.h"
 
 enum cfg_type { CFG_TYPE_string, CFG_TYPE_int, CFG_TYPE_bool };
@@ -26,10 +27,18 @@ struct cfg_option {
 extern const struct cfg_option cfg_options[];
 extern const size_t cfg_n_options;
 
-/* What the file says of one option. */
+/* What the file says of one option, references and all. */
 struct cfg_raw {
     char *text; /* NULL: not in the file */
     unsigned line;
+};
+
+/* What one cfg_load works on. */
+struct cfg_loading {
+    struct config *cfg;
+    struct cfg_raw *raw; /* one per option */
+    void (*notice)(const char *text);
+    struct errbuf *err;
 };
 
 /*
@@ -38,8 +47,33 @@ struct cfg_raw {
  */
 int cfg_file_read(struct config *cfg, struct cfg_raw *raw, struct errbuf *err) MUST_CHECK;
 
+/*
+ * Checks bytes, sections and names, and brings each line to the form that libini_config takes.
+ * Source of the format: oslo_config/iniparser.py.
+ * Takes: cfg for its file's name; the file's bytes; an empty buffer for the same number of lines.
+ * Returns: 0, or -1 with a text.
+ */
+int cfg_lines_clean(const struct config *cfg, struct slice text, struct buf *out,
+                    struct errbuf *err) MUST_CHECK;
+
+/*
+ * Checks what no single option can tell, fills in the defaults that follow from others (instance,
+ * log_file, the dead letters' file) and the drivers, and gives the notices.
+ * Returns: 0, or -1 with a text.
+ */
+int cfg_check(const struct cfg_loading *l) MUST_CHECK;
+
+/* Says what is wrong with option i, in the form "FILE:LINE: [section] option: what". Returns -1. */
+int cfg_fail_option(const struct cfg_loading *l, size_t i, const char *what);
+
+/* Replaces *field by a copy. Returns: 0, or -1 with a text. */
+int cfg_set_string(const struct cfg_loading *l, char **field, const char *text) MUST_CHECK;
+
 /* Returns: the option's number, or -1. */
 int cfg_find_option(const char *section, const char *name);
+
+/* Returns: NAME, if that is [kafka] librdkafka.NAME, else NULL; part of the argument. */
+const char *cfg_property_name(const char *section, const char *name);
 
 /* Returns: the default as text; for the topics' sections it may differ from the table's. Static. */
 const char *cfg_option_default(const struct cfg_option *option);

@@ -43,6 +43,8 @@ set_options(struct http *h, const struct http_options *o)
     good &= curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_answer) == CURLE_OK;
     good &= curl_easy_setopt(e, CURLOPT_WRITEDATA, h) == CURLE_OK;
     good &= curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
+    /* Giving up does not wait for a resolver's thread: that may take half a minute. */
+    good &= curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK;
     good &= curl_easy_setopt(e, CURLOPT_PROXY, "") == CURLE_OK;
     good &= curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
     good &= curl_easy_setopt(e, CURLOPT_USERAGENT, "monasca-persister") == CURLE_OK;
@@ -164,7 +166,12 @@ judge(struct http *h, enum http_result result, CURLcode code, long *status, stru
     if (result == HTTP_STOPPED)
         return result;
     if (result == HTTP_FAILED || code != CURLE_OK) {
-        errbuf_set(err, "%s", h->error[0] != '\0' ? h->error : curl_easy_strerror(code));
+        /* libcurl keeps to itself why it could not connect. */
+        long number = 0;
+        if (code == CURLE_COULDNT_CONNECT)
+            curl_easy_getinfo(h->easy, CURLINFO_OS_ERRNO, &number);
+        errbuf_set(err, "%s%s%s", h->error[0] != '\0' ? h->error : curl_easy_strerror(code),
+                   number != 0 ? ": " : "", number != 0 ? strerror((int)number) : "");
         return HTTP_FAILED;
     }
     curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, status);

@@ -1,8 +1,23 @@
 /*
  * influx_answer.h - what InfluxDB 1.x's answer to a write means (pure).
  *
- * Source: InfluxDB 1.x services/httpd/handler.go and tsdb/shard.go; every text here was seen from a
- * running 1.6.7 (tests/whole/test_influxdb.py).
+ * What is the data's fault is listed here, explicitly, and everything else is the world's:
+ *
+ *   400 "unable to parse ..."   some lines, those it names; the lines that parse are stored
+ *   400 "partial write: ..."    some points; "dropped=N" counts them
+ *   413                         the request, or its only point, is too large
+ *
+ * 204 is the only answer that means stored: 200 is what InfluxDB says to a write in which it found
+ * no point, and what any web server says that has no idea.
+ *
+ * `dropped` and the suspects are hints.  A batch is spread over shards, and InfluxDB answers with
+ * the first shard's complaint: it then says nothing of the others, not even whether they stored
+ * their points, and "field type conflict" names one measurement of several.  So the suspects are
+ * confirmed by themselves, and the rest is written again (influxdb.c).
+ *
+ * Source: InfluxDB 1.x services/httpd/handler.go (serveWrite), coordinator/points_writer.go and
+ * tsdb/shard.go; every text here was seen from a running 1.6.7
+ * (tests/whole/test_store_influxdb.py).
  *
  * Process: workers.  Owner: the caller's buffers.  Concurrency: one thread.
  */
@@ -24,7 +39,9 @@ enum influx_verdict {
 enum influx_suspects {
     INFLUX_SUSPECTS_NAMED,       /* lines: influx_answer_next_line */
     INFLUX_SUSPECTS_OLDEST,      /* `dropped` of them are beyond the retention policy */
-    INFLUX_SUSPECTS_MEASUREMENT, /* those of `measurement` (a field's type conflicts) */
+    INFLUX_SUSPECTS_MEASUREMENT, /* those of `measurement`, in some shards: by time (a field's type
+                                    conflicts) */
+    INFLUX_SUSPECTS_SERIES,      /* those of `measurement`, some series (max-values-per-tag) */
     INFLUX_SUSPECTS_UNKNOWN
 };
 
@@ -32,13 +49,15 @@ struct influx_answer {
     enum influx_verdict verdict;
     enum influx_suspects suspects; /* if BAD_POINTS */
     int64_t dropped;          /* points not stored, as the answer counts them; -1: it does not */
-    struct slice error;       /* the error's text, unescaped, in the buffer given; may be "" */
+    struct slice error;       /* its text, unescaped, without what frames it, in the buffer given;
+                                 "" if stored */
     struct slice measurement; /* in error; as the server printed it */
 };
 
 /*
  * Reads an answer.
- * Takes: the HTTP status, the body, a buffer for the unescaped error, which must stay.
+ * Takes: the HTTP status; the body, any bytes, perhaps cut off (an answer repeats the lines it
+ * complains of); a buffer for the unescaped error, which must stay.
  */
 void influx_answer_read(long status, struct slice body, struct buf *text,
                         struct influx_answer *answer);

@@ -1,291 +1,387 @@
 /*
  * influx_line.c - see influx_line.h.
  *
- * Process: workers.  Owner: the caller's buffer.  Concurrency: one thread.
+ * Room for the longest possible outcome is made once per record; after that, bytes go through a
+ * bare pointer: this is on the hot path.
+ *
+ * Process: workers.  Owner: the caller's buffer.  Concurrency: one thread per buffer.
  */
 #include "store/influx_line.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "lib/json.h"
 
-/* Beyond these InfluxDB answers "time outside range" (models/time.go: int64 nanoseconds). */
-static const int64_t min_time_ms = -9223372036854, max_time_ms = 9223372036854;
-
-/* Bytes that a name, a tag's name or its value has to have a backslash before. */
-static bool
-is_special(char c)
-{
-    return c == '\\' || c == ' ' || c == ',' || c == '=';
-}
-
-static void
-add_escaped(struct buf *b, struct slice s)
-{
-    size_t start = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        if (!is_special(s.p[i]))
-            continue;
-        buf_add(b, s.p + start, i - start);
-        buf_add_char(b, '\\');
-        start = i;
-    }
-    buf_add(b, s.p + start, s.n - start);
-}
-
-/*
- * A backslash at the end would escape what follows; a newline would end the line.
- */
-static int
-check_text(struct slice s, const char *what, struct reject *why)
-{
-    if (s.n > 0 && s.p[s.n - 1] == '\\')
-        return reject_set(why, REJECT_UNSTORABLE, "%s ends in a backslash", what);
-    if (s.n > 0 && memchr(s.p, '\n', s.n) != NULL)
-        return reject_set(why, REJECT_UNSTORABLE, "%s has a newline", what);
-    return 0;
-}
-
-/* A line that begins with # is a comment, and white space there is skipped: both without a word. */
-static int
-check_measurement_name(struct slice name, struct reject *why)
-{
-    if (name.p[0] == '#' || name.p[0] == '\t')
-        return reject_set(why, REJECT_UNSTORABLE, "metric.name begins with '#' or a tab");
-    return check_text(name, "metric.name", why);
-}
-
-static int
-check_time(int64_t time_ms, struct reject *why)
-{
-    if (time_ms >= min_time_ms && time_ms <= max_time_ms)
-        return 0;
-    return reject_set(why, REJECT_BAD_TIME, "timestamp %lld ms is outside what InfluxDB can hold",
-                      (long long)time_ms);
-}
-
-static void
-add_tag(struct buf *b, struct slice name, struct slice value)
-{
-    if (value.n == 0)
-        return; /* cannot be written: left out */
-    buf_add_char(b, ',');
-    add_escaped(b, name);
-    buf_add_char(b, '=');
-    add_escaped(b, value);
-}
-
-static int
-check_tag(struct slice name, struct slice value, struct reject *why)
-{
-    if (check_text(name, "a dimension's name", why) == -1)
-        return -1;
-    return check_text(value, "a dimension's value", why);
-}
-
-static const struct slice region_tag = SLICE("_region"), tenant_tag = SLICE("_tenant_id");
-
-/* The dimensions, and the envelope's region and tenant where they sort in; the envelope's win. */
-static int
-add_tags(struct buf *b, const struct measurement *m, struct reject *why)
-{
-    const struct dimension own[2] = {{region_tag, m->region}, {tenant_tag, m->tenant_id}};
-    size_t next = 0;
-    for (size_t i = 0; i < m->n_dimensions; i++) {
-        const struct dimension *d = &m->dimensions[i];
-        while (next < 2 && slice_compare(own[next].name, d->name) < 0) {
-            add_tag(b, own[next].name, own[next].value);
-            next++;
-        }
-        if (slice_equal(d->name, region_tag) || slice_equal(d->name, tenant_tag))
-            continue;
-        if (check_tag(d->name, d->value, why) == -1)
-            return -1;
-        add_tag(b, d->name, d->value);
-    }
-    for (; next < 2; next++)
-        add_tag(b, own[next].name, own[next].value);
-    return 0;
-}
-
-/* --- fields --- */
-
-static void
-add_field_char(struct buf *b, char c)
-{
-    if (c == '"' || c == '\\')
-        buf_add_char(b, '\\');
-    if (c == '\n')
-        buf_add_text(b, "\\n");
-    else
-        buf_add_char(b, c);
-}
-
-/* The inside of a string field. */
-static void
-add_field_text(struct buf *b, struct slice s)
-{
-    size_t start = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] != '"' && s.p[i] != '\\' && s.p[i] != '\n')
-            continue;
-        buf_add(b, s.p + start, i - start);
-        add_field_char(b, s.p[i]);
-        start = i + 1;
-    }
-    buf_add(b, s.p + start, s.n - start);
-}
-
-/* JSON as it came, without the white space between its tokens. */
-static void
-add_field_json(struct buf *b, struct slice json)
-{
-    bool in_string = false;
-    for (size_t i = 0; i < json.n; i++) {
-        char c = json.p[i];
-        if (!in_string && (c == ' ' || c == '\t' || c == '\n' || c == '\r'))
-            continue;
-        if (c == '"')
-            in_string = !in_string;
-        add_field_char(b, c);
-        if (in_string && c == '\\' && i + 1 < json.n) /* the escaped byte is no quote */
-            add_field_char(b, json.p[++i]);
-    }
-}
-
-static void
-add_text_field(struct buf *b, const char *name, struct slice value)
-{
-    buf_add_text(b, name);
-    buf_add_text(b, "=\"");
-    add_field_text(b, value);
-    buf_add_char(b, '"');
-}
-
-static void
-add_json_field(struct buf *b, const char *name, struct slice value)
-{
-    buf_add_text(b, name);
-    buf_add_text(b, "=\"");
-    add_field_json(b, value);
-    buf_add_char(b, '"');
-}
-
-static int
-add_measurement(struct buf *b, const struct measurement *m, struct reject *why)
-{
-    if (check_measurement_name(m->name, why) == -1 || check_time(m->time_ms, why) == -1 ||
-        check_text(m->tenant_id, "meta.tenantId", why) == -1 ||
-        check_text(m->region, "meta.region", why) == -1)
-        return -1;
-    add_escaped(b, m->name);
-    if (add_tags(b, m, why) == -1)
-        return -1;
-    buf_add_text(b, " value=");
-    buf_add_slice(b, m->value_text);
-    buf_add_char(b, ',');
-    add_json_field(b, "value_meta", m->value_meta.n > 0 ? m->value_meta : SLICE("{}"));
-    buf_printf(b, " %lld\n", (long long)m->time_ms);
-    return 0;
-}
-
-/* --- alarm transitions --- */
-
-static const struct {
-    struct slice from, to;
-} snake_names[] = {
-    {SLICE("subAlarmExpression"), SLICE("sub_alarm_expression")},
-    {SLICE("currentValues"), SLICE("current_values")},
-    {SLICE("metricDefinition"), SLICE("metric_definition")},
-    {SLICE("subAlarmState"), SLICE("sub_alarm_state")},
+enum {
+    /* A number as long as that is read alike by strtod and Go's ParseFloat; InfluxDB 1.6.7 read a 1
+     * followed by 5000 zeros and e-5000 as 0. */
+    PLAIN_NUMBER_MAX = 24,
+    FIXED_MAX = 512,        /* what a line has besides the record's texts; they may double */
+    DATABASE_NAME_MAX = 255 /* MaxNameLen in InfluxDB's meta package */
 };
 
-static struct slice
-snake_name(struct slice name)
+/* What a byte needs. A name, tag name or tag value escapes the first kind, a field the second. */
+enum { ESCAPE_KEY = 1, ESCAPE_FIELD = 2, ENDS_LINE = 4 };
+
+static const unsigned char needs[256] = {
+    ['\\'] = ESCAPE_KEY | ESCAPE_FIELD,
+    [' '] = ESCAPE_KEY,
+    [','] = ESCAPE_KEY,
+    ['='] = ESCAPE_KEY,
+    ['"'] = ESCAPE_FIELD,
+    ['\n'] = ESCAPE_FIELD | ENDS_LINE,
+    ['\0'] = ENDS_LINE,
+};
+
+/* Where the next byte goes; there is room for all that may come. */
+struct out {
+    char *p;
+};
+
+static void
+put(struct out *o, const char *bytes, size_t n)
 {
-    for (size_t i = 0; i < COUNT_OF(snake_names); i++)
-        if (slice_equal(name, snake_names[i].from))
-            return snake_names[i].to;
+    memcpy(o->p, bytes, n);
+    o->p += n;
+}
+
+#define PUT(o, literal) put(o, literal, sizeof(literal) - 1)
+
+static int
+refuse(struct reject *why, const char *what, struct slice name, const char *fault)
+{
+    int n = name.n > 100 ? 100 : (int)name.n;
+    while (n > 0 && (size_t)n < name.n && ((unsigned char)name.p[n] & 0xc0) == 0x80)
+        n--; /* not inside a character */
+    return reject_set(why, REJECT_UNSTORABLE, "%s \"%.*s\" %s: InfluxDB cannot hold it", what, n,
+                      n > 0 ? name.p : "", fault);
+}
+
+/* Writes a name, tag name or tag value, which is not empty. -1: it cannot be written. */
+static int
+put_key(struct out *o, struct slice text, const char *what, struct reject *why)
+{
+    char *p = o->p;
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        unsigned need = needs[c] & (ESCAPE_KEY | ENDS_LINE);
+        if (need != 0) {
+            if (need & ENDS_LINE)
+                return refuse(why, what, text, "has a newline or NUL");
+            *p++ = '\\';
+        }
+        *p++ = (char)c;
+    }
+    if (text.p[text.n - 1] == '\\')
+        return refuse(why, what, text, "ends in a backslash");
+    o->p = p;
+    return 0;
+}
+
+static int
+put_measurement(struct out *o, struct slice name, struct reject *why)
+{
+    static const char what[] = "name";
+    if (name.p[0] == '#')
+        return refuse(why, what, name, "begins with #, as a comment does");
+    if (name.p[0] == '\t')
+        return refuse(why, what, name, "begins with a tab");
+    const char *end = name.p + name.n;
+    const char *p = memchr(name.p, '\\', name.n);
+    while (p != NULL && ++p < end) {
+        if (*p == ',' || *p == ' ' || *p == '=' || *p == '"')
+            return refuse(why, what, name, "has a backslash before a comma, space, = or quote");
+        p = memchr(p, '\\', (size_t)(end - p));
+    }
+    return put_key(o, name, what, why);
+}
+
+static int
+put_tag(struct out *o, struct slice name, struct slice value, struct reject *why)
+{
+    if (value.n == 0)
+        return 0;
+    *o->p++ = ',';
+    if (put_key(o, name, "dimension", why) == -1)
+        return -1;
+    *o->p++ = '=';
+    return put_key(o, value, "dimension's value", why);
+}
+
+static void
+put_escaped(struct out *o, struct slice text)
+{
+    char *p = o->p;
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (needs[(unsigned char)c] & ESCAPE_FIELD) {
+            *p++ = '\\';
+            if (c == '\n')
+                c = 'n'; /* as the Python persister wrote it */
+        }
+        *p++ = c;
+    }
+    o->p = p;
+}
+
+static void
+put_text_field(struct out *o, const char *name, struct slice text)
+{
+    put(o, name, strlen(name));
+    PUT(o, "=\"");
+    put_escaped(o, text);
+    *o->p++ = '"';
+}
+
+/* --- JSON in a field --- */
+
+static bool
+is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Takes: text behind the opening quote. Returns: where its closing quote is (or the end). */
+static const char *
+find_quote(const char *p, const char *end)
+{
+    for (; p < end && *p != '"'; p++)
+        if (*p == '\\' && p + 1 < end)
+            p++;
+    return p;
+}
+
+/* Writes valid JSON text without its insignificant blanks. */
+static void
+put_json(struct out *o, struct slice json)
+{
+    const char *p = json.p, *end = json.p + json.n;
+    while (p < end) {
+        const char *start = p;
+        if (*p == '"') {
+            p = find_quote(p + 1, end);
+            p += p < end;
+            put_escaped(o, (struct slice){start, (size_t)(p - start)});
+        } else if (is_blank(*p)) {
+            p++;
+        } else {
+            *o->p++ = *p++;
+        }
+    }
+}
+
+static void
+put_json_field(struct out *o, const char *name, struct slice json)
+{
+    put(o, name, strlen(name));
+    PUT(o, "=\"");
+    put_json(o, json);
+    *o->p++ = '"';
+}
+
+/* The member names of sub-alarms that the Python persister renames, at any depth. */
+static const struct {
+    struct slice camel, snake;
+} renamed[] = {
+    {{"subAlarmExpression", 18}, {"sub_alarm_expression", 20}},
+    {{"currentValues", 13}, {"current_values", 14}},
+    {{"metricDefinition", 16}, {"metric_definition", 17}},
+    {{"subAlarmState", 13}, {"sub_alarm_state", 15}},
+};
+
+/* Takes: a string as it stands in the JSON, without quotes. Returns: the name to write for it. */
+static struct slice
+rename_member(struct slice name)
+{
+    char plain[256];
+    struct slice seen = name;
+    if (name.n <= sizeof(plain) && memchr(name.p, '\\', name.n) != NULL) {
+        size_t n;
+        if (json_unescape(name, plain, &n) == 0)
+            seen = (struct slice){plain, n};
+    }
+    for (size_t i = 0; i < COUNT_OF(renamed); i++)
+        if (slice_equal(seen, renamed[i].camel))
+            return renamed[i].snake;
     return name;
 }
 
-/* The end of the string whose opening quote is at `at`: the index of its closing quote. */
-static size_t
-string_end(struct slice json, size_t at)
+/* Copies a run of JSON up to and with its first string, renaming that if it is a member's name.
+ * Returns: where to go on. */
+static const char *
+put_renamed_run(struct out *o, const char *p, const char *end)
 {
-    size_t i = at + 1;
-    while (i < json.n && json.p[i] != '"')
-        i += json.p[i] == '\\' ? 2 : 1;
-    return i;
-}
-
-static bool
-is_member_name(struct slice json, size_t after)
-{
-    while (after < json.n && strchr(" \t\r\n", json.p[after]) != NULL)
-        after++;
-    return after < json.n && json.p[after] == ':';
-}
-
-/* Valid JSON as a field, its member names in snake case wherever they stand. */
-static void
-add_sub_alarms(struct buf *b, struct slice json)
-{
-    buf_add_text(b, ",sub_alarms=\"");
-    for (size_t i = 0; i < json.n; i++) {
-        if (json.p[i] != '"') {
-            add_field_json(b, (struct slice){json.p + i, 1});
-            continue;
-        }
-        size_t end = string_end(json, i);
-        struct slice text = {json.p + i + 1, end - i - 1};
-        add_field_char(b, '"');
-        add_field_text(b, is_member_name(json, end + 1) ? snake_name(text) : text);
-        add_field_char(b, '"');
-        i = end;
+    const char *quote = memchr(p, '"', (size_t)(end - p));
+    if (quote == NULL) {
+        put_json(o, (struct slice){p, (size_t)(end - p)});
+        return end;
     }
-    buf_add_char(b, '"');
+    put_json(o, (struct slice){p, (size_t)(quote - p)});
+    const char *close = find_quote(quote + 1, end);
+    struct slice text = {quote + 1, (size_t)(close - quote - 1)};
+    const char *next = close + (close < end);
+    while (next < end && is_blank(*next))
+        next++;
+    if (next < end && *next == ':')
+        text = rename_member(text);
+    PUT(o, "\\\"");
+    put_escaped(o, text);
+    PUT(o, "\\\"");
+    return next;
+}
+
+static void
+put_sub_alarms_field(struct out *o, struct slice json)
+{
+    const char *p = json.p, *end = json.p + json.n;
+    PUT(o, "sub_alarms=\"");
+    while (p < end)
+        p = put_renamed_run(o, p, end);
+    *o->p++ = '"';
+}
+
+/* --- records --- */
+
+static void
+put_number(struct out *o, struct slice text)
+{
+    char plain[512], *copy = plain;
+    if (text.n <= PLAIN_NUMBER_MAX) {
+        put(o, text.p, text.n);
+        return;
+    }
+    /* Without memory it goes as it came: all but freaks of more than 500 digits are read right. */
+    if (text.n >= sizeof(plain) && (copy = malloc(text.n + 1)) == NULL) {
+        put(o, text.p, text.n);
+        return;
+    }
+    memcpy(copy, text.p, text.n);
+    copy[text.n] = '\0';
+    /* 17 digits name every double. */
+    o->p += snprintf(o->p, PLAIN_NUMBER_MAX + 1, "%.17g", strtod(copy, NULL));
+    if (copy != plain)
+        free(copy);
 }
 
 static int
-add_alarm(struct buf *b, const struct alarm_transition *a, struct reject *why)
+put_time(struct out *o, int64_t time_ms, struct reject *why)
 {
-    if (check_time(a->time_ms, why) == -1 ||
-        check_text(a->tenant_id, "alarm-transitioned.tenantId", why) == -1)
-        return -1;
-    buf_add_text(b, "alarm_state_history");
-    add_tag(b, SLICE("tenant_id"), a->tenant_id);
-    buf_add_char(b, ' ');
-    add_text_field(b, "tenant_id", a->tenant_id);
-    add_text_field(b, ",alarm_id", a->alarm_id);
-    add_json_field(b, ",metrics", a->metrics);
-    add_text_field(b, ",new_state", a->new_state);
-    add_text_field(b, ",old_state", a->old_state);
-    add_text_field(b, ",link", a->link);
-    add_text_field(b, ",lifecycle_state", a->lifecycle_state);
-    add_text_field(b, ",reason", a->reason);
-    buf_add_text(b, ",reason_data=\"{}\"");
-    add_sub_alarms(b, a->sub_alarms);
-    buf_printf(b, " %lld\n", (long long)a->time_ms);
+    if (time_ms < INFLUX_TIME_MIN_MS || time_ms > INFLUX_TIME_MAX_MS)
+        return reject_set(
+            why, REJECT_BAD_TIME, "timestamp %lld ms: InfluxDB holds %lld to %lld (1677 to 2262)",
+            (long long)time_ms, (long long)INFLUX_TIME_MIN_MS, (long long)INFLUX_TIME_MAX_MS);
+    char digits[24], *p = digits + sizeof(digits);
+    uint64_t rest = time_ms < 0 ? 0 - (uint64_t)time_ms : (uint64_t)time_ms;
+    *--p = '\n';
+    do
+        *--p = (char)('0' + rest % 10);
+    while ((rest /= 10) != 0);
+    if (time_ms < 0)
+        *--p = '-';
+    *--p = ' ';
+    put(o, p, (size_t)(digits + sizeof(digits) - p));
     return 0;
+}
+
+/* Writes the dimensions with the envelope's two tags between them, in order. */
+static int
+put_tags(struct out *o, const struct measurement *m, struct reject *why)
+{
+    const struct dimension envelope[] = {{SLICE("_region"), m->region},
+                                         {SLICE("_tenant_id"), m->tenant_id}};
+    size_t e = 0;
+    for (size_t d = 0; d < m->n_dimensions;) {
+        const struct dimension *tag = &m->dimensions[d];
+        int order = e < COUNT_OF(envelope) ? slice_compare(tag->name, envelope[e].name) : -1;
+        if (order >= 0)
+            tag = &envelope[e++];
+        d += order <= 0; /* a dimension of the envelope's name gives way to it */
+        if (slice_equal(tag->name, SLICE("time")))
+            return refuse(why, "dimension", tag->name, "is what a point's time is called");
+        if (put_tag(o, tag->name, tag->value, why) == -1)
+            return -1;
+    }
+    for (; e < COUNT_OF(envelope); e++)
+        if (put_tag(o, envelope[e].name, envelope[e].value, why) == -1)
+            return -1;
+    return 0;
+}
+
+static int
+put_measurement_line(struct out *o, const struct measurement *m, struct reject *why)
+{
+    if (put_measurement(o, m->name, why) == -1 || put_tags(o, m, why) == -1)
+        return -1;
+    PUT(o, " value=");
+    put_number(o, m->value_text);
+    put_json_field(o, ",value_meta", m->value_meta.n > 0 ? m->value_meta : SLICE("{}"));
+    return put_time(o, m->time_ms, why);
+}
+
+static int
+put_alarm_line(struct out *o, const struct alarm_transition *a, struct reject *why)
+{
+    PUT(o, "alarm_state_history");
+    if (a->tenant_id.n > 0) {
+        PUT(o, ",tenant_id=");
+        if (put_key(o, a->tenant_id, "tenant", why) == -1)
+            return -1;
+    }
+    put_text_field(o, " tenant_id", a->tenant_id);
+    put_text_field(o, ",alarm_id", a->alarm_id);
+    put_json_field(o, ",metrics", a->metrics);
+    put_text_field(o, ",new_state", a->new_state);
+    put_text_field(o, ",old_state", a->old_state);
+    put_text_field(o, ",link", a->link);
+    put_text_field(o, ",lifecycle_state", a->lifecycle_state);
+    put_text_field(o, ",reason", a->reason);
+    PUT(o, ",reason_data=\"{}\",");
+    put_sub_alarms_field(o, a->sub_alarms);
+    return put_time(o, a->time_ms, why);
+}
+
+/* --- bounds --- */
+
+static size_t
+measurement_bound(const struct measurement *m)
+{
+    size_t n = m->name.n + m->tenant_id.n + m->region.n + m->value_text.n + m->value_meta.n;
+    for (size_t i = 0; i < m->n_dimensions; i++)
+        n += m->dimensions[i].name.n + m->dimensions[i].value.n + 2;
+    return 2 * n;
+}
+
+static size_t
+alarm_bound(const struct alarm_transition *a)
+{
+    size_t n = 2 * a->tenant_id.n + a->alarm_id.n + a->metrics.n + a->new_state.n + a->old_state.n +
+               a->link.n + a->lifecycle_state.n + a->reason.n;
+    /* A renamed member grows from "currentValues" by two bytes at most, so by less than a half. */
+    return 2 * n + 3 * a->sub_alarms.n;
 }
 
 int
 influx_line_add(struct buf *b, const struct record *record, struct reject *why)
 {
-    size_t start = b->size;
-    int result = record->kind == RECORD_MEASUREMENT ? add_measurement(b, &record->measurement, why)
-                                                    : add_alarm(b, &record->alarm, why);
-    if (result == -1 || b->failed) {
-        bool failed = b->failed;
-        buf_truncate(b, start);
-        b->failed = failed;
-    }
-    return result;
+    bool is_alarm = record->kind == RECORD_ALARM_TRANSITION;
+    size_t bound = is_alarm ? alarm_bound(&record->alarm) : measurement_bound(&record->measurement);
+    if (buf_grow(b, bound + FIXED_MAX) == -1)
+        return 0;
+    struct out o = {b->data + b->size};
+    int refused = is_alarm ? put_alarm_line(&o, &record->alarm, why)
+                           : put_measurement_line(&o, &record->measurement, why);
+    if (refused == -1)
+        return -1;
+    assert((size_t)(o.p - b->data) <= b->capacity);
+    b->size = (size_t)(o.p - b->data);
+    return 0;
 }
 
 bool
 influx_line_is_database_name(struct slice name)
 {
-    if (name.n == 0 || name.n > 255 || slice_equal(name, SLICE(".")) ||
+    if (name.n == 0 || name.n > DATABASE_NAME_MAX || slice_equal(name, SLICE(".")) ||
         slice_equal(name, SLICE("..")))
         return false;
     for (size_t i = 0; i < name.n; i++) {

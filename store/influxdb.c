@@ -6,46 +6,43 @@
  * why; that names lines, or lets us suspect some (influx_answer.h).  Suspects are sent alone: if
  * all of them are refused again, they are the bad ones; then the rest is sent again, until a
  * request is stored whole.  Where there are no suspects, or not all of them are bad, the set is
- * halved.  Sending a point again overwrites it with itself, so all of this is harmless.
+ * halved.  Sending a point again overwrites it with itself, so all of this is harmless.  Each
+ * request settles its rows or splits them, so n rows take fewer than 2 n requests, and the few bad
+ * ones of a usual batch take a handful.
  *
  * Process: workers.  Owner: struct influxdb.  Concurrency: one thread.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "lib/log.h"
 #include "store/http.h"
 #include "store/influx_answer.h"
 #include "store/influx_line.h"
-#include "store/rows.h"
+#include "store/influx_rows.h"
+#include "store/influx_suspects.h"
 #include "store/store.h"
 
 enum {
     MAX_BODY_BYTES = 8 << 20, /* of a request; InfluxDB's own default limit is 25 MB */
-    MAX_LINES_BYTES = 1 << 30,
-    MAX_DATABASES_CREATED = 3 /* attempts per request */
-};
-
-struct line {
-    size_t at; /* in lines */
-    uint32_t n, row, database;
-    int64_t time_ms;
-    bool settled;
+    LEAST_BODY_BYTES = 64 << 10,
+    MAX_BODY_BUFFER = 1 << 30, /* for a single point may be larger */
+    MAX_BASE_NAME = 128,       /* leaves room for tenants within the 255 bytes of a name */
+    MAX_DATABASES_CREATED = 3  /* attempts per request */
 };
 
 struct influxdb {
     struct store store;
     const struct config *cfg;
     struct http *http;
-    bool per_tenant;
-    struct buf lines; /* all lines of the batch, each with its newline */
-    struct line *rows;
-    size_t n, capacity, n_settled;
-    char **databases; /* names; one, or one per tenant of the batch */
-    size_t n_databases, capacity_databases;
+    struct influx_rows rows;
     struct buf base, url, body, text, query;
-    uint32_t *picked; /* room for the indexes of one pass */
+    uint32_t *picked; /* the rows of a chunk */
     size_t capacity_picked;
+    size_t max_body_bytes; /* of a chunk; less after one that was too large or got no answer */
+    bool blames_tenants;   /* a database's invalid name can only be the tenant's fault */
 };
 
 /* What one write works on. */
@@ -55,83 +52,33 @@ struct writing {
     void *arg;
     struct errbuf *err;
     const char *database;
-    bool unanswered; /* the last request got no answer at all */
+    bool hopeless; /* no other database will fare better */
 };
 
 /* --- collecting --- */
 
 static enum store_added
-find_database(struct influxdb *db, struct slice tenant, uint32_t *index, struct reject *why)
-{
-    char name[512];
-    int n = snprintf(name, sizeof(name), "%s_%.*s", db->cfg->influxdb.database_name,
-                     tenant.n < 300 ? (int)tenant.n : 300, tenant.p);
-    if (n < 0 || !influx_line_is_database_name((struct slice){name, (size_t)n})) {
-        reject_set(why, REJECT_UNSTORABLE, "InfluxDB cannot have a database for this tenant");
-        return STORE_REFUSED;
-    }
-    for (size_t i = 0; i < db->n_databases; i++)
-        if (strcmp(db->databases[i], name) == 0) {
-            *index = (uint32_t)i;
-            return STORE_ADDED;
-        }
-    char **databases =
-        rows_reserve(db->databases, &db->capacity_databases, db->n_databases, sizeof(*databases));
-    if (databases == NULL)
-        return STORE_NO_MEMORY;
-    db->databases = databases;
-    databases[db->n_databases] = strdup(name);
-    if (databases[db->n_databases] == NULL)
-        return STORE_NO_MEMORY;
-    *index = (uint32_t)db->n_databases++;
-    return STORE_ADDED;
-}
-
-static enum store_added
 influxdb_add(struct store *store, const struct record *record, uint32_t row, struct reject *why)
 {
     struct influxdb *db = (struct influxdb *)store;
-    size_t start = db->lines.size;
-    uint32_t database = 0;
-    enum store_added found = db->per_tenant
-                                 ? find_database(db, record->measurement.tenant_id, &database, why)
-                                 : STORE_ADDED;
-    if (found != STORE_ADDED)
-        return found;
-    struct line *rows = rows_reserve(db->rows, &db->capacity, db->n, sizeof(*rows));
-    if (rows == NULL)
-        return STORE_NO_MEMORY;
-    db->rows = rows;
-    if (influx_line_add(&db->lines, record, why) == -1)
-        return STORE_REFUSED;
-    if (db->lines.failed)
-        return STORE_NO_MEMORY;
-    rows[db->n++] =
-        (struct line){.at = start,
-                      .n = (uint32_t)(db->lines.size - start),
-                      .row = row,
-                      .database = database,
-                      .time_ms = record->kind == RECORD_MEASUREMENT ? record->measurement.time_ms
-                                                                    : record->alarm.time_ms};
-    return STORE_ADDED;
+    return influx_rows_add(&db->rows, record, row, why);
 }
 
 static size_t
 influxdb_bytes(const struct store *store)
 {
     const struct influxdb *db = (const struct influxdb *)store;
-    return db->lines.size + db->n * sizeof(struct line);
+    return influx_rows_bytes(&db->rows);
 }
 
 static void
 influxdb_reset(struct store *store)
 {
     struct influxdb *db = (struct influxdb *)store;
-    db->n = db->n_settled = 0;
-    buf_clear(&db->lines);
-    for (size_t i = db->per_tenant ? 0 : 1; i < db->n_databases; i++)
-        free(db->databases[i]);
-    db->n_databases = db->per_tenant ? 0 : db->n_databases;
+    influx_rows_reset(&db->rows);
+    /* Perhaps the server takes more by now. */
+    if (db->max_body_bytes < MAX_BODY_BYTES)
+        db->max_body_bytes *= 2;
 }
 
 /* --- settling --- */
@@ -139,11 +86,11 @@ influxdb_reset(struct store *store)
 static void
 settle_row(struct writing *w, uint32_t i, const struct reject *why)
 {
-    struct line *line = &w->db->rows[i];
-    assert(!line->settled);
-    line->settled = true;
-    w->db->n_settled++;
-    w->settle(w->arg, line->row, why);
+    struct influx_row *row = &w->db->rows.rows[i];
+    assert(!row->settled);
+    row->settled = true;
+    w->db->rows.n_settled++;
+    w->settle(w->arg, row->row, why);
 }
 
 static void
@@ -191,7 +138,7 @@ post(struct writing *w, const char *doing, struct slice body, const char *type, 
     case HTTP_STOPPED:
         return STORE_STOPPED;
     case HTTP_FAILED:
-        w->unanswered = true;
+        w->hopeless = true;
         break;
     }
     errbuf_set(w->err, "InfluxDB at %s: %s %s: %s", w->db->base.data, doing, w->database, why.text);
@@ -226,7 +173,10 @@ build_create(struct influxdb *db, const char *database)
     return (struct slice){db->body.data, db->body.size};
 }
 
-/* STORE_DONE: it is there now; *refused: InfluxDB says that no database can have this name. */
+/*
+ * STORE_DONE: it is there now, or *refused: InfluxDB says that no database can have this name, and
+ * the tenant is to blame (the rest of the name was checked when the store was opened).
+ */
 static enum store_status
 create_database(struct writing *w, bool *refused)
 {
@@ -242,7 +192,7 @@ create_database(struct writing *w, bool *refused)
     if (result != STORE_DONE)
         return result;
     struct slice error = influx_answer_query_error(answer, &db->text);
-    *refused = status == 200 && slice_equal(error, SLICE("invalid name"));
+    *refused = status == 200 && db->blames_tenants && slice_equal(error, SLICE("invalid name"));
     if (status != 200 || (error.n > 0 && !*refused))
         return sick(w, "cannot create the database", status, error);
     if (!*refused)
@@ -260,12 +210,24 @@ build_write(struct writing *w, const uint32_t *list, size_t n)
     buf_add_char(&db->url, '\0');
     buf_clear(&db->body);
     for (size_t i = 0; i < n; i++)
-        buf_add(&db->body, db->lines.data + db->rows[list[i]].at, db->rows[list[i]].n);
+        buf_add(&db->body, db->rows.lines.data + db->rows.rows[list[i]].at,
+                db->rows.rows[list[i]].n);
+}
+
+/* Makes later chunks half as large as the body just sent. */
+static void
+send_less(struct influxdb *db)
+{
+    size_t half = db->body.size / 2;
+    if (half < LEAST_BODY_BYTES)
+        half = LEAST_BODY_BYTES;
+    if (half < db->max_body_bytes)
+        db->max_body_bytes = half;
 }
 
 /*
  * Writes a list of rows once (making the database on the way). STORE_DONE: *answer says how it
- * went; a database that cannot be is INFLUX_BAD_POINTS with all of them dropped.
+ * went; NO_DATABASE: there cannot be one for this tenant.
  */
 static enum store_status
 write_list(struct writing *w, const uint32_t *list, size_t n, struct influx_answer *answer)
@@ -278,22 +240,22 @@ write_list(struct writing *w, const uint32_t *list, size_t n, struct influx_answ
         enum store_status result =
             post(w, "cannot write to", (struct slice){w->db->body.data, w->db->body.size},
                  "text/plain; charset=utf-8", &status, &body);
+        if (result == STORE_SICK)
+            send_less(w->db); /* it may be too slow for so much */
         if (result != STORE_DONE)
             return result;
         influx_answer_read(status, body, &w->db->text, answer);
-        if (answer->verdict == INFLUX_WORLD)
+        if (answer->verdict == INFLUX_WORLD) {
+            w->hopeless = status == 401 || status == 429 || status == 503;
             return sick(w, "cannot write to", status, answer->error);
+        }
         if (answer->verdict != INFLUX_NO_DATABASE)
             return STORE_DONE;
         result = create_database(w, &refused);
         if (result != STORE_DONE)
             return result;
-        if (refused && w->db->per_tenant) {
-            *answer = (struct influx_answer){.verdict = INFLUX_BAD_POINTS,
-                                             .dropped = (int64_t)n,
-                                             .error = SLICE("no database can have this name")};
+        if (refused)
             return STORE_DONE;
-        }
     }
     errbuf_set(w->err, "InfluxDB at %s: database %s is not found although it was created",
                w->db->base.data, w->database);
@@ -302,158 +264,53 @@ write_list(struct writing *w, const uint32_t *list, size_t n, struct influx_answ
 
 /* --- finding bad points --- */
 
-/* A set of the lines of a request, to find the ones that an answer names. */
-struct line_set {
-    const struct influxdb *db;
-    const uint32_t *list;
-    uint32_t *table; /* index in list + 1; 0: empty */
-    size_t mask, found;
-};
-
-static size_t
-hash_line(struct slice line)
-{
-    size_t h = 14695981039346656037u; /* FNV-1a */
-    for (size_t i = 0; i < line.n; i++)
-        h = (h ^ (unsigned char)line.p[i]) * 1099511628211u;
-    return h;
-}
-
-static struct slice
-line_text(const struct influxdb *db, uint32_t row)
-{
-    return (struct slice){db->lines.data + db->rows[row].at, db->rows[row].n - 1};
-}
-
-/* For influx_answer_next_line. The same line may be there twice: one stands for both. */
-static bool
-is_in_set(void *arg, struct slice line)
-{
-    struct line_set *set = arg;
-    for (size_t h = hash_line(line) & set->mask; set->table[h] != 0; h = (h + 1) & set->mask)
-        if (slice_equal(line_text(set->db, set->list[set->table[h] - 1]), line)) {
-            set->found = set->table[h] - 1;
-            return true;
-        }
-    return false;
-}
-
-static int
-make_set(struct line_set *set, const struct influxdb *db, const uint32_t *list, size_t n)
-{
-    size_t capacity = 64;
-    while (capacity < n * 2)
-        capacity *= 2;
-    *set = (struct line_set){.db = db, .list = list, .mask = capacity - 1};
-    set->table = calloc(capacity, sizeof(*set->table));
-    if (set->table == NULL)
-        return -1;
-    for (size_t i = 0; i < n; i++) {
-        size_t h = hash_line(line_text(db, list[i])) & set->mask;
-        while (set->table[h] != 0)
-            h = (h + 1) & set->mask;
-        set->table[h] = (uint32_t)i + 1;
-    }
-    return 0;
-}
-
-/* Drops the settled rows from a list; returns how many are left. */
-static size_t
-keep_unsettled(const struct influxdb *db, uint32_t *list, size_t n)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++)
-        if (!db->rows[list[i]].settled)
-            list[kept++] = list[i];
-    return kept;
-}
-
-/* Refuses the lines that the answer names, each with its own reason; the answer is proof enough. */
 static void
-refuse_named(struct writing *w, uint32_t *list, size_t n, const struct influx_answer *answer)
+refuse_named(void *arg, uint32_t i, struct slice why)
 {
-    struct line_set set;
-    struct slice line, why;
-    size_t at = 0;
-    if (make_set(&set, w->db, list, n) == -1)
-        return; /* then the set is halved */
-    while (influx_answer_next_line(answer->error, &at, is_in_set, &set, &line, &why))
-        if (!w->db->rows[list[set.found]].settled)
-            refuse_all(w, &list[set.found], 1, REJECT_REFUSED, why);
-    free(set.table);
-}
-
-/* qsort has no argument for it; only set around the call, in the one thread there is. */
-static const struct line *sort_rows;
-
-static int
-compare_times(const void *a, const void *b)
-{
-    int64_t x = sort_rows[*(const uint32_t *)a].time_ms,
-            y = sort_rows[*(const uint32_t *)b].time_ms;
-    return x < y ? -1 : x > y;
-}
-
-/* Does the line's measurement, escaped as we write it, print as the server printed it? */
-static bool
-is_of_measurement(struct slice line, struct slice name)
-{
-    size_t i = 0;
-    for (size_t j = 0; j < name.n; j++, i++) {
-        if (i < line.n && line.p[i] == '\\' && i + 1 < line.n &&
-            strchr(", =", line.p[i + 1]) != NULL)
-            i++;
-        if (i >= line.n || line.p[i] != name.p[j])
-            return false;
-    }
-    return i < line.n && (line.p[i] == ',' || line.p[i] == ' ');
-}
-
-/* Moves the suspects to the front of the list; returns how many there are. */
-static size_t
-gather_suspects(const struct influxdb *db, uint32_t *list, size_t n,
-                const struct influx_answer *answer)
-{
-    if (answer->suspects == INFLUX_SUSPECTS_OLDEST) {
-        sort_rows = db->rows;
-        qsort(list, n, sizeof(*list), compare_times);
-        return answer->dropped < (int64_t)n ? (size_t)answer->dropped : 0;
-    }
-    size_t suspects = 0;
-    if (answer->suspects == INFLUX_SUSPECTS_MEASUREMENT)
-        for (size_t i = 0; i < n; i++)
-            if (is_of_measurement(line_text(db, list[i]), answer->measurement)) {
-                uint32_t other = list[suspects];
-                list[suspects++] = list[i];
-                list[i] = other;
-            }
-    return suspects < n ? suspects : 0;
+    struct writing *w = arg;
+    struct reject reject;
+    reject_set(&reject, REJECT_REFUSED, "InfluxDB: unable to parse: %.*s",
+               why.n < 200 ? (int)why.n : 200, why.p);
+    settle_row(w, i, &reject);
 }
 
 static enum store_status send_list(struct writing *w, uint32_t *list, size_t n);
 
 static enum store_status
-send_halves(struct writing *w, uint32_t *list, size_t n)
+send_parts(struct writing *w, uint32_t *list, size_t n, size_t split)
 {
-    enum store_status status = send_list(w, list, n / 2);
-    return status == STORE_DONE ? send_list(w, list + n / 2, n - n / 2) : status;
+    enum store_status status = send_list(w, list, split);
+    return status == STORE_DONE ? send_list(w, list + split, n - split) : status;
 }
 
-/* After an answer that some of the list are bad: makes progress with at least one of them. */
+/* After an answer that some of the list are bad: settles those that are proven, or splits it. */
 static enum store_status
 sift(struct writing *w, uint32_t *list, size_t n, const struct influx_answer *answer)
 {
-    size_t settled = w->db->n_settled;
+    struct influx_rows *rows = &w->db->rows;
+    size_t settled = rows->n_settled;
+    /* The server's own quotation is proof enough. */
+    if (answer->suspects == INFLUX_SUSPECTS_NAMED)
+        influx_suspects_find_named(rows, list, n, answer, refuse_named, w);
+    if (rows->n_settled > settled)
+        return STORE_DONE;
     if (n == 1 || answer->dropped == (int64_t)n) {
         refuse_all(w, list, n, REJECT_REFUSED, answer->error);
         return STORE_DONE;
     }
-    if (answer->suspects == INFLUX_SUSPECTS_NAMED)
-        refuse_named(w, list, n, answer);
-    size_t suspects = gather_suspects(w->db, list, n, answer);
-    if (suspects > 0)
-        return send_list(w, list, suspects);
-    return w->db->n_settled > settled ? STORE_DONE : send_halves(w, list, n);
+    return send_parts(w, list, n, influx_suspects_split(rows, list, n, answer));
+}
+
+/* After 413. */
+static enum store_status
+shrink(struct writing *w, uint32_t *list, size_t n)
+{
+    if (n == 1) {
+        refuse_all(w, list, 1, REJECT_TOO_LARGE, SLICE("the point is too large for a request"));
+        return STORE_DONE;
+    }
+    send_less(w->db);
+    return send_parts(w, list, n, n / 2);
 }
 
 /* Settles every row of the list. Reorders it. */
@@ -463,47 +320,40 @@ send_list(struct writing *w, uint32_t *list, size_t n)
     struct influx_answer answer;
     while (n > 0) {
         enum store_status status = write_list(w, list, n, &answer);
-        if (status == STORE_DONE && answer.verdict == INFLUX_STORED) {
-            settle_all(w, list, n, NULL);
-            return STORE_DONE;
-        }
-        if (status == STORE_DONE && answer.verdict == INFLUX_TOO_LARGE && n > 1)
-            status = send_halves(w, list, n);
-        else if (status == STORE_DONE && answer.verdict == INFLUX_TOO_LARGE)
-            refuse_all(w, list, 1, REJECT_TOO_LARGE, SLICE("too large for a request"));
-        else if (status == STORE_DONE)
-            status = sift(w, list, n, &answer);
         if (status != STORE_DONE)
             return status;
-        n = keep_unsettled(w->db, list, n);
+        switch (answer.verdict) {
+        case INFLUX_STORED:
+            settle_all(w, list, n, NULL);
+            break;
+        case INFLUX_NO_DATABASE:
+            refuse_all(w, list, n, REJECT_UNSTORABLE,
+                       SLICE("no database can have this tenant's name: invalid name"));
+            break;
+        case INFLUX_TOO_LARGE:
+            status = shrink(w, list, n);
+            break;
+        case INFLUX_BAD_POINTS:
+            status = sift(w, list, n, &answer);
+            break;
+        case INFLUX_WORLD:
+            assert(!"write_list returns SICK for these");
+            break;
+        }
+        if (status != STORE_DONE)
+            return status;
+        n = influx_rows_keep_unsettled(&w->db->rows, list, n);
     }
     return STORE_DONE;
 }
 
 /* --- the store --- */
 
-/* The next chunk of a database's unsettled rows, from *from on. */
-static size_t
-pick_chunk(struct influxdb *db, uint32_t database, size_t *from)
-{
-    size_t n = 0, bytes = 0, most = (size_t)db->cfg->influxdb.batch_size;
-    for (; *from < db->n && n < most; (*from)++) {
-        const struct line *line = &db->rows[*from];
-        if (line->settled || line->database != database)
-            continue;
-        if (n > 0 && bytes + line->n > MAX_BODY_BYTES)
-            break;
-        bytes += line->n;
-        db->picked[n++] = (uint32_t)*from;
-    }
-    return n;
-}
-
 static int
 reserve_picked(struct influxdb *db)
 {
-    size_t need =
-        db->n < (size_t)db->cfg->influxdb.batch_size ? db->n : (size_t)db->cfg->influxdb.batch_size;
+    size_t most = (size_t)db->cfg->influxdb.batch_size;
+    size_t need = db->rows.n < most ? db->rows.n : most;
     if (need <= db->capacity_picked)
         return 0;
     uint32_t *bigger = realloc(db->picked, need * sizeof(*bigger));
@@ -517,10 +367,12 @@ reserve_picked(struct influxdb *db)
 static enum store_status
 write_database(struct writing *w, uint32_t database)
 {
+    struct influxdb *db = w->db;
     size_t from = 0, n;
-    w->database = w->db->databases[database];
-    while ((n = pick_chunk(w->db, database, &from)) > 0) {
-        enum store_status status = send_list(w, w->db->picked, n);
+    w->database = db->rows.databases[database];
+    while ((n = influx_rows_pick(&db->rows, database, &from, (size_t)db->cfg->influxdb.batch_size,
+                                 db->max_body_bytes, db->picked)) > 0) {
+        enum store_status status = send_list(w, db->picked, n);
         if (status != STORE_DONE)
             return status;
     }
@@ -540,13 +392,13 @@ influxdb_write(struct store *store, const struct store_write *write, struct errb
         errbuf_set(err, "InfluxDB: out of memory");
         return STORE_SICK;
     }
-    for (size_t i = 0; i < db->n_databases && worst != STORE_STOPPED; i++) {
+    for (size_t i = 0; i < db->rows.n_databases && worst != STORE_STOPPED; i++) {
         enum store_status status = write_database(&w, (uint32_t)i);
         if (status == STORE_SICK && worst == STORE_DONE)
             *err = latest;
         if (status != STORE_DONE)
             worst = status;
-        if (w.unanswered)
+        if (w.hopeless)
             break;
     }
     return worst;
@@ -556,14 +408,11 @@ static void
 influxdb_close(struct store **store)
 {
     struct influxdb *db = (struct influxdb *)*store;
-    struct buf *const bufs[] = {&db->lines, &db->base, &db->url, &db->body, &db->text, &db->query};
+    struct buf *const bufs[] = {&db->base, &db->url, &db->body, &db->text, &db->query};
     http_free(&db->http);
-    for (size_t i = 0; i < db->n_databases; i++)
-        free(db->databases[i]);
+    influx_rows_free(&db->rows);
     for (size_t i = 0; i < COUNT_OF(bufs); i++)
         buf_free(bufs[i]);
-    free(db->databases);
-    free(db->rows);
     free(db->picked);
     free(db);
     *store = NULL;
@@ -573,8 +422,7 @@ static void
 init_bufs(struct influxdb *db)
 {
     const struct config *cfg = db->cfg;
-    buf_init(&db->lines, MAX_LINES_BYTES);
-    buf_init(&db->body, MAX_LINES_BYTES);
+    buf_init(&db->body, MAX_BODY_BUFFER);
     buf_init(&db->base, 4096);
     buf_init(&db->url, 8192);
     buf_init(&db->text, 2 << 20);
@@ -585,17 +433,28 @@ init_bufs(struct influxdb *db)
     buf_add_char(&db->base, '\0');
 }
 
-/* Without db_per_tenant there is one database, and it is known. */
-static int
-add_only_database(struct influxdb *db)
+static bool
+is_ascii(const char *text)
 {
-    if (db->per_tenant)
-        return 0;
-    db->databases = rows_reserve(NULL, &db->capacity_databases, 0, sizeof(*db->databases));
-    if (db->databases == NULL ||
-        (db->databases[0] = strdup(db->cfg->influxdb.database_name)) == NULL)
-        return -1;
-    db->n_databases = 1;
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text >= 0x80)
+            return false;
+    return true;
+}
+
+/* What is the configuration's fault must not look like a tenant's later. */
+static int
+check_options(const struct config *cfg, struct errbuf *err)
+{
+    const char *name = cfg->influxdb.database_name, *ca = cfg->influxdb.ca_file;
+    size_t n = strlen(name);
+    if (n > MAX_BASE_NAME || !influx_line_is_database_name((struct slice){name, n}))
+        return errbuf_set(err,
+                          "[influxdb] database_name \"%.150s\": InfluxDB wants 1 to %d printable "
+                          "characters without / and \\, not . or ..",
+                          name, MAX_BASE_NAME);
+    if (cfg->influxdb.ssl && ca[0] != '\0' && access(ca, R_OK) == -1)
+        return errbuf_set(err, "[influxdb] ca_file %s: %s", ca, strerror(errno));
     return 0;
 }
 
@@ -603,28 +462,31 @@ static struct store *
 influxdb_open(const struct config *cfg, enum topic_kind kind, const struct store_hooks *hooks,
               struct errbuf *err)
 {
-    struct influxdb *db = calloc(1, sizeof(*db));
     struct http_options options = {.user = cfg->influxdb.user,
                                    .password = cfg->influxdb.password,
                                    .verify = cfg->influxdb.verify_ssl,
                                    .ca_file = cfg->influxdb.ca_file,
                                    .timeout_ms = (int)cfg->influxdb.timeout_seconds * 1000};
+    (void)kind; /* alarm transitions go to their tenants' databases, too, as upstream writes them */
+    if (check_options(cfg, err) == -1)
+        return NULL;
+    struct influxdb *db = calloc(1, sizeof(*db));
     if (db == NULL) {
-        errbuf_set(err, "out of memory");
+        errbuf_set(err, "InfluxDB: out of memory");
         return NULL;
     }
+    struct store *store = &db->store;
     db->store.ops = &store_influxdb;
     db->cfg = cfg;
-    db->per_tenant = cfg->influxdb.db_per_tenant && kind == TOPIC_METRICS;
+    db->max_body_bytes = MAX_BODY_BYTES;
+    /* Which characters beyond ASCII a name may have, only the server knows. */
+    db->blames_tenants = cfg->influxdb.db_per_tenant && is_ascii(cfg->influxdb.database_name);
     init_bufs(db);
-    struct store *store = &db->store;
-    if (add_only_database(db) == 0 && !db->base.failed) {
-        db->http = http_new(&options, hooks, err);
-        if (db->http != NULL)
-            return store;
-    } else {
-        errbuf_set(err, "out of memory");
-    }
+    influx_rows_init(&db->rows, cfg->influxdb.database_name, cfg->influxdb.db_per_tenant);
+    if (db->base.failed)
+        errbuf_set(err, "InfluxDB: out of memory");
+    else if ((db->http = http_new(&options, hooks, err)) != NULL)
+        return store;
     influxdb_close(&store);
     return NULL;
 }

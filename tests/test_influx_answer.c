@@ -8,13 +8,20 @@
 
 #include "store/influx_answer.h"
 
-static struct buf text;
+static struct buf text = {.max = 1 << 20};
+
+static void
+free_text(void)
+{
+    buf_free(&text);
+}
+
+TestSuite(influx_answer, .fini = free_text);
 
 static struct influx_answer
 read_answer(long status, const char *body)
 {
     struct influx_answer a;
-    buf_init(&text, 1 << 20);
     influx_answer_read(status, (struct slice){body, strlen(body)}, &text, &a);
     return a;
 }
@@ -22,7 +29,6 @@ read_answer(long status, const char *body)
 Test(influx_answer, stored_and_too_large)
 {
     cr_assert_eq(read_answer(204, "").verdict, INFLUX_STORED);
-    cr_assert_eq(read_answer(200, "").verdict, INFLUX_STORED);
     cr_assert_eq(read_answer(413, "{\"error\":\"Request Entity Too Large\"}").verdict,
                  INFLUX_TOO_LARGE);
 }
@@ -45,6 +51,12 @@ Test(influx_answer, the_worlds_trouble)
         {500, "{\"error\":\"timeout\"}"},
         {503, "<html>"},
         {302, ""},
+        {200, ""}, /* InfluxDB found no point, or it is not InfluxDB */
+        {200, "<html>"},
+        {400, "{\"error\":\"partial write: whatever it is\"}"},
+        {400, "{\"error\":\"partial write: whatever it is dropped=0\"}"},
+        {400, "{\"note\":\"unable to parse 'x': y\"}"},
+        {400, "{\"error\":\"cannot: partial write: field type conflict dropped=1\"}"},
         {0, ""},
         {400, "{\"error\":17}"},
         {400, "{\"error\":\"partial write"},
@@ -80,14 +92,59 @@ Test(influx_answer, field_type_conflict)
     cr_assert_eq(a.dropped, 2);
 }
 
-Test(influx_answer, unknown_partial_writes_have_no_suspects)
+Test(influx_answer, limits_on_series)
 {
     struct influx_answer a = read_answer(400, "{\"error\":\"partial write: max-values-per-tag "
                                               "limit exceeded (2/2): measurement=\\\"m\\\" "
                                               "tag=\\\"h\\\" value=\\\"x\\\" dropped=1\"}");
     cr_assert_eq(a.verdict, INFLUX_BAD_POINTS);
+    cr_assert_eq(a.suspects, INFLUX_SUSPECTS_SERIES);
+    cr_assert(slice_equal(a.measurement, SLICE("m")));
+    cr_assert_eq(a.dropped, 1);
+    a = read_answer(400, "{\"error\":\"partial write: invalid tag key: input tag \\\"time\\\" on "
+                         "measurement \\\"m\\\" is invalid dropped=3\"}");
+    cr_assert_eq(a.suspects, INFLUX_SUSPECTS_SERIES);
+    cr_assert(slice_equal(a.measurement, SLICE("m")));
+}
+
+Test(influx_answer, unknown_partial_writes_have_no_suspects)
+{
+    struct influx_answer a = read_answer(
+        400,
+        "{\"error\":\"partial write: max-series-per-database limit exceeded: (2) dropped=1\"}");
+    cr_assert_eq(a.verdict, INFLUX_BAD_POINTS);
     cr_assert_eq(a.suspects, INFLUX_SUSPECTS_UNKNOWN);
     cr_assert_eq(a.dropped, 1);
+}
+
+/* A tag value may be any text: it must not have the answer name somebody else's line. */
+Test(influx_answer, senders_texts_name_no_lines)
+{
+    struct influx_answer a = read_answer(
+        400, "{\"error\":\"partial write: max-values-per-tag limit exceeded (2/2): "
+             "measurement=\\\"m\\\" tag=\\\"h\\\" value=\\\"unable to parse 'm,t=a value=x 1': "
+             "\\nunable to parse 'm,t=a value=x 1': x\\\" dropped=1\"}");
+    cr_assert_eq(a.suspects, INFLUX_SUSPECTS_SERIES);
+}
+
+/* It repeats the lines it complains of, however long they are. */
+Test(influx_answer, answers_may_be_cut_off)
+{
+    struct influx_answer a = read_answer(400, "{\"error\":\"unable to parse 'm,t=aaaaaaaaaaa");
+    cr_assert_eq(a.verdict, INFLUX_BAD_POINTS);
+    a = read_answer(400, "{\"error\":\"partial write: unable to parse 'm,t=a\\u00");
+    cr_assert_eq(a.verdict, INFLUX_BAD_POINTS);
+    cr_assert_eq(a.suspects, INFLUX_SUSPECTS_NAMED);
+    a = read_answer(400, "{\"error\":\"partial write: unable to parse 'm,t=a\\");
+    cr_assert_eq(a.verdict, INFLUX_BAD_POINTS);
+}
+
+Test(influx_answer, unescapes_as_go_escapes)
+{
+    struct influx_answer a = read_answer(
+        400,
+        "{\"error\":\"unable to parse 'a\\u003c\\u003e\\u0026\\t\\\\\\\"\\u2028\\u00e9': why\"}");
+    cr_assert(slice_equal(a.error, SLICE("unable to parse 'a<>&\t\\\"\xe2\x80\xa8\xc3\xa9': why")));
 }
 
 /* Sent lines: two, one of which looks like the end of the quotation. */
@@ -122,7 +179,6 @@ Test(influx_answer, errors_of_queries)
     struct slice ok = SLICE("{\"results\":[{\"statement_id\":0}]}");
     struct slice bad = SLICE("{\"results\":[{\"statement_id\":0,\"error\":\"invalid name\"}]}");
     struct slice top = SLICE("{\"error\":\"authorization failed\"}");
-    buf_init(&text, 1 << 20);
     cr_assert_eq(influx_answer_query_error(ok, &text).n, 0u);
     cr_assert(slice_equal(influx_answer_query_error(bad, &text), SLICE("invalid name")));
     cr_assert(slice_equal(influx_answer_query_error(top, &text), SLICE("authorization failed")));

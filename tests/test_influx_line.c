@@ -251,19 +251,91 @@ Test(influx_line, escapes_and_packs_value_meta)
 
 Test(influx_line, refuses_what_would_change_or_end_the_line)
 {
-    static const char *const names[] = {"a\\", "a\nb", "#a", "\ta"};
+    static const char *const names[] = {"a\\",   "a\nb",  "#a",     "\ta",    "a\\,b",
+                                        "a\\ b", "a\\=b", "a\\\"b", "\\\\, x"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         struct record r = sample();
         r.measurement.name = (struct slice){names[i], strlen(names[i])};
         expect_refused(&r, REJECT_UNSTORABLE);
     }
-    struct dimension d[] = {{SLICE("path"), SLICE("C:\\")}, {SLICE("k\\"), SLICE("v")}};
+    struct dimension d[] = {{SLICE("path"), SLICE("C:\\")},
+                            {SLICE("k\\"), SLICE("v")},
+                            {SLICE("k"), SLICE("a\nb")},
+                            {SLICE("k\n"), SLICE("v")},
+                            {SLICE("time"), SLICE("v")}};
     for (size_t i = 0; i < COUNT_OF(d); i++) {
         struct record r = sample();
         r.measurement.dimensions = &d[i];
         r.measurement.n_dimensions = 1;
         expect_refused(&r, REJECT_UNSTORABLE);
     }
+}
+
+/* Names with a backslash elsewhere, and such tags, are found again as they are. */
+Test(influx_line, backslashes_that_hurt_nobody_are_kept)
+{
+    struct record r = sample();
+    struct dimension d[] = {{SLICE("k\\ =x"), SLICE("\\,\"#")}};
+    r.measurement.name = SLICE("\\a\\\\b#");
+    r.measurement.dimensions = d;
+    r.measurement.n_dimensions = 1;
+    expect(&r, "\\\\a\\\\\\\\b#,_region=r,_tenant_id=t1,k\\\\\\ \\=x=\\\\\\,\"# "
+               "value=1.5,value_meta=\"{}\" 1\n");
+}
+
+Test(influx_line, the_envelopes_texts_are_checked_too)
+{
+    struct record r = sample();
+    r.measurement.tenant_id = SLICE("t\\");
+    expect_refused(&r, REJECT_UNSTORABLE);
+    r = sample();
+    r.measurement.region = SLICE("a\nb");
+    expect_refused(&r, REJECT_UNSTORABLE);
+    struct alarm_transition a = {.tenant_id = SLICE("t\\"), .metrics = SLICE("[]")};
+    r = (struct record){.kind = RECORD_ALARM_TRANSITION, .alarm = a};
+    expect_refused(&r, REJECT_UNSTORABLE);
+}
+
+/* Go and C read short numbers alike; long ones go out with the digits that a double has. */
+Test(influx_line, long_numbers_are_shortened)
+{
+    char many[6000];
+    struct record r = sample();
+    r.measurement.value_text = SLICE("-1.2345678901234567e-300");
+    expect(&r, "cpu,_region=r,_tenant_id=t1 value=-1.2345678901234567e-300,value_meta=\"{}\" 1\n");
+    r.measurement.value_text = SLICE("123456789012345678901234567890");
+    expect(&r, "cpu,_region=r,_tenant_id=t1 value=1.2345678901234568e+29,value_meta=\"{}\" 1\n");
+    memset(many, '0', sizeof(many));
+    many[0] = '1';
+    memcpy(many + 5001, "e-5000", 6);
+    r.measurement.value_text = (struct slice){many, 5007};
+    expect(&r, "cpu,_region=r,_tenant_id=t1 value=1,value_meta=\"{}\" 1\n");
+}
+
+/* The longest line that texts of a given size can make: every byte doubles. */
+Test(influx_line, has_room_for_the_worst)
+{
+    char quotes[2000], commas[2000];
+    memset(quotes, '"', sizeof(quotes));
+    memset(commas, ',', sizeof(commas));
+    struct slice q = {quotes, sizeof(quotes)}, c = {commas, sizeof(commas)};
+    struct alarm_transition a = {.tenant_id = c,
+                                 .alarm_id = q,
+                                 .old_state = q,
+                                 .new_state = q,
+                                 .reason = q,
+                                 .link = q,
+                                 .lifecycle_state = q,
+                                 .metrics = SLICE("[]"),
+                                 .sub_alarms = SLICE("{\"currentValues\":{\"currentValues\":0}}"),
+                                 .time_ms = -9223372036854};
+    struct record r = {.kind = RECORD_ALARM_TRANSITION, .alarm = a};
+    struct buf b;
+    struct reject why;
+    buf_init(&b, 1 << 20);
+    cr_assert_eq(influx_line_add(&b, &r, &why), 0);
+    cr_assert_gt(b.size, 2 * 7 * sizeof(quotes));
+    buf_free(&b);
 }
 
 Test(influx_line, refuses_times_that_nanoseconds_cannot_hold)
@@ -281,7 +353,7 @@ Test(influx_line, only_member_names_become_snake_case)
 {
     struct alarm_transition a = {.tenant_id = SLICE("t"), .metrics = SLICE("[]"), .time_ms = 2};
     a.sub_alarms =
-        SLICE("[{\"subAlarmState\" : \"subAlarmState\", \"x\": {\"metricDefinition\": 1}}]");
+        SLICE("[{\"subAlarmState\" : \"subAlarmState\", \"x\": {\"metric\\u0044efinition\": 1}}]");
     struct record r = {.kind = RECORD_ALARM_TRANSITION, .alarm = a};
     expect(
         &r,

@@ -1,0 +1,103 @@
+"""Several instances in one group, and positions that are not there any more."""
+
+import re
+import time
+import unittest
+
+from fixtures import proc
+from fixtures.scenario import Scenario
+
+
+class Rebalance(Scenario):
+    seconds = 60
+
+    def test_while_writing(self):
+        """Instances come and go, one of them by force, one while the database hangs."""
+        self.use_shared()
+        self.own_influx()
+        messages = 40000
+        options = {"kafka": {"max_wait_time_seconds": 2}, "kafka_metrics": {"batch_size": 5000}}
+        a = self.persister("a", **options)
+        feed = self.feeding(messages, rate=2500)
+        b = self.persister("b", **options)
+        time.sleep(2)
+        c = self.persister("c", **options)
+        time.sleep(2)
+        self.stop(b)
+        self.influx.pause()
+        b.start()
+        time.sleep(4)
+        self.influx.resume()
+        time.sleep(1)
+        c.kill()
+        time.sleep(1)
+        self.stop(a)
+        feed.wait()
+        self.assert_all_well(messages, seconds=60)
+
+
+class TwoInstances(Scenario):
+    seconds = 45
+
+    def test_they_share_and_take_over(self):
+        self.use_shared()
+        a, b = self.persister("a"), self.persister("b")
+
+        def share():
+            owned = [sum(s["partitions"] for s in p.processes().values()) for p in (a, b)]
+            return owned == [2, 2]
+
+        proc.wait_until(share, 20, "each instance owns two partitions")
+        feed = self.feeding(16000, rate=2000)
+        time.sleep(3)
+        a.kill()
+        killed = time.monotonic()
+        proc.wait_until(lambda: sum(s["partitions"] for s in b.processes().values()) == 4, 15,
+                        "the other instance owns all")
+        self.assertLess(time.monotonic() - killed, 15)
+        feed.wait()
+        self.assert_all_well(16000)
+        self.assertGreater(b.totals()["completed"], 8000)
+
+
+class LostPositions(Scenario):
+    seconds = 40
+    partitions = 2
+
+    def test_deleted_records_are_told_and_counted(self):
+        self.use_shared()
+        p = self.persister()
+        self.feed(2000)
+        self.wait_drained()
+        self.stop(p)
+        ends = self.broker.client.offsets(self.topic, self.partitions)
+        self.feed(2000, first=2000)
+        self.broker.client.delete_records(self.topic, {n: e + 100 for n, e in ends.items()})
+        p.start()
+        self.wait_drained()
+        self.stop(p)
+        told = [int(re.search(r": (\d+) messages", line)[1]) for line in p.lines("offset reset")]
+        self.assertEqual(told, [100, 100])
+        stored = self.stored()
+        self.assertEqual(len(stored), 4000 - 200)
+        self.assertEqual(len(stored & set(range(2000))), 2000)
+        self.assertEqual(self.dead_letters(), [])
+
+    def test_a_topic_made_anew_is_read_from_its_beginning(self):
+        self.use_shared()
+        p = self.persister()
+        self.feed(3000)
+        self.wait_drained()
+        self.broker.client.delete_topic(self.topic)
+        time.sleep(2)
+        self.make_topic()
+        self.feed(1000, first=3000)
+        self.wait_drained()
+        self.assertGreater(p.count_lines("offset reset") + p.count_lines("no committed offset"), 2)
+        self.stop()
+        self.assert_stored(4000)
+        self.assert_dead(4000, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

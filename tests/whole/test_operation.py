@@ -1,0 +1,188 @@
+"""What an operator does and meets: bad configurations, rotated files, full disks, a second start."""
+
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from fixtures import proc
+from fixtures.kafka import unique
+from fixtures.persister import PROGRAM, check
+from fixtures.scenario import Scenario
+
+
+class BadConfiguration(Scenario):
+    """Each stops the start with one line that names the file and what is wrong."""
+
+    cases = [
+        ("[kafka_metrics]\nbatch_sise = 5\n", "batch_size"),
+        ("[kafka_metrics]\nbatch_size = many\n", "batch_size"),
+        ("[kafka_metrics]\nbatch_size = 0\n", "batch_size"),
+        ("[kafka_metricks]\nbatch_size = 5\n", "kafka_metrics"),
+        ("[DEFAULT]\ndebug = perhaps\n", "debug"),
+        ("[repositories]\nmetrics_driver = cassandra\n", "metrics_driver"),
+        ("[kafka]\nlibrdkafka.no.such.thing = 1\n", "librdkafka.no.such.thing"),
+        ("[kafka]\nlibrdkafka.session.timeout.ms = soon\n", "librdkafka.session.timeout.ms"),
+        ("[kafka]\nlibrdkafka.enable.auto.commit = true\n", "librdkafka.enable.auto.commit"),
+        ("[kafka]\nlibrdkafka.partition.assignment.strategy = cooperative-sticky\n",
+         "cooperative-sticky"),
+        ("[kafka_metrics]\ntopic = $kafka_metrics.topic\n", "topic"),
+    ]
+
+    def test_one_line_says_why(self):
+        path = os.path.join(self.dir, "bad.conf")
+        for text, named in self.cases:
+            with self.subTest(text), open(path, "w", encoding="utf-8") as f:
+                f.write(f"[influxdb]\nip_address = 127.0.0.1\n[persister]\nrun_directory = "
+                        f"{self.dir}\n" + text)
+                f.flush()
+                code, lines = check(path)
+                self.assertEqual(code, 78, lines)
+                self.assertEqual(len(lines), 1, lines)
+                self.assertIn(path, lines[0])
+                self.assertIn(named, lines[0])
+                done = subprocess.run([PROGRAM, "--config-file", path], capture_output=True,
+                                      check=False, timeout=20)
+                self.assertEqual(done.returncode, 78)
+
+    def test_a_file_that_is_not_there(self):
+        code, lines = check(os.path.join(self.dir, "none.conf"))
+        self.assertEqual(code, 78)
+        self.assertEqual(len(lines), 1, lines)
+
+
+class SecondMaster(Scenario):
+    def test_it_is_refused(self):
+        self.use_shared()
+        p = self.persister()
+        second = subprocess.run([PROGRAM, "--config-file", p.config], capture_output=True,
+                                check=False, timeout=20, stdin=subprocess.DEVNULL)
+        self.assertEqual(second.returncode, 1)
+        said = second.stderr.decode()
+        self.assertIn(str(p.pid), said)
+        self.assertIn(p.instance, said)
+        self.assertEqual(len(said.splitlines()), 1, said)
+        self.feed(500)
+        self.assert_all_well(500)
+
+
+class Reopen(Scenario):
+    def test_usr1_opens_log_and_dead_letters_anew(self):
+        self.use_shared()
+        p = self.persister()
+        self.feed(1000, bad=10)
+        self.wait_drained()
+        for path in (p.log, p.dead):
+            os.rename(path, path + ".1")
+        p.signal(signal.SIGUSR1)
+        proc.wait_until(lambda: os.path.exists(p.log), 10, "there is a new log")
+        time.sleep(1)  # for the workers
+        old = [os.path.getsize(path + ".1") for path in (p.log, p.dead)]
+        self.feed(1000, first=1000, bad=10)
+        self.wait_drained()
+        self.assertEqual([os.path.getsize(path + ".1") for path in (p.log, p.dead)], old)
+        with open(p.dead, "rb") as f:
+            self.assertEqual(len(f.readlines()), 100)
+        self.stop()
+        self.assertTrue(p.lines("rejected"))
+        self.assert_stored(2000, bad=10)
+        self.assert_dead(2000, 10)
+
+
+class FullDisk(Scenario):
+    seconds = 40
+
+    def tmpfs(self, size):
+        path = os.path.join(self.dir, "small")
+        os.mkdir(path)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path],
+                              capture_output=True, check=False)
+        if done.returncode != 0:
+            self.skipTest("cannot mount a tmpfs: " + done.stderr.decode().strip())
+        self.addCleanup(subprocess.run, ["umount", "-l", path], check=False)
+        return path
+
+    def test_dead_letters_wait_for_room(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can mount a tmpfs")
+        small = self.tmpfs("256k")
+        self.use_shared()
+        p = self.persister(start=False, kafka_metrics={"batch_size": 500})
+        p.dead = p.sections["dead_letter"]["file"] = os.path.join(small, "dead.jsonl")
+        p.start()
+        self.feed(6000, bad=30)
+        p.wait_log("No space left")
+        time.sleep(4)
+        self.assertGreater(self.lag(), 0)
+        waiting = p.totals()
+        self.assertLess(waiting["rejected"], 1800)
+        subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
+        self.assert_all_well(6000, bad=30)
+        self.assertEqual(p.totals()["rejected"], 1800)
+        self.assertEqual([s["restarts"] for s in p.processes().values()], [0, 0])
+
+
+class DeadLetterTopic(Scenario):
+    def test_bad_messages_go_to_a_topic(self):
+        self.use_shared()
+        dead = unique("dead")
+        self.make_topic(dead, 1)
+        p = self.persister(dead_letter={"topic": dead})
+        self.feed(3000, bad=5)
+        self.wait_drained()
+        self.stop()
+        self.assert_stored(3000, bad=5)
+        self.assertEqual(self.broker.client.offsets(dead, 1), {0: 150})
+        self.assertFalse(os.path.exists(p.dead))
+
+
+class Single(Scenario):
+    def test_one_worker_without_a_fork(self):
+        self.use_shared()
+        p = self.persister(start=False)
+        p.write_config()
+        self.feed(1000, bad=3)
+        p.spawn([PROGRAM, "--config-file", p.config, "--single", "kafka_metrics"])
+        self.wait_drained()
+        self.assertEqual(proc.children(p.pid), [])
+        self.assertEqual(p.stop(), 0)
+        self.assert_stored(1000, bad=3)
+        self.assert_dead(1000, 3)
+
+
+class Discard(Scenario):
+    def test_it_counts_and_forgets(self):
+        self.use_shared()
+        p = self.persister(repositories={"metrics_driver": "discard"})
+        self.feed(20000, bad=1)
+        self.wait_drained()
+        self.stop()
+        self.assertEqual(p.totals()["completed"], 19800)
+        self.assert_dead(20000, 1)
+        self.assertNotIn(self.database, self.influx.databases())
+
+
+class BothTopics(Scenario):
+    def test_alarms_and_metrics_side_by_side(self):
+        self.use_shared()
+        self.make_topic(self.alarm_topic, 2)
+        p = self.persister(kafka_alarm_history={"enabled": True, "batch_size": 1})
+        feeds = [self.feeding(2000, rate=1000, bad=4),
+                 self.feeding(200, topic=self.alarm_topic, kind="alarms", rate=100, bad=4)]
+        for feed in feeds:
+            feed.wait()
+        self.wait_drained()
+        self.wait_drained(topic=self.alarm_topic, group=self.alarm_group, partitions=2)
+        self.stop()
+        alarms = [row["alarm_id"] for _, row in self.influx.rows(
+            "SELECT alarm_id FROM alarm_state_history", self.database)]
+        self.influx.query("DROP MEASUREMENT alarm_state_history", self.database)
+        self.assertEqual(sorted(int(a[-12:]) for a in alarms),
+                         [i for i in range(200) if i % 100 * 37 % 100 >= 4])
+        self.assert_stored(2000, bad=4)
+        self.assertEqual(p.totals()["rejected"], 88)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,182 @@
+"""Workers and masters that are killed or hang; how an instance ends."""
+
+import os
+import signal
+import time
+import unittest
+
+from fixtures import proc
+from fixtures.scenario import Scenario
+
+MESSAGES, RATE = 24000, 3000  # 8 s of feeding
+
+
+class Processes(Scenario):
+    def someone_in_hand(self, p, pids):
+        """Pid of one of these workers that holds messages, by the figures of the last second."""
+        for s in p.processes().values():
+            if s["in_flight"] > 0 and s.get("pid") in pids:
+                return s["pid"]
+        return None
+
+    def wait_consumed_again(self, seconds):
+        """Every partition's commits pass where its messages end now."""
+        ends = self.broker.client.offsets(self.topic, self.partitions)
+
+        def passed():
+            done = self.broker.client.committed(self.group, self.topic, self.partitions)
+            return all(done[p] >= ends[p] for p in ends)
+
+        proc.wait_until(passed, seconds, "all partitions are consumed again")
+
+
+class WorkerKilled(Processes):
+    seconds = 50
+
+    def test_in_the_middle_of_a_batch(self):
+        self.use_shared()
+        p = self.persister(kafka={"max_wait_time_seconds": 2},
+                           kafka_metrics={"batch_size": 100000})
+        feed = self.feeding(MESSAGES, rate=RATE)
+        survivor, *_ = sorted(p.workers())
+        for _ in range(3):
+            victim = proc.wait_until(
+                lambda: self.someone_in_hand(p, set(p.workers()) - {survivor}), 20,
+                "a worker has messages in hand")
+            os.kill(victim, signal.SIGKILL)
+            proc.wait_until(lambda: victim not in p.workers() and len(p.workers()) == 2, 6,
+                            "another worker runs")
+            self.wait_consumed_again(15 + 2)  # and the age of a batch
+        feed.wait()
+        self.assert_all_well(MESSAGES)
+        self.assertEqual(sorted(s["restarts"] for s in p.processes().values()), [0, 3])
+        self.assertGreater(p.totals()["returned"], 0)
+
+
+class WorkerHung(Processes):
+    seconds = 40
+
+    def test_it_is_killed_and_replaced(self):
+        self.use_shared()
+        p = self.persister(persister={"hang_timeout_seconds": 5})
+        feed = self.feeding(MESSAGES, rate=RATE)
+        time.sleep(2)
+        victim = p.workers()[0]
+        os.kill(victim, signal.SIGSTOP)
+        p.wait_log("no sign of life", 12)
+        proc.wait_until(lambda: victim not in p.workers() and len(p.workers()) == 2, 6,
+                        "another worker runs")
+        feed.wait()
+        self.assert_all_well(MESSAGES)
+        self.assertEqual(sorted(s["restarts"] for s in p.processes().values()), [0, 1])
+
+
+class MasterKilled(Processes):
+    seconds = 40
+
+    def test_its_workers_go_with_it(self):
+        self.use_shared()
+        p = self.persister()
+        feed = self.feeding(MESSAGES, rate=RATE)
+        time.sleep(3)
+        workers = p.workers()
+        self.assertEqual(len(workers), 2)
+        p.kill()
+        proc.wait_until(lambda: not any(map(proc.is_alive, workers)), 2, "the workers are gone")
+        p.start()
+        feed.wait()
+        self.assert_all_well(MESSAGES)
+
+
+class MasterHung(Processes):
+    seconds = 40
+
+    def test_workers_go_on_and_are_not_blamed(self):
+        self.use_shared()
+        p = self.persister(persister={"hang_timeout_seconds": 5})
+        feed = self.feeding(MESSAGES, rate=RATE)
+        workers = sorted(p.workers())
+        p.pause()
+        time.sleep(8)
+        before = self.broker.client.committed(self.group, self.topic, self.partitions)
+        self.assertGreater(sum(before.values()), MESSAGES / 3)
+        p.resume()
+        time.sleep(3)
+        self.assertEqual(sorted(p.workers()), workers)
+        feed.wait()
+        self.assert_all_well(MESSAGES)
+        self.assertEqual([s["restarts"] for s in p.processes().values()], [0, 0])
+
+
+class Stop(Processes):
+    def test_term_writes_the_batch_and_leaves_the_group(self):
+        self.use_shared()
+        p = self.persister(kafka={"max_wait_time_seconds": 3600},
+                           kafka_metrics={"batch_size": 100000})
+        self.feed(5000)
+        proc.wait_until(lambda: p.totals()["in_flight"] == 5000, 20, "all is in hand")
+        self.assertEqual(self.lag(), 5000)
+        p.signal(signal.SIGTERM)
+        self.assertEqual(p.wait(10), 0)
+        # Well before the session timeout would have ended their membership.
+        self.assertEqual(self.broker.client.members(self.group), 0)
+        self.assertEqual(self.lag(), 0)
+        self.assert_accounts(p)
+        self.assert_stored(5000)
+        self.assertEqual(p.totals()["completed"], 5000)
+
+    def test_ctrl_c_of_the_whole_process_group(self):
+        self.use_shared()
+        p = self.persister()
+        feed = self.feeding(4000, rate=2000)
+        time.sleep(1)
+        for pid in [p.pid, *p.workers()]:
+            os.kill(pid, signal.SIGINT)
+        self.assertEqual(p.wait(12), 0)
+        self.assertEqual(p.totals()["returned"], 0)
+        self.assert_accounts(p)
+        feed.wait()
+        p.start()
+        self.assert_all_well(4000)
+
+    def test_term_while_the_store_is_down_gives_back(self):
+        self.use_shared()
+        self.own_influx(start=False)
+        p = self.persister(persister={"shutdown_timeout_seconds": 5})
+        self.feed(3000)
+        p.wait_log("messages in hand")
+        started = time.monotonic()
+        p.signal(signal.SIGTERM)
+        self.assertEqual(p.wait(7), 0)
+        self.assertLess(time.monotonic() - started, 7)
+        self.assert_accounts(p)
+        self.assertEqual(p.totals()["completed"], 0)
+        self.assertEqual(self.broker.client.members(self.group), 0)
+        self.influx.start()
+        p.start()
+        self.assert_all_well(3000)
+
+    def test_a_second_term_hurries(self):
+        self.use_shared()
+        self.own_influx()
+        p = self.persister(persister={"shutdown_timeout_seconds": 60},
+                           influxdb={"timeout_seconds": 60})
+        self.influx.pause()
+        self.feed(3000)
+        proc.wait_until(lambda: any(s["state"] == "writing" for s in p.processes().values()), 10,
+                        "a write is under way")
+        p.signal(signal.SIGTERM)
+        time.sleep(3)
+        self.assertTrue(p.is_running())
+        p.signal(signal.SIGTERM)
+        self.assertIn(p.wait(5), (0, 1))
+        self.assert_accounts(p)
+        self.influx.resume()
+        p.start()
+        self.assert_all_well(3000)
+
+
+del Processes
+
+if __name__ == "__main__":
+    unittest.main()
