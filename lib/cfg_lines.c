@@ -20,7 +20,8 @@
 
 #include "lib/json.h"
 
-enum { MAX_NAME = 128 };
+/* libini_config takes time by the square of the lines; a real file has a few hundred. */
+enum { MAX_NAME = 128, MAX_LINES = 20000 };
 
 struct scan {
     const struct config *cfg;
@@ -250,7 +251,8 @@ cfg_lines_clean(const struct config *cfg, struct slice text, struct buf *out, st
     while (text.n > 0) {
         const char *end = memchr(text.p, '\n', text.n);
         size_t n = end != NULL ? (size_t)(end - text.p) : text.n;
-        s.line++;
+        if (s.line++ == MAX_LINES)
+            return fail_line(&s, "too many lines; allowed: 20000");
         if (scan_line(&s, (struct slice){text.p, n}) == -1)
             return -1;
         n += end != NULL;

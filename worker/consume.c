@@ -22,7 +22,7 @@
 #include "lib/log.h"
 #include "worker/kafka_conf.h"
 
-enum { COMMITTED_TIMEOUT_MS = 10000, WATERMARK_TIMEOUT_MS = 5000, RETRY_MS = 1000 };
+enum { COMMITTED_TIMEOUT_MS = 5000, WATERMARK_TIMEOUT_MS = 5000, RETRY_MS = 1000 };
 
 /* A partition that is assigned to this worker. */
 struct partition {
@@ -48,6 +48,7 @@ struct consumer {
     bool halted;             /* nothing is assigned at librdkafka, so as to start anew */
     bool unclaimed;          /* the store has not taken the partitions over yet */
     bool lost_some;          /* a partition has lost its position */
+    bool closing;            /* leaving the group: nothing new is taken */
     int64_t look_again_ms;   /* not before then: positions */
     int64_t commit_again_ms; /* not before then: commits that failed; 0: none did */
     struct log_limit error_limit;
@@ -360,6 +361,10 @@ consumer_claim_again(struct consumer *consumer)
 static void
 on_assigned(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
 {
+    if (c->closing) { /* a closing client answers no question: not even where to start */
+        rd_kafka_assign(c->rk, NULL);
+        return;
+    }
     if (take_partitions(c, list) == -1) {
         note_error(c, "out of memory");
         rd_kafka_assign(c->rk, NULL);
@@ -678,6 +683,7 @@ bool
 consumer_close(struct consumer **consumer, int64_t deadline_ms)
 {
     struct consumer *c = *consumer;
+    c->closing = true;
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->rk, c->answers);
     if (error != NULL) {
         log_warning("cannot leave the group: %s", rd_kafka_error_string(error));

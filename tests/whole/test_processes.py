@@ -37,9 +37,10 @@ class WorkerKilled(Processes):
         self.use_shared()
         p = self.persister(kafka={"max_wait_time_seconds": 2},
                            kafka_metrics={"batch_size": 100000})
-        feed = self.feeding(MESSAGES, rate=RATE)
+        messages = 45000
+        feed = self.feeding(messages, rate=1500)  # 30 s: longer than two kills and recoveries
         survivor, *_ = sorted(p.workers())
-        for _ in range(3):
+        for _ in range(2):
             victim = proc.wait_until(
                 lambda: self.someone_in_hand(p, set(p.workers()) - {survivor}), 20,
                 "a worker has messages in hand")
@@ -48,8 +49,8 @@ class WorkerKilled(Processes):
                             "another worker runs")
             self.wait_consumed_again(15 + 2)  # and the age of a batch
         feed.wait()
-        self.assert_all_well(MESSAGES)
-        self.assertEqual(sorted(s["restarts"] for s in p.processes().values()), [0, 3])
+        self.assert_all_well(messages)
+        self.assertEqual(sorted(s["restarts"] for s in p.processes().values()), [0, 2])
         self.assertGreater(p.totals()["returned"], 0)
 
 
@@ -138,6 +139,26 @@ class Stop(Processes):
         feed.wait()
         p.start()
         self.assert_all_well(4000)
+
+    def test_term_in_the_middle_of_joining(self):
+        """A worker that is given partitions while it leaves does not wait for anything."""
+        self.use_shared()
+        self.feed(1000)
+        options = {"persister": {"shutdown_timeout_seconds": 8},
+                   "kafka_metrics": {"num_processors": 1}}
+        a = self.persister("a", start=False, **options)
+        b = self.persister("b", start=False, **options)
+        for tenths in (2, 5, 8):
+            a.start()
+            proc.wait_until(lambda: a.totals().get("in_flight") == 0 and self.lag() == 0, 20,
+                            "the first instance has it all")
+            b.start(wait=False)
+            time.sleep(tenths / 10)  # it asks to join; the other one has not heard of it yet
+            b.signal(signal.SIGTERM)
+            self.assertEqual(a.stop(6), 0)
+            self.assertEqual(b.wait(6), 0, f"TERM {tenths / 10} s after its start")
+        a.start()
+        self.assert_all_well(1000)
 
     def test_term_while_the_store_is_down_gives_back(self):
         self.use_shared()
