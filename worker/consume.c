@@ -22,7 +22,12 @@
 #include "lib/log.h"
 #include "worker/kafka_conf.h"
 
-enum { COMMITTED_TIMEOUT_MS = 5000, WATERMARK_TIMEOUT_MS = 5000, RETRY_MS = 1000 };
+enum {
+    COMMITTED_TIMEOUT_MS = 5000,
+    WATERMARK_TIMEOUT_MS = 5000,
+    RETRY_MS = 1000,
+    JOIN_AGAIN_MS = 10000
+};
 
 /* A partition that is assigned to this worker. */
 struct partition {
@@ -48,6 +53,8 @@ struct consumer {
     bool halted;             /* nothing is assigned at librdkafka, so as to start anew */
     bool unclaimed;          /* the store has not taken the partitions over yet */
     bool lost_some;          /* a partition has lost its position */
+    bool topic_gone;         /* the brokers said so, and nothing was assigned since */
+    int64_t join_again_ms;   /* not before then: joining because of that */
     bool closing;            /* leaving the group: nothing new is taken */
     int64_t look_again_ms;   /* not before then: positions */
     int64_t commit_again_ms; /* not before then: commits that failed; 0: none did */
@@ -371,6 +378,8 @@ on_assigned(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
         return;
     }
     log_info("%d partitions of %s assigned", list->cnt, c->topic);
+    c->topic_gone = c->topic_gone && list->cnt == 0;
+    c->join_again_ms = clock_mono_ms() + JOIN_AGAIN_MS;
     if (c->hooks.claim == NULL || c->n_partitions == 0) {
         start_partitions(c);
         return;
@@ -515,6 +524,10 @@ take_error(struct consumer *c, const rd_kafka_message_t *message)
         note_bad_position(c, message->partition);
     else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
         note_error(c, rd_kafka_message_errstr(message));
+    if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+        message->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+        message->err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+        c->topic_gone = true;
 }
 
 static bool
@@ -585,6 +598,35 @@ check_fatal(struct consumer *c, struct errbuf *err)
     return errbuf_set(err, "Kafka client: %s: %s", rd_kafka_err2name(code), text);
 }
 
+static int
+subscribe(struct consumer *c, struct errbuf *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, c->topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(c->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return errbuf_set(err, "cannot subscribe to %s: %s", c->topic, rd_kafka_err2str(code));
+    return 0;
+}
+
+/*
+ * A topic that was deleted and made anew.  If the group's leader shared the partitions out in
+ * between, there were none, and librdkafka (2.0.2) may take no notice of their return: so join
+ * again until some are assigned.
+ */
+static void
+join_for_lost_topic(struct consumer *c)
+{
+    struct errbuf err;
+    int64_t now = clock_mono_ms();
+    if (!c->topic_gone || c->n_partitions > 0 || now < c->join_again_ms)
+        return;
+    c->join_again_ms = now + JOIN_AGAIN_MS;
+    if (subscribe(c, &err) == -1)
+        note_error(c, err.text);
+}
+
 int
 consumer_serve(struct consumer *consumer, int wait_ms, struct errbuf *err)
 {
@@ -600,6 +642,7 @@ consumer_serve(struct consumer *consumer, int wait_ms, struct errbuf *err)
     if (consumer->unclaimed && clock_mono_ms() >= consumer->look_again_ms)
         try_claim(consumer);
     restart_lost_positions(consumer);
+    join_for_lost_topic(consumer);
     if (consumer->commit_again_ms != 0 && clock_mono_ms() >= consumer->commit_again_ms)
         consumer_commit(consumer);
     return check_fatal(consumer, err);
@@ -624,19 +667,6 @@ make_client(const struct config *cfg, enum topic_kind kind, struct consumer *c, 
         errbuf_set(err, "Kafka client: %s", text);
     }
     return rk;
-}
-
-static int
-subscribe(struct consumer *c, struct errbuf *err)
-{
-    rd_kafka_poll_set_consumer(c->rk);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, c->topic, RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(c->rk, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return errbuf_set(err, "cannot subscribe to %s: %s", c->topic, rd_kafka_err2str(code));
-    return 0;
 }
 
 static void
@@ -672,6 +702,7 @@ consumer_open(const struct config *cfg, enum topic_kind kind, struct slot *slot,
     if (c->rk != NULL) {
         c->messages = rd_kafka_queue_new(c->rk);
         c->answers = rd_kafka_queue_new(c->rk);
+        rd_kafka_poll_set_consumer(c->rk);
         if (subscribe(c, err) == 0)
             return c;
     }

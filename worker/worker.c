@@ -34,7 +34,8 @@ enum {
     RETRY_FIRST_MS = 200, /* backoff while the store is sick */
     RETRY_CAP_MS = 10000,
     REVOKE_MS = 20000, /* a batch is given back after that if it cannot be written on revoke */
-    COMMIT_MS = 5000   /* for the answer to a commit on revoke and stop */
+    COMMIT_MS = 5000,  /* for the answer to a commit on revoke and stop */
+    CLOSE_MS = 5000    /* for leaving the group */
 };
 
 struct worker {
@@ -58,7 +59,9 @@ struct worker {
     struct errbuf sickness;
 };
 
-enum { ONE_REQUEST_MS = 500 }; /* a TERM to the process group and the master's own are one request */
+enum {
+    ONE_REQUEST_MS = 500
+}; /* a TERM to the process group and the master's own are one request */
 
 static volatile sig_atomic_t stops_asked, reopens_asked;
 static volatile int64_t stop_asked_ms; /* only the handler uses it */
@@ -526,10 +529,14 @@ static void
 close_parts(struct worker *w)
 {
     if (w->consumer != NULL) {
-        int64_t enough_ms = clock_mono_ms() + REVOKE_MS;
         slot_set_state(w->slot, SLOT_DRAINING);
         let_go(w, false, w->give_up_ms);
-        if (!consumer_close(&w->consumer, w->stop_ms < enough_ms ? w->stop_ms : enough_ms))
+        /* Not up to the last moment, when the master would kill us. */
+        int64_t until = clock_mono_ms() + CLOSE_MS;
+        int64_t last = w->stop_ms == INT64_MAX
+                           ? until
+                           : w->stop_ms - w->cfg->persister.shutdown_timeout_seconds * 100;
+        if (!consumer_close(&w->consumer, until < last ? until : last))
             log_warning("did not leave the group in time");
     }
     if (w->store != NULL)

@@ -6,7 +6,7 @@ import unittest
 from fixtures import proc
 from fixtures.scenario import Scenario
 
-MESSAGES, RATE = 20000, 2000  # 10 s of feeding
+MESSAGES, RATE = 24000, 2000  # 12 s of feeding
 
 
 class Outage(Scenario):
@@ -25,7 +25,7 @@ class BrokerKilled(Outage):
         self.own_influx()
         p = self.persister()
         feed = self.feeding(MESSAGES, rate=RATE)
-        time.sleep(3)
+        self.wait_flowing(p)
         self.broker.kill()
         time.sleep(4)
         self.broker.start()
@@ -42,7 +42,7 @@ class BrokerHung(Outage):
         self.own_influx()
         p = self.persister()
         feed = self.feeding(MESSAGES, rate=RATE)
-        time.sleep(3)
+        self.wait_flowing(p)
         self.broker.pause()
         time.sleep(14)
         self.broker.resume()
@@ -59,7 +59,7 @@ class DatabaseKilled(Outage):
         self.own_influx()
         p = self.persister()
         feed = self.feeding(MESSAGES, rate=RATE, bad=2)
-        time.sleep(3)
+        self.wait_flowing(p)
         self.influx.kill()
         p.wait_log("messages in hand")
         time.sleep(4)
@@ -79,7 +79,7 @@ class DatabaseHung(Outage):
         self.own_influx()
         p = self.persister(influxdb={"timeout_seconds": 2})
         feed = self.feeding(MESSAGES, rate=RATE)
-        time.sleep(3)
+        self.wait_flowing(p)
         self.influx.pause()
         p.wait_log("messages in hand")
         time.sleep(6)
@@ -127,7 +127,8 @@ class AnyOrder(Outage):
     def test_restarts(self):
         self.own_broker()
         self.own_influx()
-        p = self.persister()
+        p = self.persister(kafka={"max_wait_time_seconds": 2},
+                           kafka_metrics={"batch_size": 100000})
         feed = self.feeding(40000, rate=2000)
         for restart in (self.restart_database, self.restart_broker, self.restart_master,
                         self.restart_broker, self.restart_database, self.restart_gently,
@@ -139,6 +140,7 @@ class AnyOrder(Outage):
         self.assert_all_well(40000, seconds=60)
 
     def restart_master(self):
+        self.wait_flowing(self.persisters[0])
         self.persisters[0].kill()
         self.persisters[0].start()
 

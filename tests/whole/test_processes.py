@@ -61,7 +61,7 @@ class WorkerHung(Processes):
         self.use_shared()
         p = self.persister(persister={"hang_timeout_seconds": 5})
         feed = self.feeding(MESSAGES, rate=RATE)
-        time.sleep(2)
+        self.wait_flowing(p)
         victim = p.workers()[0]
         os.kill(victim, signal.SIGSTOP)
         p.wait_log("no sign of life", 12)
@@ -77,9 +77,10 @@ class MasterKilled(Processes):
 
     def test_its_workers_go_with_it(self):
         self.use_shared()
-        p = self.persister()
+        p = self.persister(kafka={"max_wait_time_seconds": 2},
+                           kafka_metrics={"batch_size": 100000})
         feed = self.feeding(MESSAGES, rate=RATE)
-        time.sleep(3)
+        self.wait_flowing(p)
         workers = p.workers()
         self.assertEqual(len(workers), 2)
         p.kill()
@@ -129,8 +130,8 @@ class Stop(Processes):
     def test_ctrl_c_of_the_whole_process_group(self):
         self.use_shared()
         p = self.persister()
-        feed = self.feeding(4000, rate=2000)
-        time.sleep(1)
+        feed = self.feeding(8000, rate=2000)
+        self.wait_flowing(p)
         for pid in [p.pid, *p.workers()]:
             os.kill(pid, signal.SIGINT)
         self.assertEqual(p.wait(12), 0)
@@ -138,7 +139,7 @@ class Stop(Processes):
         self.assert_accounts(p)
         feed.wait()
         p.start()
-        self.assert_all_well(4000)
+        self.assert_all_well(8000)
 
     def test_term_in_the_middle_of_joining(self):
         """A worker that is given partitions while it leaves does not wait for anything."""
