@@ -129,15 +129,18 @@ class AnyOrder(Outage):
         self.own_influx()
         p = self.persister(kafka={"max_wait_time_seconds": 2},
                            kafka_metrics={"batch_size": 100000})
-        feed = self.feeding(40000, rate=2000)
-        for restart in (self.restart_database, self.restart_broker, self.restart_master,
-                        self.restart_broker, self.restart_database, self.restart_gently,
-                        self.restart_master):
+        steps = (self.restart_database, self.restart_broker, self.restart_master,
+                 self.restart_broker, self.restart_database, self.restart_gently,
+                 self.restart_master)
+        feeds = []
+        for number, restart in enumerate(steps):
+            feeds.append(self.feeding(5000, first=5000 * number, rate=1500))
+            time.sleep(1)
             restart()
-            time.sleep(2)
-        feed.wait(90)
+        for feed in feeds:
+            feed.wait(90)
         self.assertTrue(p.is_running())
-        self.assert_all_well(40000, seconds=60)
+        self.assert_all_well(5000 * len(steps), seconds=60)
 
     def restart_master(self):
         self.wait_flowing(self.persisters[0])
