@@ -30,7 +30,7 @@ enum manner {
     COUNT_USR1  /* counts USR1s in slot.batches, is GOOD otherwise */
 };
 
-enum { N_MAX = 4, BEAT_MS = 10, SLOW_MS = 1500, PATIENCE_MS = 8000 };
+enum { N_MAX = 4, BEAT_MS = 10, SLOW_MS = 4000, PATIENCE_MS = 8000 };
 
 static struct slot *slots;
 static enum manner manners[N_MAX];

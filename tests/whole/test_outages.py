@@ -143,9 +143,10 @@ class AnyOrder(Outage):
         self.assert_all_well(5000 * len(steps), seconds=60)
 
     def restart_master(self):
-        self.wait_flowing(self.persisters[0])
-        self.persisters[0].kill()
-        self.persisters[0].start()
+        p = self.persisters[0]
+        proc.wait_until(lambda: p.totals()["in_flight"] > 0, 40, "messages are in hand")
+        p.kill()
+        p.start()
 
 
 class Credentials(Outage):

@@ -1,0 +1,98 @@
+/*
+ * consume_commit.c - telling the brokers what is durable.
+ *
+ * Each partition remembers the next offset that is durable and the one that is committed; a commit
+ * sends the difference, so that a failed one is made up for by the next.
+ *
+ * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread.
+ */
+#include "lib/clock.h"
+#include "worker/consume_priv.h"
+
+void
+consumer_note_durable(struct consumer *consumer, int32_t partition, int64_t next)
+{
+    struct partition *p = consume_find_partition(consumer, partition);
+    if (p != NULL && next > p->durable)
+        p->durable = next;
+}
+
+static bool
+all_committed(const struct consumer *c)
+{
+    for (size_t i = 0; i < c->n_partitions; i++)
+        if (c->partitions[i].durable > c->partitions[i].committed)
+            return false;
+    return true;
+}
+
+/* One partition's part of an answer. False if it was refused. */
+static bool
+take_answer(struct consumer *c, const rd_kafka_topic_partition_t *answer, bool failed)
+{
+    struct partition *p = consume_find_partition(c, answer->partition);
+    failed = failed || answer->err != RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (p != NULL && !failed && answer->offset > p->committed)
+        p->committed = answer->offset;
+    if (p != NULL && failed && p->sent == answer->offset)
+        p->sent = p->committed;
+    return !failed;
+}
+
+static void
+on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
+          void *opaque)
+{
+    struct consumer *c = opaque;
+    bool failed = code != RD_KAFKA_RESP_ERR_NO_ERROR;
+    (void)rk;
+    c->commits_under_way--;
+    for (int i = 0; list != NULL && i < list->cnt; i++)
+        if (!take_answer(c, &list->elems[i], failed) && code == RD_KAFKA_RESP_ERR_NO_ERROR)
+            code = list->elems[i].err;
+    slot_add(&c->slot->commits, 1);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    slot_add(&c->slot->commits_failed, 1);
+    c->commit_again_ms = clock_mono_ms() + RETRY_MS;
+    consume_note_error(c, rd_kafka_err2str(code));
+}
+
+static rd_kafka_topic_partition_list_t *
+list_uncommitted(struct consumer *c)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_partitions);
+    for (size_t i = 0; i < c->n_partitions; i++) {
+        struct partition *p = &c->partitions[i];
+        if (p->durable <= p->sent)
+            continue;
+        rd_kafka_topic_partition_list_add(list, c->topic, p->id)->offset = p->durable;
+        p->sent = p->durable;
+    }
+    return list;
+}
+
+void
+consumer_commit(struct consumer *consumer)
+{
+    consumer->commit_again_ms = 0;
+    rd_kafka_topic_partition_list_t *list = list_uncommitted(consumer);
+    if (list->cnt > 0) {
+        consumer->commits_under_way++;
+        rd_kafka_resp_err_t code =
+            rd_kafka_commit_queue(consumer->rk, list, consumer->answers, on_commit, consumer);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+            on_commit(consumer->rk, code, list, consumer);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+bool
+consumer_settle_commits(struct consumer *consumer, int64_t deadline_ms)
+{
+    while (consumer->commits_under_way > 0 && clock_mono_ms() < deadline_ms) {
+        rd_kafka_queue_poll_callback(consumer->answers, 50);
+        consumer->hooks.tick(consumer->hooks.arg);
+    }
+    return all_committed(consumer);
+}

@@ -1,0 +1,74 @@
+/*
+ * consume_priv.h - what consume.c, consume_position.c and consume_commit.c share.
+ *
+ * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread.
+ */
+#ifndef WORKER_CONSUME_PRIV_H
+#define WORKER_CONSUME_PRIV_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "lib/log.h"
+#include "worker/consume.h"
+
+enum {
+    ASK_MS = 5000, /* for a question to the brokers */
+    RETRY_MS = 1000,
+    JOIN_AGAIN_MS = 10000
+};
+
+/* A partition that is assigned to this worker. */
+struct partition {
+    int32_t id;
+    int64_t start;     /* where it was assigned to begin; -1 if unknown */
+    int64_t position;  /* the next offset to come; -1 if unknown */
+    int64_t durable;   /* may be committed up to here; -1 if nothing yet */
+    int64_t sent;      /* the last commit on its way, or committed */
+    int64_t committed; /* confirmed by the broker; -1 if unknown */
+    bool lost_position;
+};
+
+struct consumer {
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *messages; /* where partition queues are forwarded to */
+    rd_kafka_queue_t *answers;  /* of commits */
+    char *topic;
+    struct consumer_hooks hooks;
+    struct slot *slot;
+    struct partition *partitions; /* sorted by id */
+    size_t n_partitions;
+    unsigned commits_under_way;
+    bool halted;             /* nothing is assigned at librdkafka, so as to start anew */
+    bool unclaimed;          /* the store has not taken the partitions over yet */
+    bool lost_some;          /* a partition has lost its position */
+    bool topic_gone;         /* the brokers said so, and nothing was assigned since */
+    int64_t join_again_ms;   /* not before then: joining because of that */
+    bool closing;            /* leaving the group: nothing new is taken */
+    int64_t look_again_ms;   /* not before then: positions */
+    int64_t commit_again_ms; /* not before then: commits that failed; 0: none did */
+    struct log_limit error_limit;
+};
+
+/* Returns: the assigned partition of that number, or NULL. */
+struct partition *consume_find_partition(const struct consumer *c, int32_t id);
+
+/* Counts an error and logs it within the limit. */
+void consume_note_error(struct consumer *c, const char *what);
+
+/* Hands librdkafka the assignment with its positions; fetching begins. */
+void position_assign_all(struct consumer *c);
+
+/* Asks for the committed offsets of all partitions that have no position; false if that failed. */
+bool position_ask_committed(struct consumer *c);
+
+/* Looks for all lost positions; true if all are known now. */
+bool position_find_lost(struct consumer *c);
+
+/* A member with nothing to fetch: it keeps its place in the group meanwhile. */
+void position_fetch_nothing(struct consumer *c);
+
+/* Finishes or gives back the batch, then starts anew where positions were lost; from every serve.
+ */
+void position_restart_lost(struct consumer *c);
+
+#endif
