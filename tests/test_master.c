@@ -30,7 +30,7 @@ enum manner {
     COUNT_USR1  /* counts USR1s in slot.batches, is GOOD otherwise */
 };
 
-enum { N_MAX = 4, BEAT_MS = 10, SLOW_MS = 4000, PATIENCE_MS = 8000 };
+enum { N_MAX = 4, BEAT_MS = 10, SLOW_MS = 4000, PATIENCE_MS = 10000 };
 
 static struct slot *slots;
 static enum manner manners[N_MAX];
@@ -132,7 +132,7 @@ prepare(void)
                                                  .loop_deaths = 3,
                                                  .calm_ms = 400,
                                                  .hang_ms = 500,
-                                                 .shutdown_ms = 3000,
+                                                 .shutdown_ms = 6000,
                                                  .hurry_ms = 300,
                                                  .give_up_ms = 1000,
                                                  .tick_ms = 100},
