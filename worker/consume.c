@@ -424,9 +424,10 @@ consumer_close(struct consumer **consumer, int64_t deadline_ms)
             c->hooks.tick(c->hooks.arg);
         }
     }
-    bool closed = rd_kafka_consumer_closed(c->rk) != 0;
-    if (closed)
-        free_consumer(consumer);
+    /*
+     * The client is left to the end of the process, which is near: after a topic was deleted and
+     * made anew, rd_kafka_destroy of librdkafka 2.0.2 may wait for ever for a thread of its own.
+     */
     *consumer = NULL;
-    return closed;
+    return rd_kafka_consumer_closed(c->rk) != 0;
 }

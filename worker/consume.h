@@ -92,10 +92,10 @@ void consumer_claim_again(struct consumer *consumer);
 size_t consumer_partitions(const struct consumer *consumer);
 
 /*
- * Leaves the group (calling `revoked` if partitions are still owned), frees it all and nulls the
- * pointer. All messages must have been released.
+ * Leaves the group (calling `revoked` if partitions are still owned) and nulls the pointer. All
+ * messages must have been released. What it holds is left to the exit of the process, which is due.
  * Takes: the latest time, by clock_mono_ms.
- * Returns: true if the group was left in time; else memory is left to the exit of the process.
+ * Returns: true if the group was left in time.
  */
 bool consumer_close(struct consumer **consumer, int64_t deadline_ms);
 

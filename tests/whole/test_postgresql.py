@@ -3,7 +3,9 @@
 import json
 import os
 import random
+import shutil
 import signal
+import subprocess
 import threading
 import time
 import unittest
@@ -215,9 +217,9 @@ class CorpusTest(PostgresScenario):
 class ChaosTest(PostgresScenario):
     """Everybody is killed and stopped at random, several times, while the load runs."""
 
-    seconds = 110
     messages = int(os.environ.get("PERSISTER_TEST_CHAOS_MESSAGES", "200000"))
     rate = 5000
+    seconds = 30 + 2 * messages // rate
 
     def instance(self, name):
         # Two workers each; the fixture's defaults for the rest.
@@ -301,11 +303,11 @@ class TroubleTest(PostgresScenario):
     seconds = 60
     messages = 20000
 
-    def run_with_trouble(self, begin, end, says, seconds=4, **persister):
+    def run_with_trouble(self, begin, end, says, seconds=4, delay=1.5, **persister):
         self.use_shared_broker()
         p = self.audited(**persister)
         feed = self.feeding(self.messages, rate=4000)
-        time.sleep(1.5)
+        time.sleep(delay)
         begin()
         p.wait_log(says, 30)
         time.sleep(seconds)
@@ -336,6 +338,30 @@ class TroubleTest(PostgresScenario):
         self.own_postgres()
         self.run_with_trouble(lambda: self.postgres.signal_all(signal.SIGSTOP),
                               lambda: self.postgres.signal_all(signal.SIGCONT), "metrics", 8)
+
+    def test_disk_full(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can mount a tmpfs")
+        self.own_postgres()
+        small = os.path.join(self.postgres.dir, "small")
+        os.mkdir(small)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k,mode=777", "tmpfs", small],
+                              capture_output=True, check=False)
+        if done.returncode != 0:
+            self.skipTest("cannot mount a tmpfs: " + done.stderr.decode().strip())
+        self.addCleanup(subprocess.run, ["umount", "-l", small], check=False)
+        os.mkdir(small + "/space")
+        shutil.chown(small + "/space", "postgres", "postgres")
+        self.postgres.sql(f"CREATE TABLESPACE small LOCATION '{small}/space'")
+
+        def begin():
+            # The table is small yet; what comes fills the rest.
+            self.postgres.sql("ALTER TABLE monasca.measurements SET TABLESPACE small")
+
+        def end():
+            subprocess.run(["mount", "-o", "remount,size=200m", small], check=True)
+
+        self.run_with_trouble(begin, end, "(53100)", delay=0.2)
 
     def test_connection_limit(self):
         self.own_postgres()
