@@ -70,7 +70,6 @@ static const struct setting consumer_settings[] = {
      "error"}, /* consume.c finds the new position itself, and counts the gap */
     {"enable.partition.eof", "false"},
     {"allow.auto.create.topics", "false"},
-    {"queued.min.messages", "100000"},
 };
 
 static const struct setting producer_settings[] = {
@@ -128,7 +127,14 @@ set_limits(rd_kafka_conf_t *conf, const struct config *cfg, struct errbuf *err)
      * more than max_message_bytes would be: it has to be received to be rejected. */
     if (fetch < message)
         fetch = message;
-    if (set_size(conf, "queued.max.messages.kbytes", limit_bytes(cfg) / 4 / 1024, err) == -1 ||
+    /*
+     * A queued message takes some 400 bytes besides its payload, so their number is bounded, too;
+     * but so that the bytes are the first bound for messages of 200 bytes and more: at the bound by
+     * number librdkafka 2.0.2 stops fetching for up to a second, which halved the rate
+     * (perf/RESULTS.md).
+     */
+    if (set_size(conf, "queued.min.messages", limit_bytes(cfg) / 800, err) == -1 ||
+        set_size(conf, "queued.max.messages.kbytes", limit_bytes(cfg) / 4 / 1024, err) == -1 ||
         set_size(conf, "fetch.max.bytes", fetch, err) == -1 ||
         set_size(conf, "receive.message.max.bytes", 1000000000, err) == -1)
         return -1;
