@@ -92,8 +92,9 @@ void consumer_claim_again(struct consumer *consumer);
 size_t consumer_partitions(const struct consumer *consumer);
 
 /*
- * Leaves the group (calling `revoked` if partitions are still owned) and nulls the pointer. All
- * messages must have been released. What it holds is left to the exit of the process, which is due.
+ * Leaves the group (calling `revoked` if partitions are still owned) and nulls the pointer. What the
+ * client holds is left to the end of the process, which has to be near: see consume.c. All messages
+ * must have been released.
  * Takes: the latest time, by clock_mono_ms.
  * Returns: true if the group was left in time.
  */
