@@ -1,10 +1,10 @@
 /*
- * histogram.h - a log-linear histogram of durations: 25 buckets of equal width for each power of two
- * from 2^13 ns (8.2 us) to 2^42 ns (73 min), one below and one above.
+ * histogram.h - a log-linear histogram of durations: 25 buckets of equal width for each power of
+ * two from 2^13 ns (8.2 us) to 2^42 ns (73 min), one below and one above.
  *
  * A bucket's bounds are at most 4 % apart, so its representative (their harmonic mean) is within
- * 1.97 % of every duration in it.  The scheme is HdrHistogram's (G. Tene), with 25 in the place of a
- * power of two, which is the fewest that stay within 2 %.
+ * 1.97 % of every duration in it.  The scheme is HdrHistogram's (G. Tene), with 25 in the place of
+ * a power of two, which is the fewest that stay within 2 %.
  *
  * Pure: works on arrays of counts that the caller owns.
  *

@@ -17,7 +17,8 @@
 
 struct ledger;
 
-/* Takes: a fresh segment, which outlives the ledger. Returns: a ledger, or NULL if memory is out. */
+/* Takes: a fresh segment, which outlives the ledger. Returns: a ledger, or NULL if memory is out.
+ */
 struct ledger *ledger_new(struct segment *segment) MUST_CHECK;
 void ledger_free(struct ledger **ledger);
 
@@ -76,5 +77,8 @@ void ledger_close_period(struct ledger *ledger, int64_t now_ms);
 
 /* A change of the configured length, from the next period on. */
 void ledger_set_period(struct ledger *ledger, int64_t period_ms);
+
+/* For tests only: leaves membarrier out, to show what it is for. */
+void ledger_set_barrier(struct ledger *ledger, bool use);
 
 #endif

@@ -3,8 +3,8 @@
  *
  * recorder_add, _set and _time work on private memory: a few instructions, no atomics, no system
  * call.  recorder_publish copies what changed into that one of the slot's two copies which readers
- * do not look at, and makes it the current one with a single store.  So a reader sees all of a chunk
- * or nothing of it, and a KILL at any instruction leaves the last published state whole.
+ * do not look at, and makes it the current one with a single store.  So a reader sees all of a
+ * chunk or nothing of it, and a KILL at any instruction leaves the last published state whole.
  * doc/SHM.md says why that is right.
  *
  * Process: workers; the master for its own figures.  Owner: the process that made it.
@@ -24,7 +24,7 @@ struct recorder_dirty {
 
 struct recorder {
     struct shm_slot *slot;
-    uint64_t words[SHM_COPY_WORDS];                      /* the latest, whether published or not */
+    uint64_t words[SHM_COPY_WORDS]; /* the latest, whether published or not */
     uint64_t chunk_min[STAT_TIMINGS], chunk_max[STAT_TIMINGS]; /* since the last publish */
     struct recorder_dirty dirty, dirty_before; /* since the last publish; in the one before */
     bool changed;

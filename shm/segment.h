@@ -39,6 +39,13 @@ int segment_create_private(struct segment *segment, const char *instance, unsign
 /* Unmaps it and lets the lock go. The file stays, for who wants to know how it ended. */
 void segment_close(struct segment *segment);
 
+/*
+ * A reader of a segment that this process has mapped itself, for the master and for tests: opening
+ * the file a second time, and closing that, would let the master's lock go.
+ * Returns: a reader, for shm_reader_close, or NULL if memory is out. The segment outlives it.
+ */
+struct shm_reader *segment_reader(const struct segment *segment) MUST_CHECK;
+
 /* Returns: the slot of that number; 0 is the master's, 1..n_slots the processes'. */
 struct shm_slot *segment_slot(const struct segment *segment, unsigned slot);
 

@@ -1,8 +1,8 @@
 /*
  * snapshot.h - how anybody reads a segment: attach, take consistent snapshots, look back.
  *
- * A reader maps the file read-only, takes no lock, and never makes a writer wait. All figures of one
- * process belong together: they are what it published in one step.  The instance's are its dead
+ * A reader maps the file read-only, takes no lock, and never makes a writer wait. All figures of
+ * one process belong together: they are what it published in one step.  The instance's are its dead
  * processes' plus those of the living, and each process is counted once, also in the middle of a
  * fold. Should a process publish faster than it can be copied, its figures are the last good ones
  * this reader or the master has (marked `late`).  See doc/SHM.md.
@@ -19,11 +19,11 @@
 #include "shm/state.h"
 
 enum {
-    SHM_INSTANCE_BYTES = 65,  /* an instance's name, with NUL */
-    SHM_PROCESS_BYTES = 264,  /* TOPIC-N, with NUL */
-    SHM_TOPIC_BYTES = 250,    /* Kafka's longest topic name has 249 */
-    SHM_TEXT_BYTES = 192,     /* why a process waits, with NUL; cut to it */
-    SHM_PERIODS = 60          /* that many are kept */
+    SHM_INSTANCE_BYTES = 65, /* an instance's name, with NUL */
+    SHM_PROCESS_BYTES = 264, /* TOPIC-N, with NUL */
+    SHM_TOPIC_BYTES = 250,   /* Kafka's longest topic name has 249 */
+    SHM_TEXT_BYTES = 192,    /* why a process waits, with NUL; cut to it */
+    SHM_PERIODS = 60         /* that many are kept */
 };
 
 struct shm_reader;
@@ -67,12 +67,12 @@ struct snapshot_process {
     int64_t since_ms;     /* in this state: on the wall clock */
     int64_t heartbeat_ms; /* the last sign of life, on the wall clock; 0: none */
     /* Why it waits; "" if it does not. */
-    char wait_class[32];            /* the store's or dead letters' name: "influxdb", "dead_letters" */
+    char wait_class[32]; /* the store's or dead letters' name: "influxdb", "dead_letters" */
     char wait_text[SHM_TEXT_BYTES]; /* the error's text */
     int64_t wait_since_ms;          /* wall clock; 0: it does not wait */
     bool late;                  /* the figures could not be read just now and are a little older */
     struct stat_figures totals; /* of this generation: a worker that is forked again starts at 0 */
-    struct stat_figures lifetime; /* of all generations of this process; no percentiles */
+    struct stat_figures lifetime;    /* of all generations of this process; no percentiles */
     struct stat_figures last_period; /* spans generations */
 };
 
@@ -82,14 +82,14 @@ struct snapshot {
     int64_t taken_ms;   /* wall clock */
     int32_t master_pid; /* as the master saw it */
     enum master_state master_state;
-    int64_t started_ms;    /* the master, on the wall clock */
-    uint32_t generation;   /* of the configuration: 1, and one more for each reload */
-    int64_t heartbeat_ms;  /* the master's last turn, wall clock */
-    uint32_t restarts;     /* of workers, all */
-    int64_t period_ms;     /* configured length */
-    uint64_t period;       /* number of the last closed period, 1..; 0: none closed yet */
-    int64_t period_ended_ms;  /* wall clock; 0: none */
-    int64_t period_length_ms; /* what it really was */
+    int64_t started_ms;              /* the master, on the wall clock */
+    uint32_t generation;             /* of the configuration: 1, and one more for each reload */
+    int64_t heartbeat_ms;            /* the master's last turn, wall clock */
+    uint32_t restarts;               /* of workers, all */
+    int64_t period_ms;               /* configured length */
+    uint64_t period;                 /* number of the last closed period, 1..; 0: none closed yet */
+    int64_t period_ended_ms;         /* wall clock; 0: none */
+    int64_t period_length_ms;        /* what it really was */
     struct stat_figures totals;      /* since the master's start, with percentiles */
     struct stat_figures last_period; /* with percentiles */
     size_t n_processes;
@@ -124,7 +124,8 @@ size_t snapshot_periods(struct shm_reader *reader, struct snapshot_period *perio
 
 /* One closed period of a process: what is kept of it. */
 struct snapshot_process_period {
-    uint64_t number; /* as in snapshot_period; periods in which the slot was not in use are left out */
+    uint64_t
+        number; /* as in snapshot_period; periods in which the slot was not in use are left out */
     uint64_t received, completed, rejected, returned;
     struct stat_times times[STAT_TIMINGS]; /* no percentiles */
 };

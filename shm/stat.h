@@ -76,11 +76,14 @@ void stat_clear(struct stat_figures *figures);
 uint64_t stat_fold(enum stat_nature nature, uint64_t into, uint64_t value);
 
 /*
- * Folds figures of another process, or of another span, into these: counters and levels by their
- * nature, count and sum added, the smaller min, the larger max. Percentiles become unknown: those
- * do not add up, histograms do.
+ * Folds figures of another process into these: counters and levels by their nature, count and sum
+ * added, the smaller min, the larger max. Percentiles become unknown: those do not add up,
+ * histograms do.
  */
 void stat_add(struct stat_figures *into, const struct stat_figures *figures);
+
+/* Folds figures of an earlier span of the same process into these: levels stay as they are. */
+void stat_add_span(struct stat_figures *into, const struct stat_figures *figures);
 
 /* Returns: sum / count in ns, rounded and kept within min..max. count must not be 0. */
 uint64_t stat_average(const struct stat_times *times);

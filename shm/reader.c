@@ -1,0 +1,180 @@
+/*
+ * reader.c - attaching to a segment: the checks that keep a reader from believing anything else.
+ * See snapshot.h.
+ *
+ * Process: any reader.  Owner: struct shm_reader.  Concurrency: a reader belongs to one thread.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "shm/reader_priv.h"
+#include "shm/segment.h"
+
+static enum shm_open
+refuse(struct errbuf *err, const char *path, const char *why)
+{
+    errbuf_set(err, "%s: %s", path, why);
+    return SHM_REFUSED;
+}
+
+/* Compares what the header says with what it must say for its number of slots. */
+static enum shm_open
+check_header(const struct shm_header *h, uint64_t bytes, const char *path, struct errbuf *err)
+{
+    struct shm_header wanted = {0};
+    if (atomic_load_explicit(&h->magic, memory_order_acquire) != SHM_MAGIC)
+        return refuse(err, path,
+                      shm_load(&h->magic) == 0 && h->version != 0
+                          ? "this segment is half-made: its master has not finished it"
+                          : "this is no segment of monasca-persister");
+    if (h->version != SHM_LAYOUT_VERSION) {
+        errbuf_set(err, "%s: made by another version: its layout is %u, this program reads %u",
+                   path, h->version, (unsigned)SHM_LAYOUT_VERSION);
+        return SHM_REFUSED;
+    }
+    if (h->header_bytes != sizeof(*h) || h->n_slots < 1 || h->n_slots > 1024)
+        return refuse(err, path, "the segment's header is damaged");
+    uint64_t size = shm_lay_out(&wanted, h->n_slots);
+    if (h->table_hash != wanted.table_hash)
+        return refuse(err, path, "made by another version: its figures are not those of this one");
+    if (h->file_bytes != size || h->descriptors_at != wanted.descriptors_at ||
+        h->periods_at != wanted.periods_at || h->retired_at != wanted.retired_at ||
+        h->retired_bytes != wanted.retired_bytes || h->book_at != wanted.book_at ||
+        h->book_bytes != wanted.book_bytes || h->slots_at != wanted.slots_at ||
+        h->slot_bytes != wanted.slot_bytes)
+        return refuse(err, path, "the segment's header is damaged");
+    if (bytes < size) {
+        errbuf_set(err, "%s: truncated: %llu bytes of %llu", path, (unsigned long long)bytes,
+                   (unsigned long long)size);
+        return SHM_REFUSED;
+    }
+    return SHM_OPENED;
+}
+
+static bool
+is_this_boot(const struct shm_header *h)
+{
+    char id[sizeof(h->boot_id)] = "";
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd == -1 ? 0 : read(fd, id, sizeof(id) - 1);
+    if (fd != -1)
+        close(fd);
+    id[n > 0 ? n : 0] = '\0';
+    id[strcspn(id, "\n")] = '\0';
+    return strncmp(id, h->boot_id, sizeof(h->boot_id)) == 0;
+}
+
+static enum shm_open
+map(struct shm_reader *r, struct errbuf *err)
+{
+    struct stat st;
+    if (fstat(r->fd, &st) == -1)
+        return refuse(err, r->path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return refuse(err, r->path, "not a regular file");
+    if ((uint64_t)st.st_size < sizeof(struct shm_header))
+        return refuse(err, r->path,
+                      st.st_size == 0 ? "empty: its master has not finished it"
+                                      : "too short for a segment of monasca-persister");
+    r->bytes = (size_t)st.st_size;
+    r->device = st.st_dev;
+    r->inode = st.st_ino;
+    void *p = mmap(NULL, r->bytes, PROT_READ, MAP_SHARED, r->fd, 0);
+    if (p == MAP_FAILED)
+        return refuse(err, r->path, strerror(errno));
+    r->header = p;
+    return check_header(p, r->bytes, r->path, err);
+}
+
+static enum shm_open
+open_file(struct shm_reader *r, struct errbuf *err)
+{
+    r->fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (r->fd != -1)
+        return map(r, err);
+    errbuf_set(err, "%s: %s", r->path, strerror(errno));
+    return errno == ENOENT || errno == ENOTDIR ? SHM_NOT_THERE : SHM_REFUSED;
+}
+
+/* What a reader needs besides the mapping. */
+static int
+make_room(struct shm_reader *r)
+{
+    r->same_boot = is_this_boot(r->header);
+    r->mono_to_wall_ms = r->header->started_ms - r->header->started_mono_ms;
+    r->slots = calloc((size_t)r->header->n_slots + 1, sizeof(*r->slots));
+    return r->slots == NULL ? -1 : 0;
+}
+
+struct shm_reader *
+segment_reader(const struct segment *segment)
+{
+    struct shm_reader *r = calloc(1, sizeof(*r));
+    if (r == NULL)
+        return NULL;
+    r->fd = -1;
+    r->header = segment->header;
+    snprintf(r->path, sizeof(r->path), "%s", segment->path);
+    if (make_room(r) == -1)
+        shm_reader_close(&r);
+    return r;
+}
+
+enum shm_open
+shm_reader_open(const char *path, struct shm_reader **reader, struct errbuf *err)
+{
+    struct shm_reader *r = calloc(1, sizeof(*r));
+    *reader = NULL;
+    if (r == NULL)
+        return refuse(err, path, "out of memory");
+    r->fd = -1;
+    enum shm_open result = SHM_REFUSED;
+    if ((size_t)snprintf(r->path, sizeof(r->path), "%s", path) >= sizeof(r->path))
+        refuse(err, path, "the path is too long");
+    else
+        result = open_file(r, err);
+    if (result == SHM_OPENED && make_room(r) == -1)
+        result = refuse(err, path, "out of memory");
+    if (result == SHM_OPENED)
+        *reader = r;
+    else
+        shm_reader_close(&r);
+    return result;
+}
+
+void
+shm_reader_close(struct shm_reader **reader)
+{
+    struct shm_reader *r = *reader;
+    if (r == NULL)
+        return;
+    if (r->header != NULL && r->bytes > 0) /* 0: somebody else's mapping */
+        munmap((void *)(uintptr_t)r->header, r->bytes);
+    if (r->fd != -1)
+        close(r->fd);
+    free(r->slots);
+    free(r);
+    *reader = NULL;
+}
+
+bool
+shm_reader_master_lives(const struct shm_reader *reader)
+{
+    /* A read lock would be refused while the master holds its write lock. */
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    return fcntl(reader->fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+bool
+shm_reader_is_replaced(const struct shm_reader *reader)
+{
+    struct stat st;
+    return stat(reader->path, &st) == -1 || st.st_ino != reader->inode ||
+           st.st_dev != reader->device;
+}

@@ -1,0 +1,331 @@
+/*
+ * snapshot.c - see snapshot.h. Attaching is in reader.c, looking back in history.c.
+ *
+ * Process: any reader.  Owner: struct shm_reader.  Concurrency: a reader belongs to one thread; it
+ * only loads from the segment.
+ */
+#include "shm/snapshot.h"
+
+#include <stdlib.h>
+
+#include "lib/clock.h"
+#include "shm/reader_priv.h"
+
+enum {
+    SLOT_TRIES = 100, /* to copy a slot while its writer publishes */
+    FOLD_TRIES = 100  /* to read all slots while the master folds */
+};
+
+/* --- one slot --- */
+
+/* Copies the current figures of a live generation. Returns: false if it published all the time. */
+static bool
+copy_slot(const struct shm_slot *slot, uint64_t *words)
+{
+    for (unsigned i = 0; i < SLOT_TRIES; i++) {
+        uint64_t seq = atomic_load_explicit(&slot->seq, memory_order_acquire);
+        shm_copy_out(words, slot->copies[seq >> 1 & 1], SHM_COPY_WORDS);
+        atomic_thread_fence(memory_order_acquire);
+        if (shm_load(&slot->seq) >> 1 == seq >> 1)
+            return true;
+    }
+    return false;
+}
+
+/* What the master had of it at the last close. */
+static void
+copy_from_book(const struct shm_header *h, unsigned slot, uint32_t generation, uint64_t *words)
+{
+    const struct shm_book *book =
+        shm_book_at(h, atomic_load_explicit(&h->book, memory_order_acquire));
+    struct stat_figures figures;
+    memset(words, 0, SHM_COPY_WORDS * sizeof(words[0]));
+    stat_clear(&figures);
+    if (shm_load(&book->slots[slot].generation) == generation)
+        shm_copy_out((uint64_t *)&figures, book->slots[slot].totals, SHM_FIGURES_WORDS);
+    memcpy(words, figures.values, sizeof(figures.values));
+    for (unsigned t = 0; t < STAT_TIMINGS; t++) {
+        words[SHM_WORD_TIMES(t) + SHM_TIME_COUNT] = figures.times[t].count;
+        words[SHM_WORD_TIMES(t) + SHM_TIME_SUM] = figures.times[t].sum_ns;
+        words[SHM_WORD_TIMES(t) + SHM_TIME_MIN] = figures.times[t].min_ns;
+        words[SHM_WORD_TIMES(t) + SHM_TIME_MAX] = figures.times[t].max_ns;
+    }
+}
+
+/* Fills in reader->kept[slot] with the newest that can be had. */
+static void
+read_slot(struct shm_reader *r, unsigned i, uint32_t generation)
+{
+    struct reader_slot *kept = &r->slots[i];
+    kept->live = true;
+    kept->late = !copy_slot(shm_slot_at(r->header, i), r->scratch);
+    if (!kept->late)
+        memcpy(kept->words, r->scratch, sizeof(kept->words));
+    else if (kept->generation != generation)
+        copy_from_book(r->header, i, generation, kept->words);
+    kept->generation = generation;
+}
+
+/*
+ * Reads the retired totals and every live slot, such that each generation is in one of them and in
+ * one only. Returns: false if folds kept coming in between.
+ */
+static bool
+read_all(struct shm_reader *r)
+{
+    const struct shm_header *h = r->header;
+    for (unsigned tries = 0; tries < FOLD_TRIES; tries++) {
+        uint64_t fold = atomic_load_explicit(&h->fold, memory_order_acquire);
+        const struct shm_retired *retired = shm_retired_at(h, fold);
+        shm_copy_out(r->retired, retired->words, SHM_WORD_EPOCH);
+        shm_copy_out(r->retired_buckets, retired->buckets, SHM_BUCKET_WORDS);
+        for (unsigned i = 0; i <= h->n_slots; i++) {
+            const struct shm_slot *slot = shm_slot_at(h, i);
+            uint32_t generation = atomic_load_explicit(&slot->generation, memory_order_acquire);
+            r->slots[i].live = false;
+            shm_copy_out(r->slots[i].retired, retired->slots[i].words, SHM_WORD_EPOCH);
+            if (generation > shm_load(&retired->slots[i].generation))
+                read_slot(r, i, generation);
+        }
+        atomic_thread_fence(memory_order_acquire);
+        if (shm_load(&h->fold) == fold)
+            return true;
+    }
+    return false;
+}
+
+/* --- sums --- */
+
+static void
+add_times(uint64_t *into, const uint64_t *words)
+{
+    for (unsigned t = 0; t < STAT_TIMINGS; t++) {
+        uint64_t *a = &into[SHM_WORD_TIMES(t)];
+        const uint64_t *b = &words[SHM_WORD_TIMES(t)];
+        if (b[SHM_TIME_COUNT] == 0)
+            continue;
+        a[SHM_TIME_COUNT] += b[SHM_TIME_COUNT];
+        a[SHM_TIME_SUM] += b[SHM_TIME_SUM];
+        a[SHM_TIME_MIN] = b[SHM_TIME_MIN] < a[SHM_TIME_MIN] ? b[SHM_TIME_MIN] : a[SHM_TIME_MIN];
+        a[SHM_TIME_MAX] = b[SHM_TIME_MAX] > a[SHM_TIME_MAX] ? b[SHM_TIME_MAX] : a[SHM_TIME_MAX];
+    }
+}
+
+/* Folds a live copy into sums of the dead. */
+static void
+add_live(uint64_t *into, const uint64_t *words)
+{
+    for (unsigned v = 0; v < STAT_VALUES; v++)
+        into[v] = stat_fold(stat_values[v].nature, into[v], words[v]);
+    add_times(into, words);
+}
+
+static void
+sum_instance(struct shm_reader *r, struct stat_figures *totals)
+{
+    for (unsigned i = 0; i <= r->header->n_slots; i++) {
+        if (!r->slots[i].live)
+            continue;
+        add_live(r->retired, r->slots[i].words);
+        for (unsigned b = 0; b < SHM_BUCKET_WORDS; b++)
+            r->retired_buckets[b] += r->slots[i].words[SHM_SCALAR_WORDS + b];
+    }
+    shm_words_to_figures(r->retired, totals);
+    shm_fill_percentiles(totals, r->retired_buckets);
+}
+
+/* --- a process --- */
+
+static void
+load_text(char *to, size_t size, const _Atomic uint64_t *from, size_t n_words)
+{
+    char bytes[512];
+    assert(n_words * 8 <= sizeof(bytes));
+    shm_copy_out((uint64_t *)(void *)bytes, from, n_words);
+    bytes[n_words * 8 - 1] = '\0';
+    size_t n = strnlen(bytes, size - 1);
+    memcpy(to, bytes, n);
+    to[n] = '\0';
+}
+
+static void
+copy_text(char *to, size_t size, const uint64_t *words)
+{
+    memcpy(to, words, size);
+    to[size - 1] = '\0';
+}
+
+/* What the process itself says of its state. */
+static void
+tell_state(struct snapshot_process *p, const uint64_t *words)
+{
+    p->state = words[SHM_WORD_STATE] < SLOT_STATES ? (enum slot_state)words[SHM_WORD_STATE]
+                                                   : SLOT_STARTING;
+    p->since_ms = (int64_t)words[SHM_WORD_SINCE];
+    p->wait_since_ms = (int64_t)words[SHM_WORD_WAIT_SINCE];
+    copy_text(p->wait_class, sizeof(p->wait_class), &words[SHM_WORD_WAIT_CLASS]);
+    copy_text(p->wait_text, sizeof(p->wait_text), &words[SHM_WORD_WAIT_TEXT]);
+}
+
+/* What the master says of the slot. */
+static void
+describe_process(const struct shm_reader *r, unsigned i, struct snapshot_process *p)
+{
+    const struct shm_slot *slot = shm_slot_at(r->header, i);
+    uint32_t state = shm_load(&slot->state);
+    int64_t heartbeat_ms = shm_load(&slot->heartbeat_ms);
+    p->slot = i;
+    load_text(p->name, sizeof(p->name), slot->name, COUNT_OF(slot->name));
+    load_text(p->topic, sizeof(p->topic), slot->topic, COUNT_OF(slot->topic));
+    p->number = shm_load(&slot->number);
+    p->pid = shm_load(&slot->pid);
+    p->generation = shm_load(&slot->generation);
+    p->restarts = shm_load(&slot->restarts);
+    p->heartbeat_ms = heartbeat_ms != 0 ? heartbeat_ms + r->mono_to_wall_ms : 0;
+    p->state = state < SLOT_STATES ? (enum slot_state)state : SLOT_STARTING;
+    p->since_ms = shm_load(&slot->since_ms);
+    if (r->slots[i].live && state == SLOT_STATES)
+        tell_state(p, r->slots[i].words);
+}
+
+static void
+fill_process(struct shm_reader *r, unsigned i, struct snapshot_process *p)
+{
+    struct reader_slot *s = &r->slots[i];
+    memset(p, 0, sizeof(*p));
+    describe_process(r, i, p);
+    stat_clear(&p->totals);
+    stat_clear(&p->last_period);
+    if (s->live) {
+        shm_words_to_figures(s->words, &p->totals);
+        shm_fill_percentiles(&p->totals, &s->words[SHM_SCALAR_WORDS]);
+        p->late = s->late;
+        add_live(s->retired, s->words);
+    }
+    shm_words_to_figures(s->retired, &p->lifetime);
+}
+
+static int
+compare_processes(const void *a, const void *b)
+{
+    const struct snapshot_process *x = a, *y = b;
+    bool x_helps = x->topic[0] == '\0', y_helps = y->topic[0] == '\0';
+    if (x_helps != y_helps)
+        return x_helps ? 1 : -1;
+    int order = strcmp(x->topic, y->topic);
+    if (order == 0)
+        order = x->number < y->number ? -1 : x->number > y->number;
+    if (order == 0)
+        order = x->generation < y->generation ? -1 : x->generation > y->generation;
+    return order != 0 ? order : x->slot < y->slot ? -1 : x->slot > y->slot;
+}
+
+static int
+fill_processes(struct shm_reader *r, struct snapshot *s, struct errbuf *err)
+{
+    if (s->capacity < r->header->n_slots) {
+        void *bigger = realloc(s->processes, r->header->n_slots * sizeof(*s->processes));
+        if (bigger == NULL)
+            return errbuf_set(err, "out of memory");
+        s->processes = bigger;
+        s->capacity = r->header->n_slots;
+    }
+    s->n_processes = 0;
+    for (unsigned i = 1; i <= r->header->n_slots; i++)
+        if (r->slots[i].live ||
+            atomic_load_explicit(&shm_slot_at(r->header, i)->assigned, memory_order_acquire) != 0)
+            fill_process(r, i, &s->processes[s->n_processes++]);
+    return 0;
+}
+
+/* --- the closed period --- */
+
+static void
+load_figures(struct stat_figures *figures, const _Atomic uint64_t *from)
+{
+    uint64_t words[SHM_FIGURES_WORDS];
+    shm_copy_out(words, from, SHM_FIGURES_WORDS);
+    memcpy(figures, words, sizeof(*figures));
+}
+
+static void
+load_process_period(const struct shm_reader *r, const struct shm_book *book,
+                    struct snapshot_process *p)
+{
+    const struct shm_book_slot *slot = &book->slots[p->slot];
+    /* The master may not have closed a period since the slot changed hands. */
+    if (shm_load(&slot->generation) > shm_load(&shm_slot_at(r->header, p->slot)->assigned_from))
+        load_figures(&p->last_period, slot->last_period);
+}
+
+static void
+load_book(const struct shm_reader *r, struct snapshot *s)
+{
+    const struct shm_header *h = r->header;
+    for (unsigned tries = 0; tries < FOLD_TRIES; tries++) {
+        uint64_t number = atomic_load_explicit(&h->book, memory_order_acquire);
+        const struct shm_book *book = shm_book_at(h, number);
+        stat_clear(&s->last_period);
+        s->period = shm_load(&book->period);
+        s->period_ended_ms = shm_load(&book->ended_ms);
+        s->period_length_ms = shm_load(&book->length_ms);
+        for (size_t i = 0; number > 0 && i < s->n_processes; i++)
+            load_process_period(r, book, &s->processes[i]);
+        if (number > 0)
+            load_figures(&s->last_period, book->last_period);
+        atomic_thread_fence(memory_order_acquire);
+        if (shm_load(&h->book) == number)
+            return;
+    }
+}
+
+/* --- all of it --- */
+
+static void
+fill_header(struct shm_reader *r, struct snapshot *s)
+{
+    const struct shm_header *h = r->header;
+    memcpy(s->instance, h->instance, sizeof(s->instance));
+    s->instance[sizeof(s->instance) - 1] = '\0';
+    memcpy(s->version, h->program, sizeof(s->version));
+    s->version[sizeof(s->version) - 1] = '\0';
+    s->taken_ms = clock_wall_ms();
+    if (r->same_boot)
+        r->mono_to_wall_ms = s->taken_ms - clock_mono_ms();
+    s->master_pid = shm_load(&h->master_pid);
+    s->master_state = (enum master_state)shm_load(&h->master_state);
+    s->started_ms = h->started_ms;
+    s->generation = shm_load(&h->generation);
+    s->heartbeat_ms = shm_load(&h->heartbeat_ms) + r->mono_to_wall_ms;
+    s->restarts = shm_load(&h->restarts);
+    s->period_ms = shm_load(&h->period_ms);
+}
+
+int
+snapshot_take(struct shm_reader *reader, struct snapshot *snapshot, struct errbuf *err)
+{
+    if (!read_all(reader)) {
+        /* Workers die faster than all slots can be read: what was read before, if there is any. */
+        if (snapshot->n_processes == 0)
+            return errbuf_set(err, "%s: busy: it changed all the time", reader->path);
+        for (size_t i = 0; i < snapshot->n_processes; i++)
+            snapshot->processes[i].late = true;
+        return 0;
+    }
+    fill_header(reader, snapshot);
+    if (fill_processes(reader, snapshot, err) == -1)
+        return -1;
+    load_book(reader, snapshot);
+    if (snapshot->n_processes > 1)
+        qsort(snapshot->processes, snapshot->n_processes, sizeof(*snapshot->processes),
+              compare_processes);
+    sum_instance(reader, &snapshot->totals);
+    return 0;
+}
+
+void
+snapshot_free(struct snapshot *snapshot)
+{
+    free(snapshot->processes);
+    *snapshot = (struct snapshot){.n_processes = 0};
+}
