@@ -15,64 +15,8 @@
 
 #include "lib/clock.h"
 #include "lib/num.h"
+#include "master/directory.h"
 #include "master/master_priv.h"
-
-static const char system_directory[] = "/run/monasca-persister";
-static const char shm_directory[] = "/dev/shm/monasca-persister-";
-
-/* --- the directory --- */
-
-static int
-check_directory(const char *path, int fd, struct errbuf *err)
-{
-    struct stat st;
-    if (fstat(fd, &st) == -1)
-        return errbuf_set(err, "%s: %s", path, strerror(errno));
-    if (st.st_uid != 0 && st.st_uid != geteuid() && geteuid() != 0)
-        return errbuf_set(err, "%s belongs to user %lu; it must be ours or root's", path,
-                          (unsigned long)st.st_uid);
-    if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        return errbuf_set(err, "%s can be written by others (mode %03o)", path,
-                          (unsigned)(st.st_mode & 07777));
-    if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == -1)
-        return errbuf_set(err, "%s: %s", path, strerror(errno));
-    return 0;
-}
-
-/* Makes the directory if it is not there. Returns: its descriptor, or -1 with a text. */
-static int
-open_directory(const char *path, mode_t mode, struct errbuf *err)
-{
-    if (mkdir(path, mode) == -1 && errno != EEXIST)
-        return errbuf_set(err, "cannot make %s: %s", path, strerror(errno));
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd == -1)
-        return errbuf_set(err, "%s: %s", path,
-                          errno == ENOTDIR ? "not a directory, or a symbolic link"
-                                           : strerror(errno));
-    if (check_directory(path, fd, err) == -1) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-/* Returns: the directory's descriptor and its path, or -1 with a text. */
-static int
-choose_directory(const char *directory, char *path, size_t size, struct errbuf *err)
-{
-    if (directory[0] != '\0') {
-        if ((size_t)snprintf(path, size, "%s", directory) >= size)
-            return errbuf_set(err, "run_directory is longer than %zu bytes", size - 1);
-        return open_directory(path, 0755, err);
-    }
-    snprintf(path, size, "%s", system_directory);
-    int fd = open_directory(path, 0755, NULL);
-    if (fd != -1)
-        return fd;
-    snprintf(path, size, "%s%lu", shm_directory, (unsigned long)geteuid());
-    return open_directory(path, 0700, err);
-}
 
 /* --- the file --- */
 
@@ -165,7 +109,7 @@ lock_acquire(const char *directory, const char *instance, struct lock *lock, str
 {
     char path[384];
     assert(instance[0] != '\0' && strchr(instance, '/') == NULL);
-    int dir = choose_directory(directory, path, sizeof(path), err);
+    int dir = directory_open(directory, path, sizeof(path), err);
     if (dir == -1)
         return errbuf_prefix(err, "lock of instance '%s'", instance);
     snprintf(lock->path, sizeof(lock->path), "%s/%s.lock", path, instance);

@@ -7,13 +7,8 @@
  * of the file drops it, so nothing else may open that file.  The file stays when the lock goes: to
  * unlink it would let two masters hold locks on two files of one name.
  *
- * Which directory: the configured one if there is one.  Else /run/monasca-persister, which is made
- * if that is possible; else /dev/shm/monasca-persister-UID, mode 0700.  The default ones differ
- * between users who cannot write to /run/monasca-persister, so that one user can neither block
- * another nor lead him astray; names are unique per directory.  A directory counts only if it is no
- * symbolic link, and if nobody can write to it but its owner, who must be us or root (root itself
- * takes any owner's, so as to meet the lock of a service that runs as a user).  The file must be
- * regular, with one link, and is opened with O_NOFOLLOW.
+ * The directory is chosen and checked by directory.h.  The file must be regular, with one link, and
+ * is opened with O_NOFOLLOW.
  *
  * Process: master.  Owner: the caller of lock_acquire, until it exits or calls lock_release.
  * Concurrency: one thread.

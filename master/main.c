@@ -20,12 +20,13 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/num.h"
+#include "master/directory.h"
 #include "master/lock.h"
 #include "master/master.h"
 #include "master/spawn.h"
 #include "master/title.h"
 #include "master/totals.h"
-#include "shm/slot.h"
+#include "shm/ledger.h"
 #include "store/store.h"
 #include "worker/kafka_conf.h"
 #include "worker/retention.h"
@@ -64,8 +65,10 @@ struct persister {
     const struct config *cfg;
     struct seat *seats; /* n of them, one per slot */
     const char **names;
-    struct slot *slots;
     size_t n;
+    struct segment segment;
+    struct ledger *ledger;
+    struct shm_reader *reader; /* of that segment */
 };
 
 /* --- options --- */
@@ -256,10 +259,54 @@ make_room(struct persister *p, size_t n, struct errbuf *err)
 {
     p->seats = calloc(n, sizeof(*p->seats));
     p->names = calloc(n, sizeof(*p->names));
-    p->slots = slot_map(n);
-    if (p->seats == NULL || p->names == NULL || p->slots == NULL)
+    if (p->seats == NULL || p->names == NULL)
         return errbuf_set(err, "no memory for %zu workers: %s", n, strerror(errno));
     return 0;
+}
+
+/* --- figures --- */
+
+/* Beside the lock, unless the configuration says where. */
+static int
+make_segment(struct persister *p, const struct lock *lock, struct errbuf *err)
+{
+    char path[384];
+    const char *instance = p->cfg->persister.instance;
+    int64_t period_ms = p->cfg->persister.period_seconds * 1000;
+    unsigned n_slots =
+        (unsigned)(p->n * 2); /* so that a reload can start new ones beside the old */
+    if (lock == NULL)
+        return segment_create_private(&p->segment, instance, n_slots, period_ms, err);
+    int fd = directory_open(p->cfg->persister.segment, path, sizeof(path), err);
+    if (fd == -1)
+        return errbuf_prefix(err, "segment of instance '%s'", instance);
+    close(fd);
+    return segment_create(&p->segment, path, instance, n_slots, period_ms, err);
+}
+
+static int
+open_figures(struct persister *p, const struct lock *lock, struct errbuf *err)
+{
+    if (make_segment(p, lock, err) == -1)
+        return -1;
+    p->ledger = ledger_new(&p->segment);
+    p->reader = segment_reader(&p->segment);
+    if (p->ledger == NULL || p->reader == NULL)
+        return errbuf_set(err, "no memory for the figures of %zu workers", p->n);
+    for (size_t i = 0; i < p->n; i++) {
+        const struct seat *seat = &p->seats[i];
+        const char *topic = seat->kind == TOPIC_KINDS ? "" : p->cfg->topic[seat->kind].topic;
+        ledger_assign(p->ledger, (unsigned)i + 1, seat->name, topic, seat->number);
+    }
+    return 0;
+}
+
+static void
+close_figures(struct persister *p)
+{
+    shm_reader_close(&p->reader);
+    ledger_free(&p->ledger);
+    segment_close(&p->segment);
 }
 
 static int
@@ -289,13 +336,14 @@ free_seats(struct persister *p)
 static int
 run_worker(void *arg, size_t i)
 {
-    const struct persister *p = arg;
+    struct persister *p = arg;
     if (p->seats[i].kind == TOPIC_KINDS)
-        return retention_run(p->cfg, &p->slots[i]);
+        return retention_run(p->cfg, &p->segment, (unsigned)i + 1);
     struct worker_args args = {.cfg = p->cfg,
                                .kind = p->seats[i].kind,
                                .number = p->seats[i].number,
-                               .slot = &p->slots[i]};
+                               .segment = &p->segment,
+                               .slot = (unsigned)i + 1};
     return worker_run(&args);
 }
 
@@ -323,22 +371,25 @@ set_totals(struct master_options *options)
 static int
 run_master(struct persister *p, const struct lock *lock, struct errbuf *err)
 {
-    if (make_seats(p, err) == -1) {
+    if (make_seats(p, err) == -1 || open_figures(p, lock, err) == -1) {
         complain(err);
         return EXIT_FAILED;
     }
     struct master_options options = {.n = p->n,
                                      .names = p->names,
-                                     .slots = p->slots,
+                                     .ledger = p->ledger,
+                                     .reader = p->reader,
                                      .run = run_worker,
                                      .arg = p,
                                      .timing = pool_default_timing(),
-                                     .lock_fd = lock->fd};
+                                     .period_ms = p->cfg->persister.period_seconds * 1000,
+                                     .fds = {lock->fd, p->segment.fd}};
     options.timing.hang_ms = p->cfg->persister.hang_timeout_seconds * 1000;
     options.timing.shutdown_ms = p->cfg->persister.shutdown_timeout_seconds * 1000;
     set_totals(&options);
-    log_notice("%s starts: instance '%s', %zu workers, configuration %s, lock %s", PACKAGE_STRING,
-               p->cfg->persister.instance, p->n, p->cfg->file, lock->path);
+    log_notice("%s starts: instance '%s', %zu workers, configuration %s, lock %s, segment %s",
+               PACKAGE_STRING, p->cfg->persister.instance, p->n, p->cfg->file, lock->path,
+               p->segment.path);
     int code = master_run(&options);
     log_notice("stopped%s", code == 0 ? "" : "; not all went well, see above");
     return code == 0 ? EXIT_GOOD : EXIT_FAILED;
@@ -372,19 +423,21 @@ block_signals(void)
 static int
 run_single(struct persister *p, enum topic_kind kind, struct errbuf *err)
 {
-    if (make_room(p, 1, err) == -1 || add_seat(p, kind, 0) == -1) {
+    struct snapshot snapshot = {.n_processes = 0};
+    if (make_room(p, 1, err) == -1 || add_seat(p, kind, 0) == -1 ||
+        open_figures(p, NULL, err) == -1) {
         complain(err);
         return EXIT_FAILED;
     }
-    struct slot *slot = &p->slots[0];
     block_signals();
     log_set_process(p->names[0]);
-    atomic_store(&slot->pid, getpid());
-    atomic_store(&slot->generation, 1);
+    ledger_start(p->ledger, 1);
+    ledger_started(p->ledger, 1, getpid());
     int code = run_worker(p, 0);
-    atomic_store(&slot->pid, 0);
-    slot_set_state(slot, SLOT_FREE);
-    totals_log(p->names, p->slots, 1, LOG_LEVEL_DEBUG);
+    (void)ledger_reap(p->ledger, 1, LEDGER_ASKED, SLOT_FREE);
+    if (snapshot_take(p->reader, &snapshot, err) == 0)
+        totals_log(&snapshot, LOG_LEVEL_DEBUG);
+    snapshot_free(&snapshot);
     return code == WORKER_EXIT_DONE ? EXIT_GOOD : EXIT_FAILED;
 }
 
@@ -406,7 +459,7 @@ static int
 run(const struct config *cfg, const char *single)
 {
     struct errbuf err = {.text = ""};
-    struct persister p = {.cfg = cfg};
+    struct persister p = {.cfg = cfg, .segment = {.fd = -1}};
     struct lock lock;
     enum topic_kind kind = single != NULL ? find_topic(cfg, single) : TOPIC_KINDS;
     if (single != NULL && kind == TOPIC_KINDS)
@@ -426,6 +479,7 @@ run(const struct config *cfg, const char *single)
         return code;
     }
     code = single != NULL ? run_single(&p, kind, &err) : run_master(&p, &lock, &err);
+    close_figures(&p);
     free_seats(&p);
     lock_release(&lock);
     return code;

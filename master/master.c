@@ -24,7 +24,8 @@ struct master {
     struct pool *pool;
     pid_t *pids; /* 0: does not run */
     int signals; /* the signalfd */
-    int64_t totals_due_ms;
+    int64_t totals_due_ms, period_due_ms;
+    struct snapshot snapshot;
 };
 
 /* What the child needs to know to run worker i. */
@@ -42,28 +43,32 @@ run_worker(void *arg)
     return child->options->run(child->options->arg, child->i);
 }
 
+/* Slot 0 is the master's own. */
+static unsigned
+slot_of(size_t worker)
+{
+    return (unsigned)worker + 1;
+}
+
 static void
 start_worker(struct master *m, size_t i)
 {
     const struct master_options *o = m->options;
-    struct slot *slot = &o->slots[i];
     struct errbuf err;
     struct child_arg arg = {o, i};
-    int fds[] = {m->signals, o->lock_fd};
+    int fds[] = {m->signals, o->fds[0], o->fds[1]};
     struct spawn_child child = {
         .name = o->names[i], .fds = fds, .n_fds = COUNT_OF(fds), .run = run_worker, .arg = &arg};
     int64_t now = clock_mono_ms();
-    atomic_store_explicit(&slot->heartbeat_ms, now, memory_order_relaxed);
-    slot_set_state(slot, SLOT_STARTING);
+    ledger_start(o->ledger, slot_of(i));
     pid_t pid = spawn_fork(&child, &err);
     if (pid == -1) {
-        slot_set_state(slot, SLOT_DEAD);
+        (void)ledger_reap(o->ledger, slot_of(i), LEDGER_NOT_FORKED, SLOT_DEAD);
         log_error("%s; trying again in %u ms", err.text, pool_note_fork_failed(m->pool, i, now));
         return;
     }
     m->pids[i] = pid;
-    atomic_store_explicit(&slot->pid, pid, memory_order_relaxed);
-    atomic_fetch_add_explicit(&slot->generation, 1, memory_order_relaxed);
+    ledger_started(o->ledger, slot_of(i), pid);
     pool_note_forked(m->pool, i, now);
     log_info("%s started as pid %ld", o->names[i], (long)pid);
 }
@@ -113,26 +118,35 @@ log_death(const char *name, pid_t pid, int status, const struct pool_death *deat
                    (long long)returned);
 }
 
-/* Repairs the slot after its worker; nobody writes to it now but us. */
-static int64_t
-settle_slot(const char *name, struct slot *slot, const struct pool_death *death)
+static enum ledger_death
+way_to_die(int status, const struct pool_death *death)
 {
-    int64_t returned = totals_settle(slot);
+    if (death->late)
+        return LEDGER_LATE;
+    if (death->hung)
+        return LEDGER_HUNG;
+    if (death->asked)
+        return LEDGER_ASKED;
+    return WIFSIGNALED(status) ? LEDGER_SIGNAL : LEDGER_EXIT;
+}
+
+/* Folds its figures into the totals. Returns: how many messages it had in hand. */
+static int64_t
+settle_figures(struct master *m, size_t i, int status, const struct pool_death *death)
+{
+    enum slot_state state = death->asked ? SLOT_FREE : death->in_loop ? SLOT_BACKOFF : SLOT_DEAD;
+    int64_t returned =
+        ledger_reap(m->options->ledger, slot_of(i), way_to_die(status, death), state);
     if (returned == -1)
-        log_error("%s: more messages settled than received; its counters are wrong", name);
-    if (!death->asked)
-        slot_add(&slot->crashes, 1);
-    atomic_store_explicit(&slot->pid, 0, memory_order_relaxed);
-    slot_set_state(slot, death->asked ? SLOT_FREE : death->in_loop ? SLOT_BACKOFF : SLOT_DEAD);
+        log_error("%s: more messages settled than received; its counters are wrong",
+                  m->options->names[i]);
     return returned;
 }
 
 static void
 note_heartbeat(struct master *m, size_t i, int64_t now)
 {
-    const struct slot *slot = &m->options->slots[i];
-    pool_note_heartbeat(m->pool, i, atomic_load_explicit(&slot->heartbeat_ms, memory_order_relaxed),
-                        now);
+    pool_note_heartbeat(m->pool, i, ledger_heartbeat_ms(m->options->ledger, slot_of(i)), now);
 }
 
 static void
@@ -142,7 +156,7 @@ bury_worker(struct master *m, size_t i, int status)
     int64_t now = clock_mono_ms();
     note_heartbeat(m, i, now);
     struct pool_death death = pool_note_death(m->pool, i, now);
-    int64_t returned = settle_slot(name, &m->options->slots[i], &death);
+    int64_t returned = settle_figures(m, i, status, &death);
     log_death(name, m->pids[i], status, &death, returned);
     log_loop(name, &death, &m->options->timing);
     m->pids[i] = 0;
@@ -174,6 +188,7 @@ stop(struct master *m, const struct signalfd_siginfo *info)
 {
     const struct pool_timing *timing = &m->options->timing;
     bool second = pool_note_stop(m->pool, clock_mono_ms()) > 1;
+    ledger_set_master(m->options->ledger, MASTER_STOPPING, 1);
     log_notice("%s from pid %u: %s; workers that have not ended after %lld ms are killed",
                info->ssi_signo == SIGINT ? "INT" : "TERM", info->ssi_pid,
                second ? "stopping at once" : "stopping",
@@ -261,7 +276,6 @@ act(struct master *m, const struct pool_action *action)
     case POOL_KILL_HUNG:
         log_error("%s (pid %ld) has given no sign of life for %lld ms; killing it", o->names[i],
                   (long)m->pids[i], (long long)o->timing.hang_ms);
-        slot_add(&o->slots[i].hangs, 1);
         signal_worker(m, i, SIGKILL);
         break;
     case POOL_KILL_LATE:
@@ -299,22 +313,34 @@ note_heartbeats(struct master *m)
 }
 
 static void
-log_totals(const struct master *m)
+log_totals(struct master *m)
 {
-    const struct master_options *o = m->options;
-    totals_log(o->names, o->slots, o->n, o->totals_per_each);
+    struct errbuf err;
+    if (snapshot_take(m->options->reader, &m->snapshot, &err) == 0)
+        totals_log(&m->snapshot, m->options->totals_per_each);
+}
+
+/* Returns: true once each time an interval is over. We may be late: what was missed is left out. */
+static bool
+is_due(int64_t *due_ms, int64_t interval_ms, int64_t now)
+{
+    if (now < *due_ms)
+        return false;
+    *due_ms += interval_ms;
+    if (*due_ms <= now)
+        *due_ms = now + interval_ms;
+    return true;
 }
 
 static void
-log_totals_if_due(struct master *m)
+keep_figures(struct master *m)
 {
     int64_t now = clock_mono_ms();
-    if (now < m->totals_due_ms)
-        return;
-    log_totals(m);
-    m->totals_due_ms += m->options->totals_ms;
-    if (m->totals_due_ms <= now) /* we were late: no lines for what was missed */
-        m->totals_due_ms = now + m->options->totals_ms;
+    ledger_turn(m->options->ledger);
+    if (is_due(&m->period_due_ms, m->options->period_ms, now))
+        ledger_close_period(m->options->ledger, now);
+    if (is_due(&m->totals_due_ms, m->options->totals_ms, now))
+        log_totals(m);
 }
 
 static void
@@ -322,8 +348,9 @@ wait_a_while(struct master *m)
 {
     int64_t now = clock_mono_ms();
     int64_t wait_ms = pool_plan_wait(m->pool, now);
-    if (m->totals_due_ms - now < wait_ms)
-        wait_ms = m->totals_due_ms > now ? m->totals_due_ms - now : 0;
+    int64_t due_ms = m->totals_due_ms < m->period_due_ms ? m->totals_due_ms : m->period_due_ms;
+    if (due_ms - now < wait_ms)
+        wait_ms = due_ms > now ? due_ms - now : 0;
     struct pollfd p = {.fd = m->signals, .events = POLLIN};
     (void)poll(&p, 1, (int)wait_ms); /* whatever it says, we look at everything */
 }
@@ -340,7 +367,7 @@ run_loop(struct master *m)
         reap(m);
         note_heartbeats(m);
         act_all(m);
-        log_totals_if_due(m);
+        keep_figures(m);
         if (!pool_is_over(m->pool, clock_mono_ms()))
             wait_a_while(m);
     }
@@ -359,7 +386,9 @@ int
 master_run(const struct master_options *options)
 {
     int64_t now = clock_mono_ms();
-    struct master m = {.options = options, .totals_due_ms = now + options->totals_ms};
+    struct master m = {.options = options,
+                       .totals_due_ms = now + options->totals_ms,
+                       .period_due_ms = now + options->period_ms};
     sigset_t old;
     m.pids = calloc(options->n, sizeof(*m.pids));
     m.pool = pool_new(options->n, &options->timing, (uint64_t)clock_mono_ns(), now);
@@ -368,13 +397,17 @@ master_run(const struct master_options *options)
     if (m.signals == -1) {
         log_error("the master cannot start: %s", strerror(errno));
     } else {
+        ledger_set_master(options->ledger, MASTER_RUNNING, 1);
         run_loop(&m);
         log_left_over(&m);
+        ledger_close_period(options->ledger, clock_mono_ms());
+        ledger_set_master(options->ledger, MASTER_STOPPED, 1);
         log_totals(&m);
         close(m.signals);
         sigprocmask(SIG_SETMASK, &old, NULL);
         code = pool_was_forced(m.pool) ? 1 : 0;
     }
+    snapshot_free(&m.snapshot);
     pool_free(&m.pool);
     free(m.pids);
     return code;

@@ -17,19 +17,21 @@
 #include "lib/base.h"
 #include "lib/log.h"
 #include "master/pool.h"
-#include "shm/slot.h"
+#include "shm/ledger.h"
 
 struct master_options {
     size_t n;                 /* workers, 1.. */
     const char *const *names; /* n of them: "metrics-0" */
-    struct slot *slots;       /* n of them, in a shared mapping, zeroed */
+    struct ledger *ledger;    /* worker i is assigned to slot i + 1 */
     /* What worker number i does; its result is the exit code. Runs in the child. */
     int (*run)(void *arg, size_t i);
     void *arg;
     struct pool_timing timing;
-    int64_t totals_ms;              /* between two lines of totals, 1.. */
+    int64_t period_ms;              /* length of a period of the figures, 1.. */
+    int64_t totals_ms;              /* between two lines of totals in the log, 1.. */
     enum log_level totals_per_each; /* level of the lines per process */
-    int lock_fd;                    /* closed in the children; -1 for none */
+    struct shm_reader *reader;      /* of our own segment, for these lines */
+    int fds[2];                     /* closed in the children; -1 for none */
 };
 
 /*

@@ -2,7 +2,7 @@
  * test_master.c - the real loop, real forks, workers that misbehave.
  *
  * A test forks a master; its workers are functions below, told by their number what to do.  The
- * slots are mapped before, so the test sees them change.
+ * segment is mapped before, so the test sees it change.
  *
  * Process: the unit tests, a master each, its workers.  Owner: each test.
  * Concurrency: what is shared is atomic.
@@ -27,12 +27,13 @@ enum manner {
     HANG,       /* never beats again, though it would heed TERM */
     DEAF,       /* beats, does not hear TERM */
     SLOW,       /* takes SLOW_MS from the first TERM on, unless there is a second */
-    COUNT_USR1  /* counts USR1s in slot.batches, is GOOD otherwise */
+    COUNT_USR1  /* counts USR1s as batches, is GOOD otherwise */
 };
 
 enum { N_MAX = 4, BEAT_MS = 10, SLOW_MS = 4000, PATIENCE_MS = 10000 };
 
-static struct slot *slots;
+static struct segment segment;
+static struct shm_reader *reader;
 static enum manner manners[N_MAX];
 static struct master_options options;
 static char log_path[64];
@@ -72,45 +73,49 @@ catch_signals(void)
 }
 
 static void
-beat(struct slot *slot)
+beat(struct recorder *r)
 {
-    atomic_store(&slot->heartbeat_ms, clock_mono_ms());
-    slot_set(&slot->batches, (uint64_t)usr1s);
+    recorder_beat(r);
+    recorder_set(r, STAT_BATCHES, (uint64_t)usr1s);
+    recorder_publish(r);
     sleep_ms(BEAT_MS);
 }
 
 static void
-take_messages(struct slot *slot)
+take_messages(struct recorder *r)
 {
-    slot_add(&slot->received, 100);
-    slot_add(&slot->completed, 60);
-    slot_add(&slot->rejected, 5);
-    slot_set(&slot->in_flight, 100); /* deliberately stale: it died between two stores */
-    slot_set(&slot->partitions, 3);
+    recorder_add(r, STAT_RECEIVED, 100);
+    recorder_add(r, STAT_COMPLETED, 60);
+    recorder_add(r, STAT_REJECTED, 5);
+    recorder_set(r, STAT_IN_FLIGHT, 35);
+    recorder_set(r, STAT_PARTITIONS, 3);
+    recorder_publish(r);
+    recorder_add(r, STAT_RECEIVED, 7); /* not published: it dies before */
 }
 
 static int
 run_fake(void *arg, size_t i)
 {
     (void)arg;
-    struct slot *slot = &slots[i];
+    struct recorder *r = recorder_new(&segment, (unsigned)i + 1);
     enum manner manner = manners[i];
     catch_signals();
     if (manner == CRASH)
         return 75;
-    if (manner == CRASH_BUSY && slot_get(&slot->received) == 0) {
-        take_messages(slot);
+    if (manner == CRASH_BUSY && atomic_load(&r->slot->generation) == 1) {
+        take_messages(r);
         raise(SIGKILL);
     }
-    slot_set_state(slot, SLOT_CONSUMING);
+    recorder_set_state(r, SLOT_CONSUMING);
     while (manner == DEAF || terms == 0)
         if (manner == HANG)
             sleep_ms(1000);
         else
-            beat(slot);
+            beat(r);
     int64_t until = clock_mono_ms() + SLOW_MS;
     while (manner == SLOW && terms < 2 && clock_mono_ms() < until)
-        beat(slot);
+        beat(r);
+    recorder_free(&r);
     return 0;
 }
 
@@ -120,12 +125,17 @@ static void
 prepare(void)
 {
     static const char *const names[N_MAX] = {"fake-0", "fake-1", "fake-2", "fake-3"};
-    slots = slot_map(N_MAX);
-    cr_assert_not_null(slots);
+    struct errbuf err;
+    cr_assert_eq(segment_create_private(&segment, "test", N_MAX, 100, &err), 0, "%s", err.text);
+    struct ledger *ledger = ledger_new(&segment);
+    for (unsigned i = 0; i < 2; i++)
+        ledger_assign(ledger, i + 1, names[i], "fake", i);
+    reader = segment_reader(&segment);
     snprintf(log_path, sizeof(log_path), "/tmp/test_master.%ld", (long)getpid());
     options = (struct master_options){.n = 2,
                                       .names = names,
-                                      .slots = slots,
+                                      .ledger = ledger,
+                                      .reader = reader,
                                       .run = run_fake,
                                       .timing = {.respawn_first_ms = 20,
                                                  .respawn_cap_ms = 80,
@@ -136,9 +146,10 @@ prepare(void)
                                                  .hurry_ms = 300,
                                                  .give_up_ms = 1000,
                                                  .tick_ms = 100},
+                                      .period_ms = 100,
                                       .totals_ms = 100,
                                       .totals_per_each = LOG_LEVEL_DEBUG,
-                                      .lock_fd = -1};
+                                      .fds = {-1, -1}};
 }
 
 static void
@@ -176,22 +187,63 @@ start(void)
         }                                                                                          \
     } while (0)
 
+/* A snapshot that lasts until the next one is asked for. */
+static const struct snapshot *
+look(void)
+{
+    static struct snapshot snapshot;
+    struct errbuf err;
+    cr_assert_eq(snapshot_take(reader, &snapshot, &err), 0, "%s", err.text);
+    return &snapshot;
+}
+
+static const struct snapshot_process *
+process(size_t i)
+{
+    const struct snapshot *s = look();
+    for (size_t k = 0; k < s->n_processes; k++)
+        if (s->processes[k].slot == i + 1)
+            return &s->processes[k];
+    cr_assert_fail("no process in slot %zu", i + 1);
+    return NULL;
+}
+
+static uint64_t
+counted(enum stat_value value)
+{
+    return look()->totals.values[value];
+}
+
+/* Without being asked to. */
+static uint64_t
+deaths(void)
+{
+    return counted(STAT_DEATHS_EXIT) + counted(STAT_DEATHS_SIGNAL) + counted(STAT_DEATHS_HUNG) +
+           counted(STAT_DEATHS_LATE);
+}
+
 static pid_t
 pid_of(size_t i)
 {
-    return (pid_t)atomic_load(&slots[i].pid);
+    return (pid_t)process(i)->pid;
 }
 
 static uint32_t
 forks_of(size_t i)
 {
-    return atomic_load(&slots[i].generation);
+    return process(i)->generation;
+}
+
+static int64_t
+heartbeat(size_t i)
+{
+    return atomic_load(&segment_slot(&segment, (unsigned)i + 1)->heartbeat_ms);
 }
 
 static bool
 is_consuming(size_t i)
 {
-    return atomic_load(&slots[i].state) == SLOT_CONSUMING;
+    return process(i)->state == SLOT_CONSUMING;
 }
 
 /* Returns: the master's exit code. */
@@ -239,8 +291,10 @@ Test(master, starts_all_and_stops_all)
     cr_assert_eq(stop(), 0);
     cr_assert(is_gone(pids[0]) && is_gone(pids[1]));
     cr_assert_eq(pid_of(0), 0);
-    cr_assert_eq(slots[0].crashes + slots[1].crashes, 0u);
-    cr_assert_eq(atomic_load(&slots[0].state), (uint32_t)SLOT_FREE);
+    cr_assert_eq(deaths(), 0u);
+    cr_assert_eq(counted(STAT_STARTS), 2u);
+    cr_assert_eq(process(0)->state, SLOT_FREE);
+    cr_assert_eq(look()->master_state, MASTER_STOPPED);
     cr_assert_eq(count_in_log("workers=0/2"), 1, "one line of totals at the end");
 }
 
@@ -254,7 +308,9 @@ Test(master, respawns_the_killed_one_and_leaves_the_other_alone)
     cr_assert_neq(pid_of(0), killed);
     cr_assert_eq(pid_of(1), sibling);
     cr_assert_eq(forks_of(1), 1u);
-    cr_assert_eq(slots[0].crashes, 1u);
+    WAIT_UNTIL(counted(STAT_DEATHS_SIGNAL) == 1 && counted(STAT_RESTARTS) == 1);
+    cr_assert_eq(deaths(), 1u);
+    cr_assert_eq(process(0)->restarts, 1u);
     cr_assert_eq(stop(), 0);
     cr_assert_eq(count_in_log("fake-0 (pid"), 2);
     cr_assert_eq(count_in_log("ended with signal 9 (Killed)"), 1);
@@ -265,10 +321,13 @@ Test(master, counts_what_a_dead_worker_had_in_hand_as_returned)
     manners[0] = CRASH_BUSY;
     start();
     WAIT_UNTIL(forks_of(0) == 2 && is_consuming(0));
-    cr_assert_eq(slot_get(&slots[0].received), 100u);
-    cr_assert_eq(slot_get(&slots[0].returned), 35u);
-    cr_assert_eq(slot_get(&slots[0].in_flight), 0u);
-    cr_assert_eq(slot_get(&slots[0].partitions), 0u);
+    cr_assert_eq(counted(STAT_RECEIVED), 100u, "what it had not published is undone");
+    cr_assert_eq(counted(STAT_RETURNED), 35u);
+    cr_assert_eq(counted(STAT_RETURNED_DIED), 35u);
+    cr_assert_eq(counted(STAT_IN_FLIGHT), 0u);
+    cr_assert_eq(counted(STAT_PARTITIONS), 0u);
+    cr_assert_eq(process(0)->totals.values[STAT_RECEIVED], 0u, "a new generation starts at 0");
+    cr_assert_eq(process(0)->lifetime.values[STAT_RETURNED], 35u);
     cr_assert_eq(stop(), 0);
     cr_assert_eq(count_in_log("totals: received=100 completed=60 rejected=5 returned=35 "
                               "in_flight=0 workers=0/2"),
@@ -283,7 +342,8 @@ Test(master, shows_a_crash_loop_once_and_goes_on)
     manners[0] = CRASH;
     start();
     WAIT_UNTIL(forks_of(0) >= 8);
-    WAIT_UNTIL(atomic_load(&slots[0].state) == SLOT_BACKOFF);
+    WAIT_UNTIL(process(0)->state == SLOT_BACKOFF);
+    cr_assert_geq(counted(STAT_DEATHS_EXIT), 7u);
     cr_assert(is_consuming(1));
     cr_assert_eq(forks_of(1), 1u);
     cr_assert_eq(stop(), 0);
@@ -309,9 +369,8 @@ Test(master, kills_and_counts_the_hung)
     manners[0] = HANG;
     start();
     WAIT_UNTIL(forks_of(0) == 2);
-    cr_assert_eq(slots[0].hangs, 1u);
-    cr_assert_eq(slots[0].crashes, 1u);
-    cr_assert_eq(slots[1].hangs, 0u);
+    WAIT_UNTIL(counted(STAT_DEATHS_HUNG) == 1);
+    cr_assert_eq(deaths(), 1u);
     cr_assert_eq(forks_of(1), 1u);
     cr_assert_eq(stop(), 0, "it would hear TERM");
     cr_assert_eq(count_in_log("killed since it hung"), 1);
@@ -323,7 +382,7 @@ Test(master, a_stopped_worker_hangs)
     WAIT_UNTIL(is_consuming(0) && is_consuming(1));
     kill(pid_of(0), SIGSTOP);
     WAIT_UNTIL(forks_of(0) == 2 && is_consuming(0));
-    cr_assert_eq(slots[0].hangs, 1u);
+    WAIT_UNTIL(counted(STAT_DEATHS_HUNG) == 1);
     cr_assert_eq(stop(), 0);
 }
 
@@ -356,6 +415,7 @@ Test(master, kills_the_deaf_after_the_deadline)
     cr_assert_eq(stop(), 1);
     cr_assert_geq(clock_mono_ms() - before, 300);
     cr_assert_eq(count_in_log("killed since it had not stopped in time"), 1);
+    cr_assert_eq(counted(STAT_DEATHS_LATE), 1u);
 }
 
 Test(master, waits_for_the_slow)
@@ -396,6 +456,8 @@ Test(master, a_second_term_kills_the_deaf_soon)
 Test(master, term_right_after_the_start_ends_it)
 {
     options.n = N_MAX;
+    for (unsigned i = 2; i < N_MAX; i++)
+        ledger_assign(options.ledger, i + 1, options.names[i], "fake", i);
     start();
     WAIT_UNTIL(forks_of(0) == 1); /* others may not have been forked yet */
     cr_assert_eq(stop(), 0);
@@ -408,7 +470,8 @@ Test(master, forwards_usr1_and_survives_hup)
     WAIT_UNTIL(is_consuming(0) && is_consuming(1));
     kill(master, SIGHUP);
     kill(master, SIGUSR1);
-    WAIT_UNTIL(slot_get(&slots[0].batches) == 1 && slot_get(&slots[1].batches) == 1);
+    WAIT_UNTIL(process(0)->totals.values[STAT_BATCHES] == 1 &&
+               process(1)->totals.values[STAT_BATCHES] == 1);
     kill(pid_of(0), SIGHUP);
     kill(pid_of(0), SIGINT);
     sleep_ms(50);
@@ -428,7 +491,7 @@ Test(master, a_storm_of_signals_kills_nobody)
         sleep_ms(2);
     }
     cr_assert_eq(forks_of(1), 1u);
-    cr_assert_eq(slots[1].crashes, 0u);
+    cr_assert_eq(counted(STAT_DEATHS_SIGNAL), 0u);
     cr_assert_eq(stop(), 0);
 }
 
@@ -444,9 +507,8 @@ Test(master, its_workers_go_with_it)
     int64_t beats[2];
     sleep_ms(200);
     for (size_t i = 0; i < 2; i++)
-        beats[i] = atomic_load(&slots[i].heartbeat_ms);
+        beats[i] = heartbeat(i);
     sleep_ms(10 * BEAT_MS);
     for (size_t i = 0; i < 2; i++) /* a zombie may stay, where nobody reaps orphans */
-        cr_assert_eq(atomic_load(&slots[i].heartbeat_ms), beats[i], "pid %ld lives on",
-                     (long)pids[i]);
+        cr_assert_eq(heartbeat(i), beats[i], "pid %ld lives on", (long)pids[i]);
 }

@@ -46,7 +46,8 @@ batch_add(struct batch *batch, const struct message *message, int64_t now_ms)
     batch->entries = entries;
     if (batch->n == 0)
         batch->first_ms = now_ms;
-    entries[batch->n] = (struct entry){.message = *message, .state = ENTRY_PENDING};
+    entries[batch->n] = (struct entry){
+        .message = *message, .state = ENTRY_PENDING, .created_ns = ENTRY_TIME_UNKNOWN};
     batch->in_state[ENTRY_PENDING]++;
     batch->bytes += message->payload.n;
     return batch->n++;
@@ -78,6 +79,14 @@ batch_settle(struct batch *batch, uint32_t row, const struct reject *why)
     rejects[batch->n_rejects++] = *why;
     move(batch, entry, ENTRY_REFUSED);
     return 0;
+}
+
+void
+batch_stamp_stored(struct batch *batch, int64_t now_ns)
+{
+    for (uint32_t row = 0; row < batch->n; row++)
+        if (batch->entries[row].state == ENTRY_STORED && batch->entries[row].stored_ns == 0)
+            batch->entries[row].stored_ns = now_ns;
 }
 
 void

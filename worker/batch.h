@@ -21,10 +21,14 @@ enum entry_state {
     ENTRY_STATES
 };
 
+#define ENTRY_TIME_UNKNOWN INT64_MIN
+
 struct entry {
     struct message message;
     enum entry_state state;
-    uint32_t why; /* index into rejects, if REFUSED or BURIED */
+    uint32_t why;       /* index into rejects, if REFUSED or BURIED */
+    int64_t created_ns; /* the message's creation_time, wall clock; or ENTRY_TIME_UNKNOWN */
+    int64_t stored_ns;  /* when the write that stored it returned, clock_mono_ns; 0: not yet */
 };
 
 struct batch_limits {
@@ -62,6 +66,9 @@ int64_t batch_add(struct batch *batch, const struct message *message, int64_t no
  * Returns: 0, or -1 if memory is out (the row stays pending).
  */
 int batch_settle(struct batch *batch, uint32_t row, const struct reject *why) MUST_CHECK;
+
+/* Stamps the rows that were stored since the last call. */
+void batch_stamp_stored(struct batch *batch, int64_t now_ns);
 
 /* Every refused row has become durable in the dead letters. */
 void batch_bury(struct batch *batch);

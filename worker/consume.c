@@ -53,7 +53,7 @@ void
 consume_note_error(struct consumer *c, const char *what)
 {
     uint64_t held_back;
-    slot_add(&c->slot->kafka_errors, 1);
+    recorder_add(c->recorder, STAT_KAFKA_ERRORS, 1);
     if (!log_limit_pass(&c->error_limit, clock_mono_ms(), &held_back))
         return;
     if (held_back > 0)
@@ -80,7 +80,7 @@ forget_partitions(struct consumer *c)
     c->n_partitions = 0;
     c->lost_some = c->unclaimed = c->halted = false;
     c->commit_again_ms = 0;
-    slot_set(&c->slot->partitions, 0);
+    recorder_set(c->recorder, STAT_PARTITIONS, 0);
 }
 
 static int
@@ -99,7 +99,7 @@ take_partitions(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
                                               .sent = -1,
                                               .committed = -1};
     qsort(c->partitions, c->n_partitions, sizeof(*c->partitions), compare_partitions);
-    slot_set(&c->slot->partitions, c->n_partitions);
+    recorder_set(c->recorder, STAT_PARTITIONS, c->n_partitions);
     return 0;
 }
 
@@ -194,7 +194,7 @@ on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_
 {
     struct consumer *c = opaque;
     (void)rk;
-    slot_add(&c->slot->rebalances, 1);
+    recorder_add(c->recorder, STAT_REBALANCES, 1);
     if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         on_assigned(c, list);
         return;
@@ -385,7 +385,7 @@ free_consumer(struct consumer **consumer)
 }
 
 struct consumer *
-consumer_open(const struct config *cfg, enum topic_kind kind, struct slot *slot,
+consumer_open(const struct config *cfg, enum topic_kind kind, struct recorder *recorder,
               const struct consumer_hooks *hooks, struct errbuf *err)
 {
     struct consumer *c = calloc(1, sizeof(*c));
@@ -395,7 +395,7 @@ consumer_open(const struct config *cfg, enum topic_kind kind, struct slot *slot,
         return NULL;
     }
     c->hooks = *hooks;
-    c->slot = slot;
+    c->recorder = recorder;
     c->error_limit = (struct log_limit){.burst = 5, .interval_ms = 30000};
     c->rk = make_client(cfg, kind, c, err);
     if (c->rk != NULL) {

@@ -17,7 +17,7 @@
 #include "lib/base.h"
 #include "lib/cfg.h"
 #include "lib/errbuf.h"
-#include "shm/slot.h"
+#include "shm/recorder.h"
 #include "store/store.h"
 #include "worker/message.h"
 
@@ -44,11 +44,12 @@ struct consumer_hooks {
 
 /*
  * Joins the group and subscribes.
- * Takes: the configuration, which outlives the consumer; the hooks (copied); the slot whose Kafka
- * counters it keeps. Returns: the consumer, or NULL with a text.
+ * Takes: the configuration, which outlives the consumer; the hooks (copied); the recorder whose
+ * Kafka counters it keeps. Returns: the consumer, or NULL with a text.
  */
-struct consumer *consumer_open(const struct config *cfg, enum topic_kind kind, struct slot *slot,
-                               const struct consumer_hooks *hooks, struct errbuf *err) MUST_CHECK;
+struct consumer *consumer_open(const struct config *cfg, enum topic_kind kind,
+                               struct recorder *recorder, const struct consumer_hooks *hooks,
+                               struct errbuf *err) MUST_CHECK;
 
 /*
  * Serves rebalances, answers to commits and errors; has to be called at least every few seconds.
@@ -88,15 +89,21 @@ bool consumer_settle_commits(struct consumer *consumer, int64_t deadline_ms);
  * anew. */
 void consumer_claim_again(struct consumer *consumer);
 
+/*
+ * Brings the lag figures up to date; limits by itself how often it does, and asks the brokers only
+ * when it has to.
+ * Takes: now by clock_mono_ms; whether nothing is fetched because the worker holds back.
+ */
+void consumer_update_lag(struct consumer *consumer, int64_t now_ms, bool holding_back);
+
 /* Returns: partitions owned now. */
 size_t consumer_partitions(const struct consumer *consumer);
 
 /*
- * Leaves the group (calling `revoked` if partitions are still owned) and nulls the pointer. What the
- * client holds is left to the end of the process, which has to be near: see consume.c. All messages
- * must have been released.
- * Takes: the latest time, by clock_mono_ms.
- * Returns: true if the group was left in time.
+ * Leaves the group (calling `revoked` if partitions are still owned) and nulls the pointer. What
+ * the client holds is left to the end of the process, which has to be near: see consume.c. All
+ * messages must have been released. Takes: the latest time, by clock_mono_ms. Returns: true if the
+ * group was left in time.
  */
 bool consumer_close(struct consumer **consumer, int64_t deadline_ms);
 

@@ -50,10 +50,10 @@ on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_lis
     for (int i = 0; list != NULL && i < list->cnt; i++)
         if (!take_answer(c, &list->elems[i], failed) && code == RD_KAFKA_RESP_ERR_NO_ERROR)
             code = list->elems[i].err;
-    slot_add(&c->slot->commits, 1);
+    recorder_add(c->recorder, STAT_COMMITS, 1);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
-    slot_add(&c->slot->commits_failed, 1);
+    recorder_add(c->recorder, STAT_COMMITS_FAILED, 1);
     c->commit_again_ms = clock_mono_ms() + RETRY_MS;
     consume_note_error(c, rd_kafka_err2str(code));
 }

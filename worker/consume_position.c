@@ -80,9 +80,9 @@ tell_reset(struct consumer *c, const struct partition *p, int64_t low, int64_t h
                    (int)p->id, (long long)low);
         return;
     }
-    slot_add(&c->slot->offset_resets, 1);
+    recorder_add(c->recorder, STAT_OFFSET_RESETS, 1);
     if (p->position < low) {
-        slot_add(&c->slot->offset_skipped, (uint64_t)(low - p->position));
+        recorder_add(c->recorder, STAT_OFFSET_SKIPPED, (uint64_t)(low - p->position));
         log_warning(
             "%s[%d]: offset reset: %lld is gone, the earliest message is %lld: %lld messages "
             "were deleted before they were read",

@@ -34,7 +34,7 @@ struct consumer {
     rd_kafka_queue_t *answers;  /* of commits */
     char *topic;
     struct consumer_hooks hooks;
-    struct slot *slot;
+    struct recorder *recorder;
     struct partition *partitions; /* sorted by id */
     size_t n_partitions;
     unsigned commits_under_way;

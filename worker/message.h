@@ -12,6 +12,8 @@ struct message {
     struct slice payload; /* p is NULL for a tombstone */
     int64_t offset;
     int32_t partition;
+    int64_t time_ms;   /* when it was put into Kafka, wall clock; -1 if unknown */
+    int64_t polled_ns; /* when the poll that brought it returned, clock_mono_ns */
     void *handle; /* the client library's, opaque */
 };
 

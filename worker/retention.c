@@ -11,6 +11,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "shm/recorder.h"
 #include "store/pg_retention.h"
 #include "worker/worker.h"
 
@@ -18,7 +19,7 @@
 enum { STEP_PAUSE_MS = 200, LOOK_AGAIN_MS = 60000, SLICE_MS = 100 };
 
 struct retention {
-    struct slot *slot;
+    struct recorder *recorder;
     struct pg_conn conn;
     struct errbuf trouble; /* what was last said, to say it once */
     uint64_t deleted;      /* since that was last said */
@@ -54,7 +55,7 @@ keep_waiting(void *arg)
 {
     struct retention *r = arg;
     struct errbuf err;
-    atomic_store_explicit(&r->slot->heartbeat_ms, clock_mono_ms(), memory_order_relaxed);
+    recorder_beat(r->recorder);
     if (reopen_asked) {
         reopen_asked = 0;
         if (log_reopen(&err) == -1)
@@ -77,10 +78,10 @@ take_step(struct retention *r, const struct config *cfg)
 {
     struct errbuf err = {.text = ""};
     int64_t deleted;
-    slot_set_state(r->slot, SLOT_WRITING);
+    recorder_set_state(r->recorder, SLOT_WRITING);
     enum pg_outcome outcome = pg_retention_step(&r->conn, cfg->postgresql.schema,
                                                 cfg->postgresql.retention_days, &deleted, &err);
-    slot_set_state(r->slot, SLOT_IDLE);
+    recorder_set_state(r->recorder, SLOT_IDLE);
     r->deleted += (uint64_t)deleted;
     if (outcome != PG_OK && outcome != PG_STOPPED && strcmp(err.text, r->trouble.text) != 0) {
         log_error("%s; trying again every minute", err.text);
@@ -109,11 +110,15 @@ retention_is_wanted(const struct config *cfg)
 }
 
 int
-retention_run(const struct config *cfg, struct slot *slot)
+retention_run(const struct config *cfg, struct segment *segment, unsigned slot)
 {
-    struct retention r = {.slot = slot};
+    struct retention r = {.recorder = recorder_new(segment, slot)};
     struct store_hooks hooks = {.keep_waiting = keep_waiting, .arg = &r};
     r.conn = (struct pg_conn){.conninfo = cfg->postgresql.conninfo, .hooks = &hooks};
+    if (r.recorder == NULL) {
+        log_error("out of memory");
+        return WORKER_EXIT_SICK;
+    }
     catch_signals();
     while (keep_waiting(&r)) {
         int64_t pause_ms = take_step(&r, cfg);
@@ -122,5 +127,6 @@ retention_run(const struct config *cfg, struct slot *slot)
         pause_for(&r, pause_ms);
     }
     pg_conn_close(&r.conn);
+    recorder_free(&r.recorder);
     return WORKER_EXIT_DONE;
 }

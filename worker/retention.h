@@ -9,7 +9,7 @@
 #define WORKER_RETENTION_H
 
 #include "lib/cfg.h"
-#include "shm/slot.h"
+#include "shm/segment.h"
 
 /* Returns: true if the configuration asks for such a process. */
 bool retention_is_wanted(const struct config *cfg);
@@ -19,6 +19,6 @@ bool retention_is_wanted(const struct config *cfg);
  * Takes: the configuration; the slot whose heartbeat and state it keeps.
  * Returns: an exit code as worker_run's.
  */
-int retention_run(const struct config *cfg, struct slot *slot) MUST_CHECK;
+int retention_run(const struct config *cfg, struct segment *segment, unsigned slot) MUST_CHECK;
 
 #endif

@@ -27,7 +27,9 @@
 #include "worker/consume.h"
 #include "worker/dead_letter.h"
 #include "worker/decode.h"
+#include "worker/figures.h"
 #include "worker/kafka_conf.h"
+#include "worker/memory.h"
 
 enum {
     SERVE_MS = 100,       /* the longest the worker sleeps without looking around */
@@ -35,13 +37,15 @@ enum {
     RETRY_CAP_MS = 10000,
     REVOKE_MS = 20000, /* a batch is given back after that if it cannot be written on revoke */
     COMMIT_MS = 5000,  /* for the answer to a commit on revoke and stop */
-    CLOSE_MS = 5000    /* for leaving the group */
+    CLOSE_MS = 5000,   /* for leaving the group */
+    LEVELS_MS = 100,   /* between two looks at what only has a level */
+    MEMORY_MS = 1000
 };
 
 struct worker {
     const struct worker_args *args;
     const struct config *cfg;
-    struct slot *slot;
+    struct recorder *recorder;
     struct store_hooks store_hooks;
     struct store *store;
     struct consumer *consumer;
@@ -54,8 +58,12 @@ struct worker {
     struct log_limit reject_limit;
     int64_t give_up_ms; /* when waits for the store have to end; INT64_MAX: never */
     int64_t stop_ms;    /* when everything has to have ended; INT64_MAX until a stop is asked for */
-    bool sick;          /* the last attempt failed; said once until it succeeds */
-    bool broken;        /* out of memory or a fatal error: leave, the master starts another */
+    int64_t levels_due_ms, memory_due_ms;
+    const char *whose; /* where the present attempt is: the store's name, or the dead letters */
+    unsigned tries;    /* attempts at the present batch that failed */
+    bool sick;         /* the last attempt failed; said once until it succeeds */
+    bool in_write;     /* an attempt is under way */
+    bool broken;       /* out of memory or a fatal error: leave, the master starts another */
     struct errbuf sickness;
 };
 
@@ -125,11 +133,30 @@ notice_stop(struct worker *w)
     w->give_up_ms = write_until < w->give_up_ms ? write_until : w->give_up_ms;
 }
 
+/* What only has a level is looked at now and then. */
+static void
+show_levels(struct worker *w)
+{
+    int64_t now = clock_mono_ms();
+    if (now < w->levels_due_ms)
+        return;
+    w->levels_due_ms = now + LEVELS_MS;
+    figures_show_batch(w->recorder, &w->batch, w->tries, now, clock_wall_ms());
+    if (now >= w->memory_due_ms) {
+        recorder_set(w->recorder, STAT_MEMORY_BYTES, memory_resident_bytes());
+        w->memory_due_ms = now + MEMORY_MS;
+    }
+    if (w->consumer != NULL)
+        consumer_update_lag(w->consumer, now, w->sick || w->in_write);
+    recorder_publish(w->recorder);
+}
+
 /* Called all the time, also from within waits: tells the master that we live. */
 static void
 look_around(struct worker *w)
 {
-    atomic_store_explicit(&w->slot->heartbeat_ms, clock_mono_ms(), memory_order_relaxed);
+    recorder_beat(w->recorder);
+    show_levels(w);
     notice_stop(w);
 }
 
@@ -160,7 +187,7 @@ show_state(struct worker *w)
                             : w->sick && w->batch.n > 0             ? SLOT_RETRYING
                             : consumer_partitions(w->consumer) == 0 ? SLOT_IDLE
                                                                     : SLOT_CONSUMING;
-    slot_set_state(w->slot, state);
+    recorder_set_state(w->recorder, state);
 }
 
 /* --- settling a batch --- */
@@ -184,7 +211,6 @@ log_reject(struct worker *w, const struct entry *entry)
 {
     const struct reject *why = &w->batch.rejects[entry->why];
     uint64_t held_back;
-    slot_add(&w->slot->rejected_by[why->reason], 1);
     if (!log_limit_pass(&w->reject_limit, clock_mono_ms(), &held_back))
         return;
     if (held_back > 0)
@@ -201,6 +227,7 @@ bury(struct worker *w, struct errbuf *err)
     uint32_t n = w->batch.in_state[ENTRY_REFUSED];
     if (n == 0)
         return STORE_DONE;
+    w->whose = "dead_letters";
     struct dead_letter *letters = calloc(n, sizeof(*letters));
     if (letters == NULL) {
         errbuf_set(err, "dead letters: out of memory");
@@ -236,44 +263,51 @@ note_durable(void *arg, int32_t partition, int64_t next)
     consumer_note_durable(w->consumer, partition, next);
 }
 
-/* Moves the counters, releases the messages, empties batch and store. Unsettled rows are returned.
+/*
+ * Moves the counters, releases the messages, empties batch and store.
+ * Takes: why unsettled rows are returned, if there are any.
  */
 static void
-end_batch(struct worker *w)
+end_batch(struct worker *w, enum stat_value why)
 {
     struct batch *b = &w->batch;
     uint64_t returned = b->in_state[ENTRY_PENDING] + b->in_state[ENTRY_REFUSED];
     if (keeps_offsets(w) && returned > 0)
         returned = b->n; /* all or nothing: the buried come again, too */
-    if (returned < b->n) {
-        slot_add(&w->slot->completed, b->in_state[ENTRY_STORED]);
-        slot_add(&w->slot->rejected, b->in_state[ENTRY_BURIED]);
-    }
-    slot_add(&w->slot->returned, returned);
-    slot_set(&w->slot->in_flight, 0);
+    if (returned < b->n)
+        figures_settle_batch(w->recorder, b, clock_wall_ns() - clock_mono_ns());
+    recorder_add(w->recorder, STAT_RETURNED, returned);
+    recorder_add(w->recorder, why, returned);
+    recorder_set(w->recorder, STAT_IN_FLIGHT, 0);
     if (returned > 0)
         log_info("%llu messages given back", (unsigned long long)returned);
     for (uint32_t row = 0; row < b->n; row++)
         consumer_release(&b->entries[row].message);
     batch_reset(b);
     w->store->ops->reset(w->store);
+    w->tries = 0;
+    w->levels_due_ms = 0;
+    show_levels(w);
+    recorder_publish(w->recorder);
 }
 
 /* Notes what may be committed, then ends the batch: completed is counted before Kafka hears of it.
  */
 static void
-finish_batch(struct worker *w)
+finish_batch(struct worker *w, enum stat_value why)
 {
     bool whole = w->batch.in_state[ENTRY_PENDING] + w->batch.in_state[ENTRY_REFUSED] == 0;
     if ((whole || !keeps_offsets(w)) && batch_committable(&w->batch, note_durable, w) == -1)
         w->broken = true;
-    end_batch(w);
+    end_batch(w, why);
 }
 
 static void
 note_sick(struct worker *w, const struct errbuf *err)
 {
-    slot_add(&w->slot->store_errors, 1);
+    recorder_add(w->recorder, STAT_STORE_ERRORS, 1);
+    recorder_set_wait(w->recorder, w->whose, err->text);
+    w->tries++;
     if (!w->sick || strcmp(w->sickness.text, err->text) != 0)
         log_error("%s; waiting with %u messages in hand", err->text, w->batch.n);
     w->sick = true;
@@ -286,6 +320,8 @@ note_well(struct worker *w)
     if (w->sick)
         log_notice("writing again, after %u tries", w->backoff.tries + 1);
     w->sick = false;
+    w->tries = 0;
+    recorder_set_wait(w->recorder, NULL, NULL);
     backoff_reset(&w->backoff);
 }
 
@@ -326,8 +362,16 @@ static enum store_status
 attempt(struct worker *w)
 {
     struct errbuf err = {.text = ""};
-    slot_set_state(w->slot, SLOT_WRITING);
+    if (w->tries > 0)
+        recorder_add(w->recorder, STAT_STORE_RETRIES, 1);
+    recorder_set_state(w->recorder, SLOT_WRITING);
+    w->whose = w->store->ops->name;
+    w->in_write = true;
+    int64_t began_ns = clock_mono_ns();
     enum store_status status = write_rows(w, &err);
+    int64_t ended_ns = clock_mono_ns();
+    recorder_time(w->recorder, STAT_WRITE, ended_ns - began_ns, 1);
+    batch_stamp_stored(&w->batch, ended_ns);
     if (status == STORE_DONE && w->batch.in_state[ENTRY_PENDING] > 0) {
         w->broken = true; /* settle ran out of memory */
         status = STORE_STOPPED;
@@ -338,6 +382,7 @@ attempt(struct worker *w)
         note_well(w);
     else if (status == STORE_SICK)
         note_sick(w, &err);
+    w->in_write = false;
     show_state(w);
     return status;
 }
@@ -373,15 +418,15 @@ flush_batch(struct worker *w)
     while (w->batch.n > 0 && !must_leave(w)) {
         enum store_status status = attempt(w);
         if (status == STORE_DONE) {
-            finish_batch(w);
-            slot_add(&w->slot->batches, 1);
+            recorder_add(w->recorder, STAT_BATCHES, 1);
+            finish_batch(w, STAT_RETURNED_STOPPED);
             consumer_commit(w->consumer);
         } else if (status == STORE_SICK) {
             wait_to_retry(w);
         } else if (status == STORE_FENCED) {
             log_warning("somebody else has taken partitions over; giving %u messages back",
                         w->batch.n);
-            end_batch(w);
+            end_batch(w, STAT_RETURNED_FENCED);
             consumer_claim_again(w->consumer);
         }
     }
@@ -402,10 +447,10 @@ let_go(struct worker *w, bool lost, int64_t write_until)
         notice_stop(w); /* one that was asked for meanwhile */
     }
     if (lost) {
-        end_batch(w);
+        end_batch(w, STAT_RETURNED_LOST);
         return;
     }
-    finish_batch(w);
+    finish_batch(w, must_leave(w) ? STAT_RETURNED_STOPPED : STAT_RETURNED_REVOKED);
     consumer_commit(w->consumer);
     int64_t commit_until = clock_mono_ms() + COMMIT_MS;
     if (!consumer_settle_commits(w->consumer,
@@ -418,6 +463,7 @@ on_claim(void *arg, const char *cluster_id, struct store_position *positions, si
 {
     struct worker *w = arg;
     struct errbuf err = {.text = ""};
+    w->whose = w->store->ops->name;
     enum store_status status = w->store->ops->claim(w->store, cluster_id, positions, n, &err);
     if (status == STORE_DONE)
         note_well(w);
@@ -434,6 +480,14 @@ on_revoked(void *arg, bool lost)
 
 /* --- taking messages in --- */
 
+/* Seconds since 1970 as ns; what no clock says is unknown. */
+static int64_t
+created_ns(double seconds)
+{
+    const double year_2200 = 7258118400;
+    return seconds > 0 && seconds < year_2200 ? (int64_t)(seconds * 1e9) : ENTRY_TIME_UNKNOWN;
+}
+
 /* Decodes one message and hands it to the store. */
 static void
 take(struct worker *w, struct message *message, int64_t now_ms)
@@ -444,15 +498,18 @@ take(struct worker *w, struct message *message, int64_t now_ms)
     if (row == -1) { /* out of memory: nothing after it may be taken either */
         w->broken = true;
         consumer_release(message);
-        slot_add(&w->slot->returned, 1);
+        recorder_add(w->recorder, STAT_RETURNED, 1);
+        recorder_add(w->recorder, STAT_RETURNED_STOPPED, 1);
         return;
     }
     enum store_added added = STORE_REFUSED;
     if ((int64_t)message->payload.n > w->cfg->persister.max_message_bytes)
         reject_set(&why, REJECT_TOO_LARGE, "%zu bytes; max_message_bytes is %lld",
                    message->payload.n, (long long)w->cfg->persister.max_message_bytes);
-    else if (decoder_decode(w->decoder, w->args->kind, message->payload, &record, &why) == 0)
+    else if (decoder_decode(w->decoder, w->args->kind, message->payload, &record, &why) == 0) {
         added = w->store->ops->add(w->store, &record, (uint32_t)row, &why);
+        w->batch.entries[row].created_ns = created_ns(record.creation_time);
+    }
     if (added == STORE_REFUSED)
         settle(w, (uint32_t)row, &why);
     else if (added == STORE_NO_MEMORY)
@@ -470,11 +527,16 @@ fetch(struct worker *w)
     size_t n = consumer_fetch(w->consumer, messages, max, due < SERVE_MS ? (int)due : SERVE_MS);
     if (n == 0)
         return;
-    slot_add(&w->slot->received, n);
-    now = clock_mono_ms();
-    for (size_t i = 0; i < n; i++)
-        take(w, &messages[i], now);
-    slot_set(&w->slot->in_flight, w->batch.n);
+    int64_t polled_ns = clock_mono_ns();
+    for (size_t i = 0; i < n; i++) {
+        messages[i].polled_ns = polled_ns;
+        recorder_add(w->recorder, STAT_BYTES_IN, messages[i].payload.n);
+        take(w, &messages[i], polled_ns / 1000000);
+    }
+    recorder_time(w->recorder, STAT_DECODE, clock_mono_ns() - polled_ns, 1);
+    recorder_add(w->recorder, STAT_RECEIVED, n);
+    recorder_set(w->recorder, STAT_IN_FLIGHT, w->batch.n);
+    recorder_publish(w->recorder);
 }
 
 static bool
@@ -521,7 +583,7 @@ open_parts(struct worker *w, struct errbuf *err)
                                    .claim = ops->claim != NULL ? on_claim : NULL,
                                    .tick = tick,
                                    .arg = w};
-    w->consumer = consumer_open(w->cfg, w->args->kind, w->slot, &hooks, err);
+    w->consumer = consumer_open(w->cfg, w->args->kind, w->recorder, &hooks, err);
     return w->consumer == NULL ? -1 : 0;
 }
 
@@ -529,7 +591,7 @@ static void
 close_parts(struct worker *w)
 {
     if (w->consumer != NULL) {
-        slot_set_state(w->slot, SLOT_DRAINING);
+        recorder_set_state(w->recorder, SLOT_DRAINING);
         let_go(w, false, w->give_up_ms);
         /* Not up to the last moment, when the master would kill us. */
         int64_t until = clock_mono_ms() + CLOSE_MS;
@@ -552,7 +614,7 @@ worker_run(const struct worker_args *args)
 {
     struct worker w = {.args = args,
                        .cfg = args->cfg,
-                       .slot = args->slot,
+                       .recorder = recorder_new(args->segment, args->slot),
                        .give_up_ms = INT64_MAX,
                        .stop_ms = INT64_MAX,
                        .reject_limit = {.burst = 10, .interval_ms = 10000}};
@@ -560,7 +622,10 @@ worker_run(const struct worker_args *args)
     w.store_hooks = (struct store_hooks){.keep_waiting = keep_waiting, .arg = &w};
     backoff_init(&w.backoff, RETRY_FIRST_MS, RETRY_CAP_MS,
                  (uint64_t)clock_mono_ns() ^ (uint64_t)getpid() << 32);
-    slot_set_state(args->slot, SLOT_STARTING);
+    if (w.recorder == NULL) {
+        log_error("out of memory");
+        return WORKER_EXIT_SICK;
+    }
     look_around(&w);
     catch_signals();
     if (open_parts(&w, &err) == -1) {
@@ -571,6 +636,8 @@ worker_run(const struct worker_args *args)
         run_loop(&w);
     }
     close_parts(&w);
+    recorder_publish(w.recorder);
+    recorder_free(&w.recorder);
     log_info("stopped");
     return w.broken ? WORKER_EXIT_SICK : WORKER_EXIT_DONE;
 }

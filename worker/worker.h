@@ -9,7 +9,7 @@
 
 #include "lib/base.h"
 #include "lib/cfg.h"
-#include "shm/slot.h"
+#include "shm/segment.h"
 
 /* How a worker ends; the master's respawn follows from it. */
 enum { WORKER_EXIT_DONE = 0, WORKER_EXIT_SICK = 75 /* EX_TEMPFAIL */ };
@@ -17,8 +17,9 @@ enum { WORKER_EXIT_DONE = 0, WORKER_EXIT_SICK = 75 /* EX_TEMPFAIL */ };
 struct worker_args {
     const struct config *cfg; /* outlives the worker */
     enum topic_kind kind;
-    unsigned number;   /* within the topic, 0.. */
-    struct slot *slot; /* zeroed or its predecessor's: the counters go on */
+    unsigned number;         /* within the topic, 0.. */
+    struct segment *segment; /* where its figures go */
+    unsigned slot;           /* prepared by ledger_start */
 };
 
 /*

@@ -1,0 +1,68 @@
+/*
+ * directory.c - see directory.h.
+ *
+ * Process: master.  Owner: the caller.  Concurrency: one thread.
+ */
+#include "master/directory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "master/master_priv.h"
+
+static const char system_directory[] = "/run/monasca-persister";
+static const char shm_directory[] = "/dev/shm/monasca-persister-";
+
+static int
+check_directory(const char *path, int fd, struct errbuf *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) == -1)
+        return errbuf_set(err, "%s: %s", path, strerror(errno));
+    if (st.st_uid != 0 && st.st_uid != geteuid() && geteuid() != 0)
+        return errbuf_set(err, "%s belongs to user %lu; it must be ours or root's", path,
+                          (unsigned long)st.st_uid);
+    if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        return errbuf_set(err, "%s can be written by others (mode %03o)", path,
+                          (unsigned)(st.st_mode & 07777));
+    if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == -1)
+        return errbuf_set(err, "%s: %s", path, strerror(errno));
+    return 0;
+}
+
+/* Makes the directory if it is not there. Returns: its descriptor, or -1 with a text. */
+static int
+open_or_make(const char *path, mode_t mode, struct errbuf *err)
+{
+    if (mkdir(path, mode) == -1 && errno != EEXIST)
+        return errbuf_set(err, "cannot make %s: %s", path, strerror(errno));
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd == -1)
+        return errbuf_set(err, "%s: %s", path,
+                          errno == ENOTDIR ? "not a directory, or a symbolic link"
+                                           : strerror(errno));
+    if (check_directory(path, fd, err) == -1) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+int
+directory_open(const char *directory, char *path, size_t size, struct errbuf *err)
+{
+    if (directory[0] != '\0') {
+        if ((size_t)snprintf(path, size, "%s", directory) >= size)
+            return errbuf_set(err, "%.40s...: longer than %zu bytes", directory, size - 1);
+        return open_or_make(path, 0755, err);
+    }
+    snprintf(path, size, "%s", system_directory);
+    int fd = open_or_make(path, 0755, NULL);
+    if (fd != -1)
+        return fd;
+    snprintf(path, size, "%s%lu", shm_directory, (unsigned long)geteuid());
+    return open_or_make(path, 0750, err);
+}

@@ -1,0 +1,85 @@
+/*
+ * figures.c - see figures.h.
+ *
+ * Process: workers.  Owner: the caller's recorder and batch.  Concurrency: one thread.
+ */
+#include "worker/figures.h"
+
+/* Stored messages in a row that share a duration. */
+struct same {
+    int64_t ns;
+    uint64_t n;
+};
+
+static void
+end_run(struct recorder *recorder, enum stat_timing timing, struct same *same)
+{
+    if (same->n > 0)
+        recorder_time(recorder, timing, same->ns, same->n);
+    same->n = 0;
+}
+
+static void
+add_to_run(struct recorder *recorder, enum stat_timing timing, struct same *same, int64_t ns)
+{
+    if (same->n > 0 && same->ns != ns)
+        end_run(recorder, timing, same);
+    same->ns = ns;
+    same->n++;
+}
+
+static void
+record_times(struct recorder *recorder, const struct batch *batch, int64_t mono_to_wall_ns)
+{
+    struct same request = {0}, delay = {0};
+    for (uint32_t row = 0; row < batch->n; row++) {
+        const struct entry *entry = &batch->entries[row];
+        if (entry->state != ENTRY_STORED)
+            continue;
+        add_to_run(recorder, STAT_REQUEST, &request, entry->stored_ns - entry->message.polled_ns);
+        if (entry->created_ns != ENTRY_TIME_UNKNOWN)
+            add_to_run(recorder, STAT_DELAY, &delay,
+                       entry->stored_ns + mono_to_wall_ns - entry->created_ns);
+    }
+    end_run(recorder, STAT_REQUEST, &request);
+    end_run(recorder, STAT_DELAY, &delay);
+}
+
+static void
+count_reasons(struct recorder *recorder, const struct batch *batch)
+{
+    if (batch->in_state[ENTRY_BURIED] == 0)
+        return;
+    for (uint32_t row = 0; row < batch->n; row++) {
+        const struct entry *entry = &batch->entries[row];
+        if (entry->state == ENTRY_BURIED)
+            recorder_add(
+                recorder,
+                (enum stat_value)(STAT_REJECTED_NOT_JSON + batch->rejects[entry->why].reason), 1);
+    }
+}
+
+void
+figures_settle_batch(struct recorder *recorder, const struct batch *batch, int64_t mono_to_wall_ns)
+{
+    record_times(recorder, batch, mono_to_wall_ns);
+    count_reasons(recorder, batch);
+    recorder_add(recorder, STAT_COMPLETED, batch->in_state[ENTRY_STORED]);
+    recorder_add(recorder, STAT_REJECTED, batch->in_state[ENTRY_BURIED]);
+}
+
+void
+figures_show_batch(struct recorder *recorder, const struct batch *batch, unsigned tries,
+                   int64_t now_ms, int64_t wall_ms)
+{
+    int64_t age_ms = batch->n > 0 ? now_ms - batch->first_ms : 0;
+    int64_t put_ms = batch->n > 0 ? batch->entries[0].message.time_ms : 0;
+    uint64_t unstored = put_ms == -1 ? STAT_UNKNOWN : 0;
+    if (put_ms > 0)
+        unstored = put_ms < wall_ms ? (uint64_t)(wall_ms - put_ms) : 0;
+    recorder_set(recorder, STAT_BATCH_SIZE, batch->n);
+    recorder_set(recorder, STAT_BATCH_BYTES, batch->bytes);
+    recorder_set(recorder, STAT_BATCH_AGE_MS, age_ms > 0 ? (uint64_t)age_ms : 0);
+    recorder_set(recorder, STAT_UNSTORED_AGE_MS, unstored);
+    recorder_set(recorder, STAT_STORE_TRIES, tries);
+}
