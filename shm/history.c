@@ -144,8 +144,7 @@ snapshot_histogram(struct shm_reader *reader, enum stat_timing timing, int64_t s
     }
     memset(counts, 0, HISTOGRAM_BUCKETS * sizeof(*counts));
     if (snapshot_take(reader, &s, &err) == 0) { /* leaves the instance's sums in the reader */
-        memcpy(counts, &reader->retired_buckets[timing * HISTOGRAM_BUCKETS],
-               HISTOGRAM_BUCKETS * sizeof(*counts));
+        memcpy(counts, snapshot_buckets(reader, timing), HISTOGRAM_BUCKETS * sizeof(*counts));
         covered_ms = s.taken_ms - s.started_ms;
     }
     snapshot_free(&s);
@@ -159,11 +158,12 @@ snapshot_process_histogram(struct shm_reader *reader, unsigned slot, enum stat_t
     struct snapshot s = {.n_processes = 0};
     struct errbuf err;
     assert(timing < STAT_HISTOGRAMS && slot <= reader->header->n_slots);
-    bool there = snapshot_take(reader, &s, &err) == 0 && reader->slots[slot].live;
+    const uint64_t *buckets = NULL;
+    if (snapshot_take(reader, &s, &err) == 0)
+        buckets = snapshot_process_buckets(reader, slot, timing);
     memset(counts, 0, HISTOGRAM_BUCKETS * sizeof(*counts));
-    if (there)
-        memcpy(counts, &reader->slots[slot].words[SHM_WORD_BUCKETS(timing)],
-               HISTOGRAM_BUCKETS * sizeof(*counts));
+    if (buckets != NULL)
+        memcpy(counts, buckets, HISTOGRAM_BUCKETS * sizeof(*counts));
     snapshot_free(&s);
-    return there;
+    return buckets != NULL;
 }

@@ -32,17 +32,30 @@ copy_slot(const struct shm_slot *slot, uint64_t *words)
     return false;
 }
 
-/* What the master had of it at the last close. */
+/* The totals of a slot at the last close; cleared if they are another generation's. */
+static void
+load_booked(const struct shm_header *h, unsigned slot, uint32_t generation,
+            struct stat_figures *figures)
+{
+    for (unsigned i = 0; i < SLOT_TRIES; i++) {
+        uint64_t number = atomic_load_explicit(&h->book, memory_order_acquire);
+        const struct shm_book_slot *booked = &shm_book_at(h, number)->slots[slot];
+        bool same = shm_load(&booked->generation) == generation;
+        shm_copy_out((uint64_t *)figures, booked->totals, SHM_FIGURES_WORDS);
+        atomic_thread_fence(memory_order_acquire);
+        if (same && shm_load(&h->book) == number)
+            return;
+    }
+    stat_clear(figures);
+}
+
+/* What the master had of it at the last close; without buckets, which the book does not have. */
 static void
 copy_from_book(const struct shm_header *h, unsigned slot, uint32_t generation, uint64_t *words)
 {
-    const struct shm_book *book =
-        shm_book_at(h, atomic_load_explicit(&h->book, memory_order_acquire));
     struct stat_figures figures;
+    load_booked(h, slot, generation, &figures);
     memset(words, 0, SHM_COPY_WORDS * sizeof(words[0]));
-    stat_clear(&figures);
-    if (shm_load(&book->slots[slot].generation) == generation)
-        shm_copy_out((uint64_t *)&figures, book->slots[slot].totals, SHM_FIGURES_WORDS);
     memcpy(words, figures.values, sizeof(figures.values));
     for (unsigned t = 0; t < STAT_TIMINGS; t++) {
         words[SHM_WORD_TIMES(t) + SHM_TIME_COUNT] = figures.times[t].count;
@@ -179,7 +192,8 @@ describe_process(const struct shm_reader *r, unsigned i, struct snapshot_process
     load_text(p->topic, sizeof(p->topic), slot->topic, COUNT_OF(slot->topic));
     p->number = shm_load(&slot->number);
     p->pid = shm_load(&slot->pid);
-    p->generation = shm_load(&slot->generation);
+    /* Of a live one that of its figures: it may have been reaped and started again since. */
+    p->generation = r->slots[i].live ? r->slots[i].generation : shm_load(&slot->generation);
     p->restarts = shm_load(&slot->restarts);
     p->heartbeat_ms = heartbeat_ms != 0 ? heartbeat_ms + r->mono_to_wall_ms : 0;
     p->state = state < SLOT_STATES ? (enum slot_state)state : SLOT_STARTING;
@@ -321,6 +335,21 @@ snapshot_take(struct shm_reader *reader, struct snapshot *snapshot, struct errbu
               compare_processes);
     sum_instance(reader, &snapshot->totals);
     return 0;
+}
+
+const uint64_t *
+snapshot_buckets(const struct shm_reader *reader, enum stat_timing timing)
+{
+    assert(timing < STAT_HISTOGRAMS);
+    return &reader->retired_buckets[timing * HISTOGRAM_BUCKETS];
+}
+
+const uint64_t *
+snapshot_process_buckets(const struct shm_reader *reader, unsigned slot, enum stat_timing timing)
+{
+    assert(timing < STAT_HISTOGRAMS && slot <= reader->header->n_slots);
+    const struct reader_slot *s = &reader->slots[slot];
+    return s->live ? &s->words[SHM_WORD_BUCKETS(timing)] : NULL;
 }
 
 void

@@ -105,6 +105,17 @@ struct snapshot {
 int snapshot_take(struct shm_reader *reader, struct snapshot *snapshot,
                   struct errbuf *err) MUST_CHECK;
 
+/*
+ * The counts of every bucket of one timing, as of the reader's last snapshot_take and until its
+ * next call.
+ * Takes: a timing below STAT_HISTOGRAMS.
+ * Returns: the instance's since the start; a process's since its generation's start, NULL if none
+ * lives in the slot.
+ */
+const uint64_t *snapshot_buckets(const struct shm_reader *reader, enum stat_timing timing);
+const uint64_t *snapshot_process_buckets(const struct shm_reader *reader, unsigned slot,
+                                         enum stat_timing timing);
+
 /* Frees what a snapshot holds and zeroes it. */
 void snapshot_free(struct snapshot *snapshot);
 

@@ -1,7 +1,7 @@
 /*
  * consume.c - see consume.h.
  *
- * Positions are in consume_position.c, commits in consume_commit.c.
+ * Positions are in consume_position.c, commits in consume_commit.c, the lag in consume_lag.c.
  *
  * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread; log_from_library
  * may run in librdkafka's threads and only writes a log line.
@@ -81,6 +81,16 @@ forget_partitions(struct consumer *c)
     c->lost_some = c->unclaimed = c->halted = false;
     c->commit_again_ms = 0;
     recorder_set(c->recorder, STAT_PARTITIONS, 0);
+    consume_show_lag(c, clock_mono_ms());
+}
+
+/* Takes: where to begin, -1 if that is not known yet. */
+static void
+begin_partition(struct consumer *c, struct partition *p, int32_t id, int64_t start)
+{
+    *p = (struct partition){
+        .id = id, .start = start, .position = start, .durable = -1, .sent = -1, .committed = -1};
+    consume_begin_lag(c, p);
 }
 
 static int
@@ -92,14 +102,10 @@ take_partitions(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
         return -1;
     c->n_partitions = (size_t)list->cnt;
     for (int i = 0; i < list->cnt; i++)
-        c->partitions[i] = (struct partition){.id = list->elems[i].partition,
-                                              .start = -1,
-                                              .position = -1,
-                                              .durable = -1,
-                                              .sent = -1,
-                                              .committed = -1};
+        begin_partition(c, &c->partitions[i], list->elems[i].partition, -1);
     qsort(c->partitions, c->n_partitions, sizeof(*c->partitions), compare_partitions);
     recorder_set(c->recorder, STAT_PARTITIONS, c->n_partitions);
+    consume_show_lag(c, clock_mono_ms());
     return 0;
 }
 
@@ -124,15 +130,8 @@ claim_partitions(struct consumer *c)
     if (positions != NULL && cluster_id != NULL)
         claimed =
             c->hooks.claim(c->hooks.arg, cluster_id, positions, c->n_partitions) == STORE_DONE;
-    for (size_t i = 0; claimed && i < c->n_partitions; i++) {
-        struct partition *p = &c->partitions[i];
-        *p = (struct partition){.id = p->id,
-                                .start = positions[i].next,
-                                .position = positions[i].next,
-                                .durable = -1,
-                                .sent = -1,
-                                .committed = -1};
-    }
+    for (size_t i = 0; claimed && i < c->n_partitions; i++)
+        begin_partition(c, &c->partitions[i], c->partitions[i].id, positions[i].next);
     free(positions);
     rd_kafka_mem_free(c->rk, cluster_id);
     return claimed;
@@ -152,6 +151,8 @@ consumer_claim_again(struct consumer *consumer)
 {
     position_fetch_nothing(consumer);
     consumer->unclaimed = consumer->n_partitions > 0;
+    for (size_t i = 0; i < consumer->n_partitions; i++)
+        consumer->partitions[i].position = -1; /* the store will say */
 }
 
 static void
@@ -195,13 +196,15 @@ on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_
     struct consumer *c = opaque;
     (void)rk;
     recorder_add(c->recorder, STAT_REBALANCES, 1);
-    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-        on_assigned(c, list);
-        return;
-    }
-    if (code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
+    if (code != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS &&
+        code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
         consume_note_error(c, rd_kafka_err2str(code));
-    on_revoked(c);
+    c->rebalancing = true;
+    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
+        on_assigned(c, list);
+    else
+        on_revoked(c);
+    c->rebalancing = false;
 }
 
 /* --- messages --- */
@@ -238,11 +241,15 @@ take_message(struct consumer *c, rd_kafka_message_t *raw, struct message *out)
     }
     struct partition *p = consume_find_partition(c, raw->partition);
     if (p == NULL || c->halted)
-        return false; /* fetched before its partition was taken away */
+        return false;               /* fetched before its partition was taken away */
+    rd_kafka_timestamp_type_t type; /* whichever it is; -1 if there is none */
+    int64_t time_ms = rd_kafka_message_timestamp(raw, &type);
+    lag_take(&p->lag, raw->offset, time_ms, p->position <= consume_committed(p));
     p->position = raw->offset + 1;
     *out = (struct message){.payload = {raw->payload, raw->payload != NULL ? raw->len : 0},
                             .offset = raw->offset,
                             .partition = raw->partition,
+                            .time_ms = time_ms,
                             .handle = raw};
     return true;
 }

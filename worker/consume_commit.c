@@ -6,6 +6,8 @@
  *
  * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread.
  */
+#include <stdlib.h>
+
 #include "lib/clock.h"
 #include "worker/consume_priv.h"
 
@@ -13,8 +15,10 @@ void
 consumer_note_durable(struct consumer *consumer, int32_t partition, int64_t next)
 {
     struct partition *p = consume_find_partition(consumer, partition);
-    if (p != NULL && next > p->durable)
-        p->durable = next;
+    if (p == NULL || next <= p->durable)
+        return;
+    p->durable = next;
+    lag_note_durable(&p->lag, next);
 }
 
 static bool
@@ -32,20 +36,20 @@ take_answer(struct consumer *c, const rd_kafka_topic_partition_t *answer, bool f
 {
     struct partition *p = consume_find_partition(c, answer->partition);
     failed = failed || answer->err != RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (p != NULL && !failed && answer->offset > p->committed)
+    if (p != NULL && !failed && answer->offset > p->committed) {
         p->committed = answer->offset;
+        lag_note_committed(&p->lag, answer->offset);
+    }
     if (p != NULL && failed && p->sent == answer->offset)
         p->sent = p->committed;
     return !failed;
 }
 
 static void
-on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
-          void *opaque)
+take_answers(struct consumer *c, rd_kafka_resp_err_t code,
+             const rd_kafka_topic_partition_list_t *list)
 {
-    struct consumer *c = opaque;
     bool failed = code != RD_KAFKA_RESP_ERR_NO_ERROR;
-    (void)rk;
     c->commits_under_way--;
     for (int i = 0; list != NULL && i < list->cnt; i++)
         if (!take_answer(c, &list->elems[i], failed) && code == RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -56,6 +60,34 @@ on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_lis
     recorder_add(c->recorder, STAT_COMMITS_FAILED, 1);
     c->commit_again_ms = clock_mono_ms() + RETRY_MS;
     consume_note_error(c, rd_kafka_err2str(code));
+}
+
+/* Takes: when the commit was sent, clock_mono_ns; NULL if there was no memory for that. */
+static void
+on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
+          void *opaque)
+{
+    struct consumer *c = rd_kafka_opaque(rk);
+    int64_t *sent_ns = opaque;
+    if (sent_ns != NULL)
+        recorder_time(c->recorder, STAT_COMMIT, clock_mono_ns() - *sent_ns, 1);
+    free(sent_ns);
+    take_answers(c, code, list);
+}
+
+/* Sends a commit. Several may be under way. */
+static void
+send_commit(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
+{
+    int64_t *sent_ns = malloc(sizeof(*sent_ns));
+    if (sent_ns != NULL)
+        *sent_ns = clock_mono_ns();
+    c->commits_under_way++;
+    rd_kafka_resp_err_t code = rd_kafka_commit_queue(c->rk, list, c->answers, on_commit, sent_ns);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    free(sent_ns);
+    take_answers(c, code, list); /* it was not sent: nothing to time */
 }
 
 static rd_kafka_topic_partition_list_t *
@@ -77,13 +109,8 @@ consumer_commit(struct consumer *consumer)
 {
     consumer->commit_again_ms = 0;
     rd_kafka_topic_partition_list_t *list = list_uncommitted(consumer);
-    if (list->cnt > 0) {
-        consumer->commits_under_way++;
-        rd_kafka_resp_err_t code =
-            rd_kafka_commit_queue(consumer->rk, list, consumer->answers, on_commit, consumer);
-        if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-            on_commit(consumer->rk, code, list, consumer);
-    }
+    if (list->cnt > 0)
+        send_commit(consumer, list);
     rd_kafka_topic_partition_list_destroy(list);
 }
 

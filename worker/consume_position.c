@@ -113,6 +113,7 @@ find_position(struct consumer *c, struct partition *p)
     tell_reset(c, p, low, high);
     p->start = p->position = low;
     p->durable = p->sent = p->committed = -1;
+    consume_begin_lag(c, p);
     return true;
 }
 
@@ -137,6 +138,7 @@ rewind_positions(struct consumer *c)
     for (size_t i = 0; i < c->n_partitions; i++) {
         struct partition *p = &c->partitions[i];
         p->position = p->durable >= 0 ? p->durable : p->start;
+        lag_rewind(&p->lag);
     }
 }
 

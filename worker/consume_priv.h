@@ -1,5 +1,5 @@
 /*
- * consume_priv.h - what consume.c, consume_position.c and consume_commit.c share.
+ * consume_priv.h - what consume.c and consume_*.c share.
  *
  * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread.
  */
@@ -10,6 +10,7 @@
 
 #include "lib/log.h"
 #include "worker/consume.h"
+#include "worker/lag.h"
 
 enum {
     ASK_MS = 5000, /* for a question to the brokers */
@@ -26,6 +27,7 @@ struct partition {
     int64_t sent;      /* the last commit on its way, or committed */
     int64_t committed; /* confirmed by the broker; -1 if unknown */
     bool lost_position;
+    struct lag lag;
 };
 
 struct consumer {
@@ -43,17 +45,35 @@ struct consumer {
     bool lost_some;          /* a partition has lost its position */
     bool topic_gone;         /* the brokers said so, and nothing was assigned since */
     int64_t join_again_ms;   /* not before then: joining because of that */
+    bool rebalancing;        /* in the middle of taking partitions over or giving them back */
     bool closing;            /* leaving the group: nothing new is taken */
     int64_t look_again_ms;   /* not before then: positions */
     int64_t commit_again_ms; /* not before then: commits that failed; 0: none did */
+    int64_t look_at_lag_ms;  /* not before then */
+    int64_t asked_ms;        /* the last question for the partitions' ends; 0: none yet */
+    int64_t ask_again_ms;    /* the next not before then */
     struct log_limit error_limit;
 };
 
 /* Returns: the assigned partition of that number, or NULL. */
 struct partition *consume_find_partition(const struct consumer *c, int32_t id);
 
+/* Returns: up to where a partition is committed, as far as is known; -1 if nothing is. */
+static inline int64_t
+consume_committed(const struct partition *p)
+{
+    /* Where nothing was ever committed, and where a store keeps the offsets, it began there. */
+    return p->committed >= 0 ? p->committed : p->start;
+}
+
 /* Counts an error and logs it within the limit. */
 void consume_note_error(struct consumer *c, const char *what);
+
+/* A partition begins, or begins anew somewhere else: its lag is unknown for now. */
+void consume_begin_lag(struct consumer *c, struct partition *p);
+
+/* Sets the figures to what is known of the lag. */
+void consume_show_lag(struct consumer *c, int64_t now_ms);
 
 /* Hands librdkafka the assignment with its positions; fetching begins. */
 void position_assign_all(struct consumer *c);

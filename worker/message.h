@@ -14,7 +14,7 @@ struct message {
     int32_t partition;
     int64_t time_ms;   /* when it was put into Kafka, wall clock; -1 if unknown */
     int64_t polled_ns; /* when the poll that brought it returned, clock_mono_ns */
-    void *handle; /* the client library's, opaque */
+    void *handle;      /* the client library's, opaque */
 };
 
 #endif
