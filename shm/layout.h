@@ -22,8 +22,9 @@
 
 #include "shm/snapshot.h"
 
-#define SHM_MAGIC UINT64_C(0x314d48535245504d) /* "MPERSHM1" in a file of a little-endian machine  \
-                                                */
+#define SHM_MAGIC                                                                                  \
+    UINT64_C(0x314d48535245504d) /* "MPERSHM1" in a file of a little-endian machine                \
+                                  */
 enum { SHM_LAYOUT_VERSION = 1 };
 
 /* The words of one copy of a process's figures. */

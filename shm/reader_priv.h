@@ -8,7 +8,7 @@
 
 #include <sys/types.h>
 
-#include "shm/layout.h"
+#include "shm/span.h"
 
 /* A slot as it was read last. */
 struct reader_slot {
@@ -29,7 +29,7 @@ struct shm_reader {
     int64_t mono_to_wall_ms; /* to be added to times of the monotonic clock */
     char path[512];
     struct reader_slot *slots; /* n_slots + 1 */
-    uint64_t retired[SHM_WORD_EPOCH], retired_buckets[SHM_BUCKET_WORDS];
+    struct span sums;          /* the retired totals, then the instance's */
     uint64_t scratch[SHM_COPY_WORDS];
 };
 

@@ -90,8 +90,8 @@ read_all(struct shm_reader *r)
     for (unsigned tries = 0; tries < FOLD_TRIES; tries++) {
         uint64_t fold = atomic_load_explicit(&h->fold, memory_order_acquire);
         const struct shm_retired *retired = shm_retired_at(h, fold);
-        shm_copy_out(r->retired, retired->words, SHM_WORD_EPOCH);
-        shm_copy_out(r->retired_buckets, retired->buckets, SHM_BUCKET_WORDS);
+        shm_copy_out(r->sums.words, retired->words, SHM_WORD_EPOCH);
+        shm_copy_out(r->sums.buckets, retired->buckets, SHM_BUCKET_WORDS);
         for (unsigned i = 0; i <= h->n_slots; i++) {
             const struct shm_slot *slot = shm_slot_at(h, i);
             uint32_t generation = atomic_load_explicit(&slot->generation, memory_order_acquire);
@@ -110,41 +110,15 @@ read_all(struct shm_reader *r)
 /* --- sums --- */
 
 static void
-add_times(uint64_t *into, const uint64_t *words)
-{
-    for (unsigned t = 0; t < STAT_TIMINGS; t++) {
-        uint64_t *a = &into[SHM_WORD_TIMES(t)];
-        const uint64_t *b = &words[SHM_WORD_TIMES(t)];
-        if (b[SHM_TIME_COUNT] == 0)
-            continue;
-        a[SHM_TIME_COUNT] += b[SHM_TIME_COUNT];
-        a[SHM_TIME_SUM] += b[SHM_TIME_SUM];
-        a[SHM_TIME_MIN] = b[SHM_TIME_MIN] < a[SHM_TIME_MIN] ? b[SHM_TIME_MIN] : a[SHM_TIME_MIN];
-        a[SHM_TIME_MAX] = b[SHM_TIME_MAX] > a[SHM_TIME_MAX] ? b[SHM_TIME_MAX] : a[SHM_TIME_MAX];
-    }
-}
-
-/* Folds a live copy into sums of the dead. */
-static void
-add_live(uint64_t *into, const uint64_t *words)
-{
-    for (unsigned v = 0; v < STAT_VALUES; v++)
-        into[v] = stat_fold(stat_values[v].nature, into[v], words[v]);
-    add_times(into, words);
-}
-
-static void
 sum_instance(struct shm_reader *r, struct stat_figures *totals)
 {
     for (unsigned i = 0; i <= r->header->n_slots; i++) {
         if (!r->slots[i].live)
             continue;
-        add_live(r->retired, r->slots[i].words);
-        for (unsigned b = 0; b < SHM_BUCKET_WORDS; b++)
-            r->retired_buckets[b] += r->slots[i].words[SHM_SCALAR_WORDS + b];
+        span_add_words(r->sums.words, r->slots[i].words, true);
+        span_add_buckets(r->sums.buckets, &r->slots[i].words[SHM_SCALAR_WORDS]);
     }
-    shm_words_to_figures(r->retired, totals);
-    shm_fill_percentiles(totals, r->retired_buckets);
+    span_to_figures(&r->sums, totals);
 }
 
 /* --- a process --- */
@@ -214,7 +188,7 @@ fill_process(struct shm_reader *r, unsigned i, struct snapshot_process *p)
         shm_words_to_figures(s->words, &p->totals);
         shm_fill_percentiles(&p->totals, &s->words[SHM_SCALAR_WORDS]);
         p->late = s->late;
-        add_live(s->retired, s->words);
+        span_add_words(s->retired, s->words, true);
     }
     shm_words_to_figures(s->retired, &p->lifetime);
 }
@@ -341,7 +315,7 @@ const uint64_t *
 snapshot_buckets(const struct shm_reader *reader, enum stat_timing timing)
 {
     assert(timing < STAT_HISTOGRAMS);
-    return &reader->retired_buckets[timing * HISTOGRAM_BUCKETS];
+    return &reader->sums.buckets[timing * HISTOGRAM_BUCKETS];
 }
 
 const uint64_t *
