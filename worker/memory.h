@@ -8,7 +8,8 @@
 
 #include "lib/base.h"
 
-/* Returns: resident bytes as of /proc/self/statm; UINT64_MAX (unknown) where that cannot be read. */
+/* Returns: resident bytes as of /proc/self/statm; UINT64_MAX (unknown) where that cannot be read.
+ */
 uint64_t memory_resident_bytes(void);
 
 #endif

@@ -1,18 +1,17 @@
 /*
  * retention.c - see retention.h.
  *
- * Process: the retention child.  Owner: struct retention, on the stack.  Concurrency: one thread;
- * the signal handlers only set flags.
+ * Process: the retention child.  Owner: struct retention, on the stack.  Concurrency: one thread.
  */
 #include "worker/retention.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "shm/recorder.h"
 #include "store/pg_retention.h"
+#include "worker/signals.h"
 #include "worker/worker.h"
 
 /* Pauses: after a step with more to do, and when all is done (or the database is sick). */
@@ -25,43 +24,15 @@ struct retention {
     uint64_t deleted;      /* since that was last said */
 };
 
-static volatile sig_atomic_t stop_asked, reopen_asked;
-
-static void
-on_signal(int number)
-{
-    if (number == SIGUSR1)
-        reopen_asked = 1;
-    else
-        stop_asked = 1;
-}
-
-static void
-catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal};
-    sigset_t unblock;
-    sigemptyset(&action.sa_mask);
-    sigemptyset(&unblock);
-    sigaddset(&unblock, SIGTERM);
-    sigaddset(&unblock, SIGUSR1);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGUSR1, &action, NULL);
-    sigprocmask(SIG_UNBLOCK, &unblock, NULL);
-}
-
 static bool
 keep_waiting(void *arg)
 {
     struct retention *r = arg;
     struct errbuf err;
     recorder_beat(r->recorder);
-    if (reopen_asked) {
-        reopen_asked = 0;
-        if (log_reopen(&err) == -1)
-            log_error("%s", err.text);
-    }
-    return !stop_asked;
+    if (signals_take_reopen() && log_reopen(&err) == -1)
+        log_error("%s", err.text);
+    return signals_stops() == 0;
 }
 
 static void
@@ -119,7 +90,7 @@ retention_run(const struct config *cfg, struct segment *segment, unsigned slot)
         log_error("out of memory");
         return WORKER_EXIT_SICK;
     }
-    catch_signals();
+    signals_catch();
     while (keep_waiting(&r)) {
         int64_t pause_ms = take_step(&r, cfg);
         if (pause_ms == LOOK_AGAIN_MS)

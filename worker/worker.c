@@ -8,13 +8,10 @@
  * (rebalance, stop), what is settled is committed and the rest is given back: forgotten here, and
  * read again by whoever owns the partition next.
  *
- * Process: worker.  Owner: struct worker, on worker_run's stack.  Concurrency: one thread; the
- * signal handlers only count.
+ * Process: worker.  Owner: struct worker, on worker_run's stack.  Concurrency: one thread.
  */
 #include "worker/worker.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -30,6 +27,7 @@
 #include "worker/figures.h"
 #include "worker/kafka_conf.h"
 #include "worker/memory.h"
+#include "worker/signals.h"
 
 enum {
     SERVE_MS = 100,       /* the longest the worker sleeps without looking around */
@@ -67,54 +65,12 @@ struct worker {
     struct errbuf sickness;
 };
 
-enum {
-    ONE_REQUEST_MS = 500
-}; /* a TERM to the process group and the master's own are one request */
-
-static volatile sig_atomic_t stops_asked, reopens_asked;
-static volatile int64_t stop_asked_ms; /* only the handler uses it */
-
-static void
-on_signal(int number)
-{
-    if (number == SIGUSR1) {
-        reopens_asked = 1;
-        return;
-    }
-    int64_t now = clock_mono_ms(); /* clock_gettime is async-signal-safe */
-    if (stops_asked == 0 || (stops_asked == 1 && now - stop_asked_ms >= ONE_REQUEST_MS)) {
-        stops_asked++;
-        stop_asked_ms = now;
-    }
-}
-
-static void
-catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal};
-    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
-    sigset_t unblock;
-    sigemptyset(&unblock);
-    sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
-        struct sigaction old;
-        sigaddset(&unblock, numbers[i]);
-        /* A worker below a master ignores INT: the terminal sends it to the whole group. */
-        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN)
-            continue;
-        sigaction(numbers[i], &action, NULL);
-    }
-    signal(SIGPIPE, SIG_IGN);
-    sigprocmask(SIG_UNBLOCK, &unblock, NULL);
-}
-
 /* --- looking around --- */
 
 static void
 reopen_files(struct worker *w)
 {
     struct errbuf err;
-    reopens_asked = 0;
     if (log_reopen(&err) == -1)
         log_error("%s", err.text);
     dead_letters_reopen(w->dead);
@@ -123,13 +79,14 @@ reopen_files(struct worker *w)
 static void
 notice_stop(struct worker *w)
 {
-    if (stops_asked == 0)
+    unsigned stops = signals_stops();
+    if (stops == 0)
         return;
     int64_t allowed_ms = w->cfg->persister.shutdown_timeout_seconds * 1000;
     if (w->stop_ms == INT64_MAX)
         w->stop_ms = clock_mono_ms() + allowed_ms;
     /* A fifth of the time is kept for committing and leaving the group. */
-    int64_t write_until = stops_asked > 1 ? 0 : w->stop_ms - allowed_ms / 5;
+    int64_t write_until = stops > 1 ? 0 : w->stop_ms - allowed_ms / 5;
     w->give_up_ms = write_until < w->give_up_ms ? write_until : w->give_up_ms;
 }
 
@@ -177,13 +134,13 @@ keep_waiting(void *arg)
 static bool
 must_leave(const struct worker *w)
 {
-    return w->broken || stops_asked > 0;
+    return w->broken || signals_stops() > 0;
 }
 
 static void
 show_state(struct worker *w)
 {
-    enum slot_state state = stops_asked > 0                         ? SLOT_DRAINING
+    enum slot_state state = signals_stops() > 0                     ? SLOT_DRAINING
                             : w->sick && w->batch.n > 0             ? SLOT_RETRYING
                             : consumer_partitions(w->consumer) == 0 ? SLOT_IDLE
                                                                     : SLOT_CONSUMING;
@@ -396,7 +353,7 @@ serve(struct worker *w, int wait_ms)
         w->broken = true;
     }
     look_around(w);
-    if (reopens_asked)
+    if (signals_take_reopen())
         reopen_files(w);
     show_state(w);
 }
@@ -627,7 +584,7 @@ worker_run(const struct worker_args *args)
         return WORKER_EXIT_SICK;
     }
     look_around(&w);
-    catch_signals();
+    signals_catch();
     if (open_parts(&w, &err) == -1) {
         log_error("%s", err.text);
         w.broken = true;
