@@ -19,7 +19,6 @@
 #include "lib/cfg.h"
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "lib/num.h"
 #include "master/directory.h"
 #include "master/lock.h"
 #include "master/master.h"
@@ -36,9 +35,8 @@
 enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIGURATION = 78 };
 
 enum {
-    CHECK_MS = 30000,        /* for the check in a child */
-    TOTALS_SECONDS = 30,     /* between two lines of totals */
-    TOTALS_MAX_SECONDS = 30, /* what MONASCA_PERSISTER_TOTALS_SECONDS may say */
+    CHECK_MS = 30000,    /* for the check in a child */
+    TOTALS_SECONDS = 30, /* between two lines of totals */
     NOTICES_BYTES = 65536,
     NAME_BYTES = 288 /* Kafka's longest topic name has 249 */
 };
@@ -89,8 +87,7 @@ print_help(void)
            "  --help               print this\n"
            "\n"
            "It runs in the foreground. TERM and INT stop it, a second one hurries; USR1 reopens\n"
-           "the log and the dead letters. MONASCA_PERSISTER_TOTALS_SECONDS=1..30 in the\n"
-           "environment sets how often totals are logged, then for each worker, too.\n"
+           "the log and the dead letters. pstats shows its figures.\n"
            "\n"
            "Exit codes: 0 stopped as asked, or nothing to object; 1 failed, or a worker had to be\n"
            "killed when stopping; 2 wrong options; 78 wrong configuration.\n",
@@ -349,25 +346,6 @@ run_worker(void *arg, size_t i)
 
 /* --- the two ways to run --- */
 
-/* Says how often to log totals. MONASCA_PERSISTER_TOTALS_SECONDS is for tests and the demo. */
-static void
-set_totals(struct master_options *options)
-{
-    int64_t seconds = 0;
-    const char *text = getenv("MONASCA_PERSISTER_TOTALS_SECONDS");
-    options->totals_ms = TOTALS_SECONDS * 1000;
-    options->totals_per_each = LOG_LEVEL_DEBUG;
-    if (text == NULL)
-        return;
-    if (num_parse_int(text, 1, TOTALS_MAX_SECONDS, &seconds) == -1) {
-        log_warning("MONASCA_PERSISTER_TOTALS_SECONDS='%s' is ignored; allowed: 1 to %d", text,
-                    TOTALS_MAX_SECONDS);
-        return;
-    }
-    options->totals_ms = seconds * 1000;
-    options->totals_per_each = LOG_LEVEL_NOTICE;
-}
-
 static int
 run_master(struct persister *p, const struct lock *lock, struct errbuf *err)
 {
@@ -382,11 +360,12 @@ run_master(struct persister *p, const struct lock *lock, struct errbuf *err)
                                      .run = run_worker,
                                      .arg = p,
                                      .timing = pool_default_timing(),
+                                     .totals_ms = TOTALS_SECONDS * 1000,
+                                     .totals_per_each = LOG_LEVEL_DEBUG,
                                      .period_ms = p->cfg->persister.period_seconds * 1000,
                                      .fds = {lock->fd, p->segment.fd}};
     options.timing.hang_ms = p->cfg->persister.hang_timeout_seconds * 1000;
     options.timing.shutdown_ms = p->cfg->persister.shutdown_timeout_seconds * 1000;
-    set_totals(&options);
     log_notice("%s starts: instance '%s', %zu workers, configuration %s, lock %s, segment %s",
                PACKAGE_STRING, p->cfg->persister.instance, p->n, p->cfg->file, lock->path,
                p->segment.path);
