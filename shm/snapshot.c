@@ -43,8 +43,11 @@ load_booked(const struct shm_header *h, unsigned slot, uint32_t generation,
         bool same = shm_load(&booked->generation) == generation;
         shm_copy_out((uint64_t *)figures, booked->totals, SHM_FIGURES_WORDS);
         atomic_thread_fence(memory_order_acquire);
-        if (same && shm_load(&h->book) == number)
+        if (shm_load(&h->book) != number)
+            continue;
+        if (same)
             return;
+        break;
     }
     stat_clear(figures);
 }
