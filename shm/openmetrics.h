@@ -23,9 +23,9 @@ enum openmetrics_format {
 
 /*
  * Appends the snapshot, `# EOF` included.
- * Takes: the buffer, whose `failed` tells whether it was too small (about 24 KiB, and 8 KiB for
- * each process); the reader that the snapshot was taken from last, for its histograms; choice may
- * be NULL: all figures.
+ * Takes: the buffer, whose `failed` tells whether it was too small (about 32 KiB, and 8 KiB for
+ * each process, more with long names); the reader that the snapshot was taken from last, for its
+ * histograms; choice may be NULL: all figures.
  */
 void openmetrics_write(struct buf *out, enum openmetrics_format format,
                        const struct snapshot *snapshot, const struct shm_reader *reader,

@@ -230,7 +230,8 @@ print(const struct buf *out, enum pstats_exit result)
         errbuf_set(&err, "out of memory");
         return fail(&err, PSTATS_FAILED);
     }
-    if (fwrite(out->data, 1, out->size, stdout) != out->size || fflush(stdout) != 0) {
+    if ((out->size > 0 && fwrite(out->data, 1, out->size, stdout) != out->size) ||
+        fflush(stdout) != 0) {
         errbuf_set(&err, "cannot write: %s", strerror(errno));
         return fail(&err, PSTATS_FAILED);
     }

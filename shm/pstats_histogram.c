@@ -81,8 +81,7 @@ page_add_histogram(struct page *page, const struct page_view *view, const struct
     buf_free(&row);
     page_add_row(page, view, PAGE_PLAIN, stat_timings[view->timing].help);
     page_add_row(page, view, PAGE_HEAD, "        DURATION      COUNT  UP TO");
-    struct bars b =
-        divide(data->buckets, view->lines > page->n + 1 ? view->lines - page->n - 1 : 0);
+    struct bars b = divide(data->buckets, page->room - page->n);
     for (unsigned i = b.first; b.each > 0 && i < b.end; i += b.each)
         add_bar(page, view, &b, data->buckets, i, &so_far);
 }
@@ -93,7 +92,7 @@ page_add_help(struct page *page, const struct page_view *view)
     static const char *const lines[] = {
         "",
         "q         quit                        p      pause, go on",
-        "s, S      sort by the next, reverse   + -    draw more or less often",
+        "s, S      sort by the next, reverse   + -    a longer, a shorter interval",
         "t         only topics that contain what you type; Enter or Esc ends it",
         "h         histogram of a timing: r request, d delay, w write",
         "arrows, Page Up/Down, Home, End       scroll",
@@ -109,6 +108,6 @@ page_add_help(struct page *page, const struct page_view *view)
         "STALE: the master is dead; what it left is shown until the next one comes.",
         "pstats -l says what every figure means, pstats -j shows all of them.",
     };
-    for (size_t i = 0; i < COUNT_OF(lines) && page->n + 1 < view->lines; i++)
+    for (size_t i = 0; i < COUNT_OF(lines); i++)
         page_add_row(page, view, PAGE_PLAIN, lines[i]);
 }

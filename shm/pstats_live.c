@@ -16,6 +16,7 @@
 
 #include "lib/clock.h"
 #include "shm/pstats_page.h"
+#include "shm/pstats_terminal.h"
 
 enum { ESCAPE = 27, ESCAPE_MS = 25, BACKSPACE = 8, DELETE = 127 };
 enum { NEWS_MS = 500, SILENCES_MAX = 20 };
@@ -231,10 +232,10 @@ press(struct live *l, int key)
         break;
     case '+':
     case '=':
-        change_interval(view, -1); /* more often */
+        change_interval(view, 1);
         break;
     case '-':
-        change_interval(view, 1);
+        change_interval(view, -1);
         break;
     case 'h':
         view->kind = PAGE_HISTOGRAM;
@@ -333,7 +334,7 @@ catch_signals(void)
 static SCREEN *
 open_screen(void)
 {
-    SCREEN *screen = newterm(NULL, stdout, stdin);
+    SCREEN *screen = pstats_terminal_is_known() ? newterm(NULL, stdout, stdin) : NULL;
     if (screen == NULL)
         return NULL;
     catch_signals();

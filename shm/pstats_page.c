@@ -10,6 +10,9 @@
 
 enum { TEXT_BYTES = 1 << 20, SPARK_LABEL = 12 };
 
+static const char *const sort_names[PAGE_SORTS] = {"name",  "slot", "state", "IN/s", "OUT/s",
+                                                   "BATCH", "LAG",  "AVG",   "MAX",  "RST"};
+
 void
 page_init(struct page *page)
 {
@@ -31,7 +34,7 @@ page_end_row(struct page *page, const struct page_view *view, enum page_style st
 {
     char text[4 * PAGE_COLUMNS_MAX + 1]; /* the longest character has 4 bytes */
     size_t n = row->size < sizeof(text) - 1 ? row->size : sizeof(text) - 1;
-    if (page->n >= view->lines || page->n >= PAGE_LINES_MAX)
+    if (page->n >= page->room)
         return;
     if (n > 0)
         memcpy(text, row->data, n);
@@ -204,11 +207,13 @@ add_keys(struct page *page, const struct page_view *view)
         snprintf(text, sizeof(text), "any key: back");
     else
         snprintf(text, sizeof(text),
-                 "q quit  s/S sort  t topic  p pause  +/- %.3gs  h histogram  "
-                 "? help",
+                 "q quit  s/S by %s%s  t topic%s%s  p pause  +/- %.3gs  h histogram  ? help",
+                 sort_names[view->sort], view->reverse ? ", reversed" : "",
+                 view->filter[0] != '\0' ? " " : "", view->filter,
                  (double)view->interval_ms / 1000);
-    while (page->n + 1 < view->lines && page->n + 1 < PAGE_LINES_MAX)
+    while (page->n < page->room)
         page_add_row(page, view, PAGE_PLAIN, "");
+    page->room = view->lines;
     page_add_row(page, view, PAGE_HEAD, text);
 }
 
@@ -234,6 +239,7 @@ page_draw(struct page *page, struct page_view *view, const struct page_data *dat
         view->columns = PAGE_COLUMNS_MAX;
     if (view->lines > PAGE_LINES_MAX)
         view->lines = PAGE_LINES_MAX;
+    page->room = view->lines > 1 ? view->lines - 1 : view->lines;
     add_title(page, view, data->source);
     if (view->kind == PAGE_PROCESSES) {
         add_rates(page, view, data);

@@ -31,6 +31,7 @@ struct page {
     struct buf text;
     struct page_row rows[PAGE_LINES_MAX];
     unsigned n;
+    unsigned room; /* how many lines there may be now: the last one is kept for the keys */
 };
 
 enum page_kind { PAGE_PROCESSES, PAGE_HISTOGRAM, PAGE_HELP };

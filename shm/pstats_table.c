@@ -10,9 +10,6 @@
 
 enum { NAME_COLUMNS_MIN = 8, OTHER_COLUMNS = 61 }; /* all but name, pid, and a slot of 2 digits */
 
-static const char *const sort_names[PAGE_SORTS] = {"name",  "slot", "state", "IN/s", "OUT/s",
-                                                   "BATCH", "LAG",  "AVG",   "MAX",  "RST"};
-
 /* The processes that are shown, in their order. */
 struct table {
     const struct page_view *view;
@@ -107,12 +104,9 @@ static void
 add_head(struct page *page, const struct table *t)
 {
     char text[PAGE_COLUMNS_MAX];
-    snprintf(text, sizeof(text),
-             "%*s %-*s %*s %-9s %4s %4s %5s %5s %4s %5s %5s %5s %3s  by %s%s%s%s", t->slot_columns,
-             "#", (int)t->name_columns, "PROCESS", t->pid_columns, "PID", "STATE", "FOR", "IN/s",
-             "OUT/s", "BATCH", "LAG", "AVG", "MIN", "MAX", "RST", sort_names[t->view->sort],
-             t->view->reverse ? ", reversed" : "", t->view->filter[0] != '\0' ? ", topic " : "",
-             t->view->filter);
+    snprintf(text, sizeof(text), "%*s %-*s %*s %-9s %4s %4s %5s %5s %4s %5s %5s %5s %3s",
+             t->slot_columns, "#", (int)t->name_columns, "PROCESS", t->pid_columns, "PID", "STATE",
+             "FOR", "IN/s", "OUT/s", "BATCH", "LAG", "AVG", "MIN", "MAX", "RST");
     page_add_row(page, t->view, PAGE_HEAD, text);
 }
 
@@ -208,11 +202,10 @@ limit_scroll(struct page_view *view, const struct table *t, unsigned room)
 static void
 add_processes(struct page *page, struct page_view *view, const struct table *t)
 {
-    unsigned end = view->lines > page->n + 1 ? view->lines - 1 : page->n;
-    limit_scroll(view, t, end - page->n);
-    for (size_t i = view->scroll; i < t->n && page->n < end; i++) {
+    limit_scroll(view, t, page->room - page->n);
+    for (size_t i = view->scroll; i < t->n && page->n < page->room; i++) {
         add_process(page, t, t->shown[i]);
-        if (has_second_line(t->shown[i]) && page->n < end)
+        if (has_second_line(t->shown[i]))
             add_second_line(page, t, t->shown[i]);
     }
 }

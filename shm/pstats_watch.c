@@ -105,9 +105,16 @@ difference(const struct watch *w, enum stat_timing t, uint64_t *since, struct st
     const uint64_t *buckets = snapshot_buckets(w->source->reader, t);
     for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
         since[i] = buckets[i] > w->buckets[t][i] ? buckets[i] - w->buckets[t][i] : 0;
-    times->min_ns = histogram_quantile(since, 0, now->min_ns, now->max_ns);
-    times->max_ns = histogram_quantile(since, 1, now->min_ns, now->max_ns);
-    times->p99_ns = histogram_quantile(since, 0.99, now->min_ns, now->max_ns);
+    unsigned last = HISTOGRAM_BUCKETS - 1;
+    while (last > 0 && since[last] == 0)
+        last--;
+    /* The extremes that are known exactly are those since the start; these are as near as buckets
+     * tell. */
+    uint64_t max_ns = histogram_middle(last) < now->max_ns ? histogram_middle(last) : now->max_ns;
+    max_ns = max_ns < now->min_ns ? now->min_ns : max_ns;
+    times->min_ns = histogram_quantile(since, 0, now->min_ns, max_ns);
+    times->max_ns = max_ns;
+    times->p99_ns = histogram_quantile(since, 0.99, now->min_ns, max_ns);
 }
 
 /* Without a histogram nothing is known of the extremes. */
@@ -183,7 +190,7 @@ sleep_until(const struct watch *w, int64_t until_ms)
         int64_t ms = now_ms + NEWS_MS < until_ms ? now_ms + NEWS_MS : until_ms;
         struct timespec until = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
         (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
-        if (source_has_news(w->source))
+        if (ms < until_ms && source_has_news(w->source))
             return true;
     }
     return false;
@@ -203,7 +210,8 @@ step(struct watch *w, bool print, struct errbuf *err)
     remember(w);
     if (w->line.failed)
         return errbuf_set(err, "out of memory");
-    if (fwrite(w->line.data, 1, w->line.size, stdout) != w->line.size || fflush(stdout) != 0)
+    if (w->line.size > 0 &&
+        (fwrite(w->line.data, 1, w->line.size, stdout) != w->line.size || fflush(stdout) != 0))
         return errbuf_set(err, "cannot write: %s", strerror(errno));
     return 0;
 }

@@ -193,6 +193,18 @@ check_period(struct audit *a)
         note_failure(a, "the instance's period", 0, &err);
 }
 
+/* A slot copied while it was published would have more in its buckets than it counts. */
+static void
+check_histograms(struct audit *a)
+{
+    static uint64_t buckets[SHM_BUCKET_WORDS];
+    struct errbuf err;
+    for (unsigned t = 0; t < STAT_HISTOGRAMS; t++)
+        (void)snapshot_histogram(a->reader, t, 1, &buckets[t * HISTOGRAM_BUCKETS]);
+    if (model_check_buckets(&a->snapshot.last_period, buckets, &err) == -1)
+        note_failure(a, "the instance's period", 0, &err);
+}
+
 void
 audit_close_period(struct audit *audit)
 {
@@ -208,6 +220,7 @@ audit_close_period(struct audit *audit)
         note_failure(audit, "period", 0, &err);
     }
     check_period(audit);
+    check_histograms(audit);
     audit->left = false;
 }
 

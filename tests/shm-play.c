@@ -239,6 +239,22 @@ sum_logs(const struct watch *w)
     return sum;
 }
 
+/*
+ * What a process counted in the last period is in the instance's, too; which has more, if a slot
+ * was handed over in that period or since.
+ */
+static int
+check_parts(const struct snapshot *s, struct errbuf *err)
+{
+    struct stat_figures sum;
+    stat_clear(&sum);
+    for (size_t i = 0; i < s->n_processes; i++)
+        stat_add_span(&sum, &s->processes[i].last_period);
+    if (model_check_growth(&sum, &s->last_period, err) == -1)
+        return errbuf_prefix(err, "period %" PRIu64 ", processes and instance", s->period);
+    return 0;
+}
+
 /* All chunks that were published before it, none that had not begun after it, none twice. */
 static int
 check_instance(struct watch *w, bool late, struct errbuf *err)
@@ -249,7 +265,8 @@ check_instance(struct watch *w, bool late, struct errbuf *err)
         done += w->done[i];
     if (model_check_sums(totals, true, err) == -1 ||
         model_check_growth(&w->totals, totals, err) == -1 ||
-        model_check_sums(&w->snapshot.last_period, false, err) == -1)
+        model_check_sums(&w->snapshot.last_period, false, err) == -1 ||
+        check_parts(&w->snapshot, err) == -1)
         return -1;
     w->totals = *totals;
     if (batches > intent || (!late && batches < done))
