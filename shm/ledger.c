@@ -112,6 +112,9 @@ ledger_assign(struct ledger *ledger, unsigned slot, const char *name, const char
     assert(slot >= 1 && !a->live);
     leave_slot(a, ledger);
     a->died = false;
+    /* Nobody's, then his: whoever reads across one of the two flips looks again. */
+    shm_store(&s->assigned, 0);
+    clear_slot_sums(ledger, slot);
     for (unsigned i = 0; i < SHM_PERIODS; i++)
         shm_store(&s->periods[i].number, 0);
     store_text(s->name, COUNT_OF(s->name), name);
@@ -121,7 +124,8 @@ ledger_assign(struct ledger *ledger, unsigned slot, const char *name, const char
     shm_store(&s->assigned_from, shm_load(&s->generation));
     set_state(s, SLOT_FREE);
     atomic_store_explicit(&s->assigned, 1, memory_order_release);
-    clear_slot_sums(ledger, slot); /* last: its flip makes readers look again */
+    (void)begin_fold(ledger);
+    end_fold(ledger);
 }
 
 void

@@ -17,6 +17,15 @@ struct reader_slot {
     uint32_t generation; /* whose words they are; 0: nobody's yet */
     uint64_t words[SHM_COPY_WORDS];
     uint64_t retired[SHM_WORD_EPOCH]; /* the sums of the slot's dead */
+    bool assigned;
+    struct snapshot_process about; /* who it is, and its last period; without totals */
+};
+
+/* What the book says of the instance. */
+struct reader_book {
+    uint64_t period;
+    int64_t ended_ms, length_ms;
+    struct stat_figures last_period;
 };
 
 struct shm_reader {
@@ -29,7 +38,8 @@ struct shm_reader {
     int64_t mono_to_wall_ms; /* to be added to times of the monotonic clock */
     char path[512];
     struct reader_slot *slots; /* n_slots + 1 */
-    struct span sums;          /* the retired totals, then the instance's */
+    struct reader_book book;
+    struct span sums; /* the retired totals, then the instance's */
     uint64_t scratch[SHM_COPY_WORDS];
 };
 

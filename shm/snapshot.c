@@ -43,8 +43,11 @@ load_booked(const struct shm_header *h, unsigned slot, uint32_t generation,
         bool same = shm_load(&booked->generation) == generation;
         shm_copy_out((uint64_t *)figures, booked->totals, SHM_FIGURES_WORDS);
         atomic_thread_fence(memory_order_acquire);
-        if (same && shm_load(&h->book) == number)
+        if (shm_load(&h->book) != number)
+            continue;
+        if (same)
             return;
+        break;
     }
     stat_clear(figures);
 }
@@ -79,49 +82,7 @@ read_slot(struct shm_reader *r, unsigned i, uint32_t generation)
     kept->generation = generation;
 }
 
-/*
- * Reads the retired totals and every live slot, such that each generation is in one of them and in
- * one only. Returns: false if folds kept coming in between.
- */
-static bool
-read_all(struct shm_reader *r)
-{
-    const struct shm_header *h = r->header;
-    for (unsigned tries = 0; tries < FOLD_TRIES; tries++) {
-        uint64_t fold = atomic_load_explicit(&h->fold, memory_order_acquire);
-        const struct shm_retired *retired = shm_retired_at(h, fold);
-        shm_copy_out(r->sums.words, retired->words, SHM_WORD_EPOCH);
-        shm_copy_out(r->sums.buckets, retired->buckets, SHM_BUCKET_WORDS);
-        for (unsigned i = 0; i <= h->n_slots; i++) {
-            const struct shm_slot *slot = shm_slot_at(h, i);
-            uint32_t generation = atomic_load_explicit(&slot->generation, memory_order_acquire);
-            r->slots[i].live = false;
-            shm_copy_out(r->slots[i].retired, retired->slots[i].words, SHM_WORD_EPOCH);
-            if (generation > shm_load(&retired->slots[i].generation))
-                read_slot(r, i, generation);
-        }
-        atomic_thread_fence(memory_order_acquire);
-        if (shm_load(&h->fold) == fold)
-            return true;
-    }
-    return false;
-}
-
-/* --- sums --- */
-
-static void
-sum_instance(struct shm_reader *r, struct stat_figures *totals)
-{
-    for (unsigned i = 0; i <= r->header->n_slots; i++) {
-        if (!r->slots[i].live)
-            continue;
-        span_add_words(r->sums.words, r->slots[i].words, true);
-        span_add_buckets(r->sums.buckets, &r->slots[i].words[SHM_SCALAR_WORDS]);
-    }
-    span_to_figures(&r->sums, totals);
-}
-
-/* --- a process --- */
+/* --- who lives in a slot --- */
 
 static void
 load_text(char *to, size_t size, const _Atomic uint64_t *from, size_t n_words)
@@ -161,6 +122,7 @@ describe_process(const struct shm_reader *r, unsigned i, struct snapshot_process
     const struct shm_slot *slot = shm_slot_at(r->header, i);
     uint32_t state = shm_load(&slot->state);
     int64_t heartbeat_ms = shm_load(&slot->heartbeat_ms);
+    memset(p, 0, sizeof(*p));
     p->slot = i;
     load_text(p->name, sizeof(p->name), slot->name, COUNT_OF(slot->name));
     load_text(p->topic, sizeof(p->topic), slot->topic, COUNT_OF(slot->topic));
@@ -176,14 +138,107 @@ describe_process(const struct shm_reader *r, unsigned i, struct snapshot_process
         tell_state(p, r->slots[i].words);
 }
 
+/* --- the closed period --- */
+
 static void
-fill_process(struct shm_reader *r, unsigned i, struct snapshot_process *p)
+load_figures(struct stat_figures *figures, const _Atomic uint64_t *from)
 {
-    struct reader_slot *s = &r->slots[i];
-    memset(p, 0, sizeof(*p));
-    describe_process(r, i, p);
-    stat_clear(&p->totals);
+    uint64_t words[SHM_FIGURES_WORDS];
+    shm_copy_out(words, from, SHM_FIGURES_WORDS);
+    memcpy(figures, words, sizeof(*figures));
+}
+
+static void
+load_book(struct shm_reader *r, uint64_t number)
+{
+    const struct shm_book *book = shm_book_at(r->header, number);
+    r->book.period = shm_load(&book->period);
+    r->book.ended_ms = shm_load(&book->ended_ms);
+    r->book.length_ms = shm_load(&book->length_ms);
+    stat_clear(&r->book.last_period);
+    if (number > 0)
+        load_figures(&r->book.last_period, book->last_period);
+}
+
+/* The master may not have closed a period since the slot changed hands: then it is empty. */
+static void
+load_process_period(const struct shm_reader *r, uint64_t number, struct snapshot_process *p)
+{
+    const struct shm_book_slot *booked = &shm_book_at(r->header, number)->slots[p->slot];
     stat_clear(&p->last_period);
+    if (number > 0 &&
+        shm_load(&booked->generation) > shm_load(&shm_slot_at(r->header, p->slot)->assigned_from))
+        load_figures(&p->last_period, booked->last_period);
+}
+
+/* --- all that belongs together --- */
+
+static void
+read_slots(struct shm_reader *r, uint64_t fold, uint64_t book)
+{
+    const struct shm_header *h = r->header;
+    const struct shm_retired *retired = shm_retired_at(h, fold);
+    for (unsigned i = 0; i <= h->n_slots; i++) {
+        struct reader_slot *s = &r->slots[i];
+        const struct shm_slot *slot = shm_slot_at(h, i);
+        uint32_t generation = atomic_load_explicit(&slot->generation, memory_order_acquire);
+        s->live = false;
+        s->assigned = shm_load(&slot->assigned) != 0;
+        if (!s->assigned && generation <= shm_load(&retired->slots[i].generation) && i > 0)
+            continue;
+        shm_copy_out(s->retired, retired->slots[i].words, SHM_WORD_EPOCH);
+        if (generation > shm_load(&retired->slots[i].generation))
+            read_slot(r, i, generation);
+        describe_process(r, i, &s->about);
+        load_process_period(r, book, &s->about);
+    }
+}
+
+/*
+ * Reads the retired totals and every slot, such that each generation is in one of them and in one
+ * only, that the names are those of who counted, and the periods all of one close.
+ * Returns: false if the master kept changing things in between.
+ */
+static bool
+read_all(struct shm_reader *r)
+{
+    const struct shm_header *h = r->header;
+    for (unsigned tries = 0; tries < FOLD_TRIES; tries++) {
+        uint64_t fold = atomic_load_explicit(&h->fold, memory_order_acquire);
+        uint64_t book = atomic_load_explicit(&h->book, memory_order_acquire);
+        const struct shm_retired *retired = shm_retired_at(h, fold);
+        shm_copy_out(r->sums.words, retired->words, SHM_WORD_EPOCH);
+        shm_copy_out(r->sums.buckets, retired->buckets, SHM_BUCKET_WORDS);
+        load_book(r, book);
+        read_slots(r, fold, book);
+        atomic_thread_fence(memory_order_acquire);
+        if (shm_load(&h->fold) == fold && shm_load(&h->book) == book)
+            return true;
+    }
+    return false;
+}
+
+/* --- sums --- */
+
+static void
+sum_instance(struct shm_reader *r, struct stat_figures *totals)
+{
+    for (unsigned i = 0; i <= r->header->n_slots; i++) {
+        if (!r->slots[i].live)
+            continue;
+        span_add_words(r->sums.words, r->slots[i].words, true);
+        span_add_buckets(r->sums.buckets, &r->slots[i].words[SHM_SCALAR_WORDS]);
+    }
+    span_to_figures(&r->sums, totals);
+}
+
+/* --- a process --- */
+
+static void
+fill_process(struct reader_slot *s, struct snapshot_process *p)
+{
+    *p = s->about;
+    stat_clear(&p->totals);
     if (s->live) {
         shm_words_to_figures(s->words, &p->totals);
         shm_fill_percentiles(&p->totals, &s->words[SHM_SCALAR_WORDS]);
@@ -220,57 +275,15 @@ fill_processes(struct shm_reader *r, struct snapshot *s, struct errbuf *err)
     }
     s->n_processes = 0;
     for (unsigned i = 1; i <= r->header->n_slots; i++)
-        if (r->slots[i].live ||
-            atomic_load_explicit(&shm_slot_at(r->header, i)->assigned, memory_order_acquire) != 0)
-            fill_process(r, i, &s->processes[s->n_processes++]);
+        if (r->slots[i].live || r->slots[i].assigned)
+            fill_process(&r->slots[i], &s->processes[s->n_processes++]);
     return 0;
-}
-
-/* --- the closed period --- */
-
-static void
-load_figures(struct stat_figures *figures, const _Atomic uint64_t *from)
-{
-    uint64_t words[SHM_FIGURES_WORDS];
-    shm_copy_out(words, from, SHM_FIGURES_WORDS);
-    memcpy(figures, words, sizeof(*figures));
-}
-
-static void
-load_process_period(const struct shm_reader *r, const struct shm_book *book,
-                    struct snapshot_process *p)
-{
-    const struct shm_book_slot *slot = &book->slots[p->slot];
-    /* The master may not have closed a period since the slot changed hands. */
-    if (shm_load(&slot->generation) > shm_load(&shm_slot_at(r->header, p->slot)->assigned_from))
-        load_figures(&p->last_period, slot->last_period);
-}
-
-static void
-load_book(const struct shm_reader *r, struct snapshot *s)
-{
-    const struct shm_header *h = r->header;
-    for (unsigned tries = 0; tries < FOLD_TRIES; tries++) {
-        uint64_t number = atomic_load_explicit(&h->book, memory_order_acquire);
-        const struct shm_book *book = shm_book_at(h, number);
-        stat_clear(&s->last_period);
-        s->period = shm_load(&book->period);
-        s->period_ended_ms = shm_load(&book->ended_ms);
-        s->period_length_ms = shm_load(&book->length_ms);
-        for (size_t i = 0; number > 0 && i < s->n_processes; i++)
-            load_process_period(r, book, &s->processes[i]);
-        if (number > 0)
-            load_figures(&s->last_period, book->last_period);
-        atomic_thread_fence(memory_order_acquire);
-        if (shm_load(&h->book) == number)
-            return;
-    }
 }
 
 /* --- all of it --- */
 
 static void
-fill_header(struct shm_reader *r, struct snapshot *s)
+fill_header(const struct shm_reader *r, struct snapshot *s)
 {
     const struct shm_header *h = r->header;
     memcpy(s->instance, h->instance, sizeof(s->instance));
@@ -278,8 +291,6 @@ fill_header(struct shm_reader *r, struct snapshot *s)
     memcpy(s->version, h->program, sizeof(s->version));
     s->version[sizeof(s->version) - 1] = '\0';
     s->taken_ms = clock_wall_ms();
-    if (r->same_boot)
-        r->mono_to_wall_ms = s->taken_ms - clock_mono_ms();
     s->master_pid = shm_load(&h->master_pid);
     s->master_state = (enum master_state)shm_load(&h->master_state);
     s->started_ms = h->started_ms;
@@ -287,11 +298,17 @@ fill_header(struct shm_reader *r, struct snapshot *s)
     s->heartbeat_ms = shm_load(&h->heartbeat_ms) + r->mono_to_wall_ms;
     s->restarts = shm_load(&h->restarts);
     s->period_ms = shm_load(&h->period_ms);
+    s->period = r->book.period;
+    s->period_ended_ms = r->book.ended_ms;
+    s->period_length_ms = r->book.length_ms;
+    s->last_period = r->book.last_period;
 }
 
 int
 snapshot_take(struct shm_reader *reader, struct snapshot *snapshot, struct errbuf *err)
 {
+    if (reader->same_boot)
+        reader->mono_to_wall_ms = clock_wall_ms() - clock_mono_ms();
     if (!read_all(reader)) {
         /* Workers die faster than all slots can be read: what was read before, if there is any. */
         if (snapshot->n_processes == 0)
@@ -303,7 +320,6 @@ snapshot_take(struct shm_reader *reader, struct snapshot *snapshot, struct errbu
     fill_header(reader, snapshot);
     if (fill_processes(reader, snapshot, err) == -1)
         return -1;
-    load_book(reader, snapshot);
     if (snapshot->n_processes > 1)
         qsort(snapshot->processes, snapshot->n_processes, sizeof(*snapshot->processes),
               compare_processes);
