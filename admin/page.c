@@ -197,6 +197,7 @@ add_lag_plot(struct buf *b, struct series *s)
     struct plot p;
     begin_plot(&p, s, "messages behind");
     p.format = format_level;
+    p.whole = true;
     struct plot_layer *lag = add_layer(&p, "line1", "lag", false);
     struct plot_layer *hand = add_layer(&p, "line2", "in hand", false);
     for (size_t i = 0; i < v->n_periods; i++) {

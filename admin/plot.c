@@ -85,7 +85,7 @@ nice_step(double high)
 static struct scale
 make_scale(const struct plot *p)
 {
-    struct scale s = {.high = 1, .step = 0.25, .logarithmic = p->logarithmic};
+    struct scale s = {.high = 1, .step = 1, .logarithmic = p->logarithmic};
     double low, high;
     find_range(p, &low, &high);
     if (p->logarithmic) {
@@ -95,6 +95,7 @@ make_scale(const struct plot *p)
         s.step = ceil((s.high - s.low) / LINES_AT_MOST);
     } else if (high > 0) {
         s.step = nice_step(high);
+        s.step = p->whole && s.step < 1 ? 1 : s.step;
         s.high = ceil(high / s.step - 1e-9) * s.step;
     }
     return s;

@@ -25,6 +25,7 @@ struct plot_layer {
 struct plot {
     const char *title;
     bool logarithmic; /* powers of ten; values above 0 only */
+    bool whole;       /* there are no fractions of what is counted */
     struct format_text (*format)(double value);
     const char *when[PLOT_POINTS]; /* the end of each period, for the tooltips; NULL: no period */
     const char *first, *last;      /* below the left and the right end */

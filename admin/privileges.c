@@ -54,10 +54,18 @@ limit(const char *what, int resource, rlim_t most, struct errbuf *err)
     return 0;
 }
 
-/* Returns: bytes of private data this process has, as RLIMIT_DATA counts them; 0 if unknown. */
-static size_t
-data_bytes(void)
+/*
+ * Limits private data to what there is and so much more.  RLIMIT_AS would count the segment and the
+ * libraries, too.
+ */
+static int
+limit_memory(size_t more, struct errbuf *err)
 {
+#ifdef __SANITIZE_ADDRESS__ /* whose shadow, terabytes, is private data, too */
+    (void)more;
+    (void)err;
+    return 0;
+#else
     char line[128];
     unsigned long kib = 0;
     FILE *f = fopen("/proc/self/status", "re");
@@ -66,13 +74,13 @@ data_bytes(void)
             kib = strtoul(line + 7, NULL, 10);
     if (f != NULL)
         fclose(f);
-    return (size_t)kib * 1024;
+    return limit("memory", RLIMIT_DATA, (rlim_t)kib * 1024 + more, err);
+#endif
 }
 
 int
 privileges_drop(pid_t parent, const struct privileges_limits *limits, struct errbuf *err)
 {
-    size_t data = data_bytes();
     if (geteuid() == 0 && become_nobody(err) == -1)
         return -1;
     if (die_with_parent(parent, err) == -1)
@@ -84,12 +92,8 @@ privileges_drop(pid_t parent, const struct privileges_limits *limits, struct err
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
         return errbuf_set(err, "not dumpable: %s", strerror(errno));
     if (limit("descriptors", RLIMIT_NOFILE, limits->descriptors, err) == -1 ||
-        limit("core files", RLIMIT_CORE, 0, err) == -1)
+        limit("core files", RLIMIT_CORE, 0, err) == -1 || limit_memory(limits->memory, err) == -1)
         return -1;
-#ifndef __SANITIZE_ADDRESS__ /* whose shadow is private data, too */
-    if (data > 0 && limit("memory", RLIMIT_DATA, data + limits->memory, err) == -1)
-        return -1;
-#endif
     if (setpriority(PRIO_PROCESS, 0, NICENESS) == -1 && errno != EACCES && errno != EPERM)
         return errbuf_set(err, "niceness: %s", strerror(errno));
     return 0;

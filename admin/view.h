@@ -91,7 +91,7 @@ void view_source_free(struct view_source **source);
  * Returns: the view, which the source owns; NULL with a text if memory is out or the segment
  * changes too fast to be read.
  */
-enum { VIEW_FRESH_MS = 100 };
+enum { VIEW_FRESH_MS = 20 };
 const struct view *view_source_look(struct view_source *source, struct errbuf *err) MUST_CHECK;
 
 /*
