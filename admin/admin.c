@@ -96,7 +96,8 @@ tell_port(const struct admin_options *o, int fd)
 {
     char text[16];
     unsigned port = port_of(fd);
-    log_info("admin port: http://%s:%u/", o->bind, port);
+    bool v6 = strchr(o->bind, ':') != NULL;
+    log_info("admin port: http://%s%s%s:%u/", v6 ? "[" : "", o->bind, v6 ? "]" : "", port);
     int n = snprintf(text, sizeof(text), "%u\n", port);
     if (o->report_fd != -1 && write(o->report_fd, text, (size_t)n) == -1)
         log_warning("admin port: nobody takes its number: %s", strerror(errno));

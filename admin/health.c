@@ -67,8 +67,7 @@ check_progress(struct health *h, const struct view *v, const struct progress_top
     struct health_check *c = add_check(h, t->topic, "progress");
     int64_t stalled_ms = progress_stalled_ms(t, v->now_mono_ms);
     if (stalled_ms > v->stall_ms)
-        judge(c, HEALTH_BAD,
-              "nothing stored, rejected or given back for %s; in hand %s, lag %s",
+        judge(c, HEALTH_BAD, "nothing stored, rejected or given back for %s; in hand %s, lag %s",
               format_age(stalled_ms).s, format_count(t->in_flight).s, format_count(t->lag).s);
     else if (t->partitions == 0 && t->in_flight == 0)
         judge(c, HEALTH_GOOD, "standby: no partition is assigned to this instance");

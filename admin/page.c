@@ -79,10 +79,11 @@ add_head(struct buf *b, const struct view *v, const struct health *health)
                s->version, master_state_name(s->master_state),
                format_age(s->taken_ms - s->started_ms).s, s->master_pid, s->restarts,
                format_age(s->period_ms).s, format_time(s->taken_ms).s);
-    if (v->origin.stale)
-        buf_printf(b, "<p class=\"banner\">stale: %s; its last word is of %s (%s ago)</p>\n",
-                   v->origin.stale_reason, format_time(s->heartbeat_ms).s,
-                   format_age(v->origin.age_ms).s);
+    if (!v->origin.stale)
+        return;
+    buf_add_text(b, "<p class=\"banner\">stale: ");
+    plot_add_escaped(b, v->origin.stale_reason);
+    buf_printf(b, " (%s ago)</p>\n", format_age(v->origin.age_ms).s);
 }
 
 static void
