@@ -1,8 +1,8 @@
 /*
  * admin.c - see admin.h.
  *
- * Process: admin, forked by the master.  Owner: admin_run.  Concurrency: one thread; the handler of
- * TERM only sets a flag, and TERM is let in only while waiting.
+ * Process: admin, forked by the master.  Owner: admin_run.  Concurrency: one thread; the handler
+ * only sets flags, and signals are let in only while waiting.
  */
 #include "admin/admin.h"
 
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "admin/guard.h"
-#include "admin/http.h"
+#include "admin/web.h"
 #include "admin/privileges.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -29,13 +29,15 @@ enum {
     LONGEST_WAIT_MS = 1000
 };
 
-static volatile sig_atomic_t stopping;
+static volatile sig_atomic_t stopping, reopening;
 
 static void
-stop(int number)
+on_signal(int number)
 {
-    (void)number;
-    stopping = 1;
+    if (number == SIGUSR1)
+        reopening = 1;
+    else
+        stopping = 1;
 }
 
 /* --- the port --- */
@@ -106,14 +108,16 @@ tell_port(const struct admin_options *o, int fd)
 /* --- serving --- */
 
 static sigset_t
-let_term_in(void)
+let_signals_in(void)
 {
-    struct sigaction action = {.sa_handler = stop};
+    struct sigaction action = {.sa_handler = on_signal};
     sigset_t mask;
     sigemptyset(&action.sa_mask);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
     sigprocmask(SIG_SETMASK, NULL, &mask);
     sigdelset(&mask, SIGTERM);
+    sigdelset(&mask, SIGUSR1);
     return mask;
 }
 
@@ -132,14 +136,24 @@ tick(struct view_source *source, int64_t *next_ms)
     return *next_ms - now_ms;
 }
 
+/* Without privileges it may not be allowed to: then it goes on with the file it has. */
 static void
-serve(struct http *http, struct view_source *source)
+reopen_log(void)
 {
-    sigset_t while_waiting = let_term_in();
+    struct errbuf err;
+    reopening = 0;
+    if (log_reopen(&err) == -1)
+        log_warning("admin port: %s", err.text);
+}
+
+static void
+serve(struct web *http, struct view_source *source)
+{
+    sigset_t while_waiting = let_signals_in();
     int64_t next_tick_ms = clock_mono_ms();
     while (!stopping) {
-        struct pollfd p = {.fd = http_fd(http), .events = POLLIN};
-        int64_t wait_ms = tick(source, &next_tick_ms), turn_ms = http_turn(http);
+        struct pollfd p = {.fd = web_fd(http), .events = POLLIN};
+        int64_t wait_ms = tick(source, &next_tick_ms), turn_ms = web_turn(http);
         if (turn_ms >= 0 && turn_ms < wait_ms)
             wait_ms = turn_ms;
         if (wait_ms > LONGEST_WAIT_MS)
@@ -149,6 +163,8 @@ serve(struct http *http, struct view_source *source)
             log_error("admin port: ppoll: %s", strerror(errno));
             return;
         }
+        if (reopening)
+            reopen_log();
     }
 }
 
@@ -161,7 +177,7 @@ open_and_serve(const struct admin_options *o, struct view_source *source, pid_t 
     int fd = open_port(o, err);
     if (fd == -1)
         return -1;
-    struct http *http = http_new(fd, source, &o->names, o->config_text, err);
+    struct web *http = web_new(fd, source, &o->names, o->config_text, err);
     if (http == NULL)
         return -1;
     int result = privileges_drop(parent, &limits, err);
@@ -169,7 +185,7 @@ open_and_serve(const struct admin_options *o, struct view_source *source, pid_t 
         tell_port(o, fd);
         serve(http, source);
     }
-    http_free(&http);
+    web_free(&http);
     return result;
 }
 

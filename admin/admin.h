@@ -3,7 +3,7 @@
  *
  * It reads the segment and nothing else.  As root it becomes nobody once the port is bound.  Should
  * it die, hang or be flooded, nothing but itself is the worse for it: it takes at most a quarter of
- * a processor (http.h), a bounded number of connections, memory and descriptors.
+ * a processor (web.h), a bounded number of connections, memory and descriptors.
  *
  * Process: admin, forked by the master.  Owner: the caller of what it hands in, for as long as
  * admin_run runs.  Concurrency: one thread.

@@ -324,6 +324,19 @@ cfg_load(const char *path, void (*notice)(const char *text), struct errbuf *err)
 }
 
 void
+cfg_forget_secrets(struct config *cfg)
+{
+    for (size_t i = 0; i < cfg_n_options; i++) {
+        cfg_string *text = (cfg_string *)((char *)cfg + cfg_options[i].offset);
+        if (cfg_options[i].type == CFG_TYPE_string && (cfg_options[i].flags & CFG_SECRET) != 0)
+            explicit_bzero(*text, strlen(*text));
+    }
+    for (size_t i = 0; i < cfg->n_properties; i++)
+        if (cfg_is_secret_property(cfg->properties[i].name))
+            explicit_bzero(cfg->properties[i].value, strlen(cfg->properties[i].value));
+}
+
+void
 cfg_free(struct config **cfg)
 {
     if (*cfg == NULL)

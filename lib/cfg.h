@@ -80,6 +80,9 @@ struct config *cfg_load(const char *path, void (*notice)(const char *text),
 /* Frees it all and nulls the pointer. NULL is fine. */
 void cfg_free(struct config **cfg);
 
+/* Overwrites passwords and the like, and leaves "" in their place: for a process that needs none. */
+void cfg_forget_secrets(struct config *cfg);
+
 /*
  * Writes the effective values as a file that cfg_load reads again, except that secrets that are set
  * are written as ****.

@@ -21,6 +21,7 @@
 #include "lib/log.h"
 #include "master/directory.h"
 #include "master/lock.h"
+#include "master/main_admin.h"
 #include "master/master.h"
 #include "master/spawn.h"
 #include "master/title.h"
@@ -53,16 +54,20 @@ struct arguments {
 };
 
 /* What a worker needs to know about itself. */
+enum seat_role { SEAT_WORKER, SEAT_RETENTION, SEAT_ADMIN };
+
 struct seat {
-    enum topic_kind kind; /* TOPIC_KINDS: not a worker, but the retention process */
+    enum seat_role role;
+    enum topic_kind kind; /* of a worker */
     unsigned number;
     char *name;
 };
 
 struct persister {
-    const struct config *cfg;
+    struct config *cfg;
     struct seat *seats; /* n of them, one per slot */
     const char **names;
+    bool *silent; /* those that give no sign of life, since they cannot write to the segment */
     size_t n;
     struct segment segment;
     struct ledger *ledger;
@@ -232,13 +237,16 @@ check_configuration(const struct config *cfg, struct errbuf *err)
 /* --- workers --- */
 
 static int
-add_seat(struct persister *p, enum topic_kind kind, unsigned number)
+add_seat(struct persister *p, enum seat_role role, enum topic_kind kind, unsigned number)
 {
-    char name[NAME_BYTES] = "retention";
-    if (kind != TOPIC_KINDS)
+    char name[NAME_BYTES];
+    const char *helper = role == SEAT_ADMIN ? "admin" : "retention";
+    if (role == SEAT_WORKER)
         snprintf(name, sizeof(name), "%s-%u", p->cfg->topic[kind].topic, number);
-    p->seats[p->n] = (struct seat){.kind = kind, .number = number, .name = strdup(name)};
+    p->seats[p->n] = (struct seat){.role = role, .kind = kind, .number = number};
+    p->seats[p->n].name = strdup(role == SEAT_WORKER ? name : helper);
     p->names[p->n] = p->seats[p->n].name;
+    p->silent[p->n] = role == SEAT_ADMIN;
     return p->names[p->n++] == NULL ? -1 : 0;
 }
 
@@ -248,7 +256,7 @@ count_seats(const struct config *cfg)
     int n = 0;
     for (enum topic_kind kind = 0; kind < TOPIC_EVENTS; kind++)
         n += cfg->topic[kind].enabled ? (int)cfg->topic[kind].num_processors : 0;
-    return n + retention_is_wanted(cfg);
+    return n + retention_is_wanted(cfg) + cfg->admin.enabled;
 }
 
 static int
@@ -256,7 +264,8 @@ make_room(struct persister *p, size_t n, struct errbuf *err)
 {
     p->seats = calloc(n, sizeof(*p->seats));
     p->names = calloc(n, sizeof(*p->names));
-    if (p->seats == NULL || p->names == NULL)
+    p->silent = calloc(n, sizeof(*p->silent));
+    if (p->seats == NULL || p->names == NULL || p->silent == NULL)
         return errbuf_set(err, "no memory for %zu workers: %s", n, strerror(errno));
     return 0;
 }
@@ -295,7 +304,7 @@ open_figures(struct persister *p, const struct lock *lock, struct errbuf *err)
         return errbuf_set(err, "no memory for the figures of %zu workers", p->n);
     for (size_t i = 0; i < p->n; i++) {
         const struct seat *seat = &p->seats[i];
-        const char *topic = seat->kind == TOPIC_KINDS ? "" : p->cfg->topic[seat->kind].topic;
+        const char *topic = seat->role != SEAT_WORKER ? "" : p->cfg->topic[seat->kind].topic;
         ledger_assign(p->ledger, (unsigned)i + 1, seat->name, topic, seat->number);
     }
     return 0;
@@ -317,9 +326,11 @@ make_seats(struct persister *p, struct errbuf *err)
     for (enum topic_kind kind = 0; kind < TOPIC_EVENTS; kind++)
         for (unsigned i = 0;
              p->cfg->topic[kind].enabled && i < (unsigned)p->cfg->topic[kind].num_processors; i++)
-            if (add_seat(p, kind, i) == -1)
+            if (add_seat(p, SEAT_WORKER, kind, i) == -1)
                 return errbuf_set(err, "out of memory");
-    if (retention_is_wanted(p->cfg) && add_seat(p, TOPIC_KINDS, 0) == -1)
+    if (retention_is_wanted(p->cfg) && add_seat(p, SEAT_RETENTION, 0, 0) == -1)
+        return errbuf_set(err, "out of memory");
+    if (p->cfg->admin.enabled && add_seat(p, SEAT_ADMIN, 0, 0) == -1)
         return errbuf_set(err, "out of memory");
     return 0;
 }
@@ -331,13 +342,16 @@ free_seats(struct persister *p)
         free(p->seats[i].name);
     free(p->seats);
     free(p->names);
+    free(p->silent);
 }
 
 static int
 run_worker(void *arg, size_t i)
 {
     struct persister *p = arg;
-    if (p->seats[i].kind == TOPIC_KINDS)
+    if (p->seats[i].role == SEAT_ADMIN)
+        return main_admin_run(p->cfg, &p->segment);
+    if (p->seats[i].role == SEAT_RETENTION)
         return retention_run(p->cfg, &p->segment, (unsigned)i + 1);
     struct worker_args args = {.cfg = p->cfg,
                                .kind = p->seats[i].kind,
@@ -358,6 +372,7 @@ run_master(struct persister *p, const struct lock *lock, struct errbuf *err)
     }
     struct master_options options = {.n = p->n,
                                      .names = p->names,
+                                     .silent = p->silent,
                                      .ledger = p->ledger,
                                      .reader = p->reader,
                                      .run = run_worker,
@@ -369,7 +384,7 @@ run_master(struct persister *p, const struct lock *lock, struct errbuf *err)
                                      .fds = {lock->fd, p->segment.fd}};
     options.timing.hang_ms = p->cfg->persister.hang_timeout_seconds * 1000;
     options.timing.shutdown_ms = p->cfg->persister.shutdown_timeout_seconds * 1000;
-    log_notice("%s starts: instance '%s', %zu workers, configuration %s, lock %s, segment %s",
+    log_notice("%s starts: instance '%s', %zu processes, configuration %s, lock %s, segment %s",
                PACKAGE_STRING, p->cfg->persister.instance, p->n, p->cfg->file, lock->path,
                p->segment.path);
     int code = master_run(&options);
@@ -406,7 +421,7 @@ static int
 run_single(struct persister *p, enum topic_kind kind, struct errbuf *err)
 {
     struct snapshot snapshot = {.n_processes = 0};
-    if (make_room(p, 1, err) == -1 || add_seat(p, kind, 0) == -1 ||
+    if (make_room(p, 1, err) == -1 || add_seat(p, SEAT_WORKER, kind, 0) == -1 ||
         open_figures(p, NULL, err) == -1) {
         complain(err);
         return EXIT_FAILED;
@@ -438,7 +453,7 @@ usage_single(const struct config *cfg, const char *name)
 
 /* Everything that may refuse the start comes before the first worker. */
 static int
-run(const struct config *cfg, const char *single)
+run(struct config *cfg, const char *single)
 {
     struct errbuf err = {.text = ""};
     struct persister p = {.cfg = cfg, .segment = {.fd = -1}};

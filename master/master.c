@@ -146,7 +146,10 @@ settle_figures(struct master *m, size_t i, int status, const struct pool_death *
 static void
 note_heartbeat(struct master *m, size_t i, int64_t now)
 {
-    pool_note_heartbeat(m->pool, i, ledger_heartbeat_ms(m->options->ledger, slot_of(i)), now);
+    const bool *silent = m->options->silent;
+    int64_t beat_ms =
+        silent != NULL && silent[i] ? now : ledger_heartbeat_ms(m->options->ledger, slot_of(i));
+    pool_note_heartbeat(m->pool, i, beat_ms, now);
 }
 
 static void

@@ -22,6 +22,7 @@
 struct master_options {
     size_t n;                 /* workers, 1.. */
     const char *const *names; /* n of them: "metrics-0" */
+    const bool *silent;       /* n of them: gives no sign of life but that it runs; NULL: none */
     struct ledger *ledger;    /* worker i is assigned to slot i + 1 */
     /* What worker number i does; its result is the exit code. Runs in the child. */
     int (*run)(void *arg, size_t i);

@@ -158,11 +158,18 @@ clear_copy(_Atomic uint64_t *copy, uint64_t epoch, uint32_t generation, bool con
         shm_store(&copy[SHM_WORD_VALUES + unknown[i]], STAT_UNKNOWN);
 }
 
+/* A helper is no worker, and not counted as one. */
+static bool
+is_worker(const struct shm_slot *s)
+{
+    return shm_load(&s->topic[0]) != 0;
+}
+
 /* Both copies are the new generation's, and it becomes true with the first of them. */
 static void
 begin_generation(struct shm_slot *s, uint64_t epoch, uint32_t generation)
 {
-    bool consumes = shm_load(&s->topic[0]) != 0;
+    bool consumes = is_worker(s);
     uint64_t seq = shm_load(&s->seq);
     unsigned other = (seq >> 1 & 1) ^ 1;
     shm_store(&s->seq, seq | 1);
@@ -177,8 +184,11 @@ begin_generation(struct shm_slot *s, uint64_t epoch, uint32_t generation)
 static void
 count_start(struct ledger *l, struct shm_slot *s, const struct account *a)
 {
-    if (a->died) {
+    if (a->died)
         shm_store(&s->restarts, shm_load(&s->restarts) + 1);
+    if (!is_worker(s))
+        return;
+    if (a->died) {
         shm_store(&l->header->restarts, shm_load(&l->header->restarts) + 1);
         recorder_add(l->recorder, STAT_RESTARTS, 1);
     }
@@ -296,7 +306,8 @@ ledger_reap(struct ledger *ledger, unsigned slot, enum ledger_death death, enum 
     fold_dead(ledger, slot, words);
     a->live = a->open = false;
     a->died = death != LEDGER_ASKED && death != LEDGER_NOT_FORKED;
-    count_death(ledger, death);
+    if (is_worker(s))
+        count_death(ledger, death);
     shm_store(&s->pid, 0);
     set_state(s, state);
     return returned;

@@ -1,10 +1,10 @@
 /*
- * http.c - see http.h.
+ * web.c - see web.h.
  *
- * Process: admin.  Owner: struct http.  Concurrency: one thread, libmicrohttpd's included: all of
- * its callbacks are made from http_turn.
+ * Process: admin.  Owner: struct web.  Concurrency: one thread, libmicrohttpd's included: all of
+ * its callbacks are made from web_turn.
  */
-#include "admin/http.h"
+#include "admin/web.h"
 
 #include <microhttpd.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ enum {
     IDLE_SECONDS = 10 /* libmicrohttpd's own timeout; guard.h has the stricter one */
 };
 
-struct http {
+struct web {
     struct MHD_Daemon *daemon;
     int fd; /* libmicrohttpd's epoll */
     struct guard guard;
@@ -82,7 +82,7 @@ route(struct MHD_Connection *c, const char *path)
 /* --- libmicrohttpd's callbacks --- */
 
 static enum MHD_Result
-answer(struct http *h, struct MHD_Connection *c, enum bodies_kind kind)
+answer(struct web *h, struct MHD_Connection *c, enum bodies_kind kind)
 {
     struct errbuf err = {.text = ""};
     uint64_t held_back;
@@ -97,7 +97,7 @@ handle(void *arg, struct MHD_Connection *c, const char *path, const char *method
        const char *version, const char *body, size_t *body_bytes, void **state)
 {
     static char seen;
-    struct http *h = arg;
+    struct web *h = arg;
     (void)version;
     (void)body;
     (void)body_bytes;
@@ -118,7 +118,7 @@ static void
 note_connection(void *arg, struct MHD_Connection *c, void **socket_state,
                 enum MHD_ConnectionNotificationCode what)
 {
-    struct http *h = arg;
+    struct web *h = arg;
     if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
         if (*socket_state != NULL)
             guard_leave(&h->guard, *socket_state);
@@ -161,7 +161,7 @@ note_trouble(void *arg, const char *format, va_list args)
 /* --- starting and ending --- */
 
 static struct MHD_Daemon *
-start(struct http *h, int listen_fd)
+start(struct web *h, int listen_fd)
 {
     return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, h, /* */
                             MHD_OPTION_EXTERNAL_LOGGER, note_trouble,
@@ -175,11 +175,11 @@ start(struct http *h, int listen_fd)
                             MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 }
 
-struct http *
-http_new(int listen_fd, struct view_source *source, const struct view_names *names,
+struct web *
+web_new(int listen_fd, struct view_source *source, const struct view_names *names,
          const char *config_text, struct errbuf *err)
 {
-    struct http *h = calloc(1, sizeof(*h));
+    struct web *h = calloc(1, sizeof(*h));
     if (h != NULL)
         h->bodies = bodies_new(source, names, config_text);
     if (h == NULL || h->bodies == NULL) {
@@ -200,14 +200,14 @@ http_new(int listen_fd, struct view_source *source, const struct view_names *nam
     errbuf_set(err, "libmicrohttpd does not start");
     if (h->daemon == NULL)
         close(listen_fd);
-    http_free(&h);
+    web_free(&h);
     return NULL;
 }
 
 void
-http_free(struct http **http)
+web_free(struct web **http)
 {
-    struct http *h = *http;
+    struct web *h = *http;
     if (h == NULL)
         return;
     if (h->daemon != NULL)
@@ -218,7 +218,7 @@ http_free(struct http **http)
 }
 
 int
-http_fd(const struct http *h)
+web_fd(const struct web *h)
 {
     return h->fd;
 }
@@ -235,7 +235,7 @@ cpu_ns(void)
 
 /* Sleeps for the rest of the window if its share of the processor is used up. */
 static void
-keep_to_budget(struct http *h)
+keep_to_budget(struct web *h)
 {
     int64_t now_ms = clock_mono_ms(), used_ns = cpu_ns() - h->window_cpu_ns;
     int64_t left_ms = h->window_ms + HTTP_WINDOW_MS - now_ms;
@@ -250,7 +250,7 @@ keep_to_budget(struct http *h)
 }
 
 int64_t
-http_turn(struct http *h)
+web_turn(struct web *h)
 {
     MHD_UNSIGNED_LONG_LONG library_ms;
     keep_to_budget(h);
