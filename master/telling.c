@@ -31,6 +31,10 @@ enum {
     FINISH_REFUSED_MS = 20 /* how long after it a refusal is waited for */
 };
 
+_Static_assert((int)CFG_STATSD_PERIODS == (int)SHM_PERIODS &&
+                   (int)CFG_STATSD_DIMENSIONS <= (int)STATSD_DIMENSIONS_MAX,
+               "what the configuration allows must be there");
+
 /* What telling_new copies of the options. */
 struct settings {
     struct telling_options options;
