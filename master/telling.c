@@ -56,8 +56,10 @@ struct telling {
     struct snapshot snapshot;
     struct statsd_window *windows; /* one per process of the snapshot */
     size_t n_windows;
-    uint64_t told_period; /* the last period that was told */
-    unsigned periods;     /* closed since */
+    uint64_t told_period;    /* the last period whose timings were told, all of them */
+    uint64_t written_period; /* the last that is in the packets */
+    bool lost;               /* one of them has not left */
+    unsigned periods;        /* closed since the last interval */
 
     struct lookup lookup;
     struct lookup_address address; /* size 0: none yet */
@@ -195,11 +197,19 @@ count(struct telling *t, size_t packet, bool sent)
     recorder_add(t->recorder, sent ? STAT_STATSD_LINES : STAT_STATSD_LINES_DROPPED, lines);
 }
 
+/* Has the next interval tell it: counters from the report, timings as still fresh. */
+static void
+take_back(struct telling *t, size_t packet)
+{
+    statsd_report_return(t->report, &t->packets, packet);
+    t->lost = true;
+}
+
 static void
 drop(struct telling *t, size_t packet)
 {
     count(t, packet, false);
-    statsd_report_return(t->report, &t->packets, packet);
+    take_back(t, packet);
 }
 
 static void
@@ -376,6 +386,15 @@ drop_rest(struct telling *t)
         drop(t, t->next);
 }
 
+/* What is not due yet is told anew instead. */
+static void
+take_back_rest(struct telling *t)
+{
+    settle_last(t);
+    for (; t->next < t->packets.n; t->next++)
+        take_back(t, t->next);
+}
+
 /* --- an interval --- */
 
 static int
@@ -447,7 +466,7 @@ write_interval(struct telling *t, bool counters_only)
     if (!counters_only && look_back(t, &window) == 0) {
         content.instance = &window;
         content.processes = t->windows;
-        t->told_period = t->snapshot.period;
+        t->written_period = t->snapshot.period;
     }
     statsd_packets_clear(&t->packets, s->options.max_packet_bytes);
     warn(t, statsd_report_write(t->report, &style, &content, &t->packets));
@@ -459,6 +478,8 @@ begin_interval(struct telling *t, bool counters_only, int64_t now_ms)
 {
     struct errbuf err;
     drop_rest(t);
+    t->told_period = t->lost ? t->told_period : t->written_period;
+    t->lost = false;
     t->next = 0;
     t->periods = 0;
     if (snapshot_take(t->reader, &t->snapshot, &err) == -1 ||
@@ -529,7 +550,7 @@ telling_change(struct telling *telling, const struct telling_options *options, s
     struct settings settings;
     if (copy_settings(&settings, options) == -1)
         return errbuf_set(err, "no memory for StatsD");
-    drop_rest(telling); /* and is told by the new rules */
+    take_back_rest(telling); /* to be told by the new rules */
     lookup_cancel(&telling->lookup);
     statsd_socket_close(&telling->fd);
     free_settings(&telling->settings);
@@ -565,6 +586,7 @@ telling_finish(struct telling *telling)
     struct telling *t = telling;
     int64_t begun_ms = clock_mono_ms();
     wait_for_address(t);
+    take_back_rest(t);
     t->recorder = NULL;
     begin_interval(t, false, begun_ms);
     while (t->fd != STATSD_NO_SOCKET && t->next < t->packets.n &&

@@ -422,6 +422,40 @@ Test(telling, the_last_word_makes_it_whole)
     cr_assert(was_told("workers.running:0|g|"));
 }
 
+Test(telling, the_last_word_tells_what_had_not_left_yet)
+{
+    start_worker(1);
+    begin();
+    complete(1, 100, 5000000);
+    close_period();
+    cr_assert(!was_told("request_time.max_sec")); /* only the first packet has left */
+    ledger_close_period(ledger, now_ms + 100);    /* idle */
+    telling_finish(telling);
+    receive();
+    cr_assert_eq(sum("requests.completed", "'process': 'metrics-0'}"), 100);
+    cr_assert(was_told("request_time.max_sec:0.005000000|g|#{"));
+    cr_assert_eq(own_figure(STAT_STATSD_PACKETS_DROPPED), 0u);
+}
+
+Test(telling, timings_that_were_lost_are_told_again)
+{
+    start_worker(1);
+    begin();
+    run_until(now_ms + 9000);
+    go_away();
+    complete(1, 100, 5000000);
+    close_period();
+    run_until(now_ms + 9000);
+    listen_on(port);
+    close_period(); /* idle, but its window has what was lost */
+    run_until(now_ms + 9000);
+    cr_assert(was_told("request_time.max_sec:0.005000000|g|"));
+    buf_clear(&got);
+    close_period();
+    run_until(now_ms + 9000);
+    cr_assert(!was_told("request_time"));
+}
+
 Test(telling, the_last_word_does_not_wait_for_ever)
 {
     start_worker(1);

@@ -102,7 +102,7 @@ class RealAgentTest(Telling):
         tap = self.receiver(forward=self.agent.port)
         p = self.telling(tap.port, dimensions="region:ea=st, rack: r 7")
         for part in range(4):
-            self.feed(20000, first=part * 20000, bad_percent=5)
+            self.feed(20000, first=part * 20000, bad=5)
             if part == 1:
                 self.kill_one(p)
             time.sleep(1)
@@ -205,7 +205,7 @@ class DogstatsdTest(Telling):
         self.use(exporter)
         self.use_shared()
         p = self.telling(exporter.port, dialect="dogstatsd", dimensions="region:east")
-        self.feed(20000, bad_percent=5)
+        self.feed(20000, bad=5)
         self.kill_one(p)
         self.feed(20000, first=20000)
         self.wait_drained()
