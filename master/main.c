@@ -275,7 +275,10 @@ make_segment(struct persister *p, const struct lock *lock, struct errbuf *err)
         (unsigned)(p->n * 2); /* so that a reload can start new ones beside the old */
     if (lock == NULL)
         return segment_create_private(&p->segment, instance, n_slots, period_ms, err);
-    int fd = directory_open(p->cfg->persister.segment, path, sizeof(path), err);
+    const char *directory = p->cfg->persister.segment;
+    if (directory[0] == '\0')
+        directory = p->cfg->persister.run_directory;
+    int fd = directory_open(directory, path, sizeof(path), err);
     if (fd == -1)
         return errbuf_prefix(err, "segment of instance '%s'", instance);
     close(fd);

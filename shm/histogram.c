@@ -18,9 +18,8 @@ histogram_lower(unsigned bucket)
     return base + (step * base + HISTOGRAM_PER_OCTAVE - 1) / HISTOGRAM_PER_OCTAVE;
 }
 
-/* What stands for all durations of a bucket. */
-static uint64_t
-representative(unsigned bucket)
+uint64_t
+histogram_middle(unsigned bucket)
 {
     double low = (double)histogram_lower(bucket);
     if (bucket == 0)
@@ -47,7 +46,7 @@ histogram_quantile(const uint64_t *counts, double quantile, uint64_t min_ns, uin
         if (seen >= rank && seen > 0)
             break;
     }
-    uint64_t ns = representative(bucket);
+    uint64_t ns = histogram_middle(bucket);
     if (rank >= n) /* the last of all is known */
         ns = max_ns;
     if (ns < min_ns)

@@ -43,6 +43,9 @@ histogram_bucket(uint64_t ns)
  */
 uint64_t histogram_lower(unsigned bucket);
 
+/* Returns: what stands for all durations of a bucket, in ns: the harmonic mean of its bounds. */
+uint64_t histogram_middle(unsigned bucket);
+
 /*
  * Takes: counts of every bucket; the quantile, 0..1; the least and the greatest duration counted.
  * Returns: the duration in ns at that rank (nearest rank), within 2 % if it is within 10 us .. 1 h,

@@ -39,6 +39,7 @@ enum shm_word {
     SHM_TIME_PERIOD_MAX,
     SHM_TIME_WORDS,
     SHM_WORD_EPOCH = SHM_WORD_FIRST_TIME + SHM_TIME_WORDS * STAT_TIMINGS,
+    SHM_WORD_GENERATION, /* whose figures these are; live only if above the folded one */
     SHM_WORD_STATE,      /* enum slot_state */
     SHM_WORD_SINCE,      /* ms, wall clock */
     SHM_WORD_WAIT_SINCE, /* ms, wall clock; 0: it does not wait */
@@ -76,7 +77,7 @@ struct shm_slot {
     _Atomic int64_t heartbeat_ms;       /* clock_mono_ms of the last sign of life */
     /* the master writes these */
     _Alignas(128) _Atomic uint64_t epoch; /* what the next publish counts into */
-    _Atomic uint32_t generation;          /* forks so far; live only if above the folded one */
+    _Atomic uint32_t generation;          /* forks so far */
     _Atomic uint32_t restarts;            /* of these: after a death */
     _Atomic int32_t pid;                  /* 0: none runs */
     _Atomic uint32_t state;   /* enum slot_state, or SLOT_STATES: the process itself says it */

@@ -139,7 +139,7 @@ ledger_release(struct ledger *ledger, unsigned slot)
 }
 
 static void
-clear_copy(_Atomic uint64_t *copy, uint64_t epoch, bool consumes)
+clear_copy(_Atomic uint64_t *copy, uint64_t epoch, uint32_t generation, bool consumes)
 {
     /* Nothing is known of these until the worker says it. */
     static const enum stat_value unknown[] = {STAT_LAG, STAT_LAG_SECONDS, STAT_LAG_COMMITTED,
@@ -151,10 +151,38 @@ clear_copy(_Atomic uint64_t *copy, uint64_t epoch, bool consumes)
         shm_store(&copy[SHM_WORD_TIMES(t) + SHM_TIME_PERIOD_MIN], UINT64_MAX);
     }
     shm_store(&copy[SHM_WORD_EPOCH], epoch);
+    shm_store(&copy[SHM_WORD_GENERATION], generation);
     shm_store(&copy[SHM_WORD_STATE], SLOT_STARTING);
     shm_store(&copy[SHM_WORD_SINCE], (uint64_t)clock_wall_ms());
     for (unsigned i = 0; consumes && i < COUNT_OF(unknown); i++)
         shm_store(&copy[SHM_WORD_VALUES + unknown[i]], STAT_UNKNOWN);
+}
+
+/* Both copies are the new generation's, and it becomes true with the first of them. */
+static void
+begin_generation(struct shm_slot *s, uint64_t epoch, uint32_t generation)
+{
+    bool consumes = shm_load(&s->topic[0]) != 0;
+    uint64_t seq = shm_load(&s->seq);
+    unsigned other = (seq >> 1 & 1) ^ 1;
+    shm_store(&s->seq, seq | 1);
+    atomic_thread_fence(memory_order_release);
+    clear_copy(s->copies[other], epoch, generation, consumes);
+    atomic_store_explicit(&s->seq, (seq | 1) + 1, memory_order_release);
+    /* Whoever still copies the one before will see that it has been left. */
+    atomic_thread_fence(memory_order_release);
+    clear_copy(s->copies[other ^ 1], epoch, generation, consumes);
+}
+
+static void
+count_start(struct ledger *l, struct shm_slot *s, const struct account *a)
+{
+    if (a->died) {
+        shm_store(&s->restarts, shm_load(&s->restarts) + 1);
+        shm_store(&l->header->restarts, shm_load(&l->header->restarts) + 1);
+        recorder_add(l->recorder, STAT_RESTARTS, 1);
+    }
+    recorder_add(l->recorder, STAT_STARTS, 1);
 }
 
 void
@@ -162,26 +190,17 @@ ledger_start(struct ledger *ledger, unsigned slot)
 {
     struct shm_slot *s = segment_slot(ledger->segment, slot);
     struct account *a = &ledger->accounts[slot];
+    uint32_t generation = shm_load(&s->generation) + 1;
     assert(slot >= 1 && !a->live);
-    /* The last generation is folded, so nobody counts what is here; whoever is copying it will see
-     * by seq that it changed. */
-    shm_store(&s->seq, (shm_load(&s->seq) | 1) + 1);
-    atomic_thread_fence(memory_order_release);
-    for (unsigned i = 0; i < 2; i++)
-        clear_copy(s->copies[i], a->epoch, shm_load(&s->topic[0]) != 0);
-    shm_copy_out(a->seen, s->copies[0], SHM_COPY_WORDS);
     shm_store(&s->epoch, a->epoch);
     shm_store(&s->heartbeat_ms, clock_mono_ms());
+    count_start(ledger, s, a);
     set_state(s, SLOT_STATES);
-    if (a->died) {
-        shm_store(&s->restarts, shm_load(&s->restarts) + 1);
-        shm_store(&ledger->header->restarts, shm_load(&ledger->header->restarts) + 1);
-        recorder_add(ledger->recorder, STAT_RESTARTS, 1);
-    }
-    recorder_add(ledger->recorder, STAT_STARTS, 1);
+    shm_store(&s->generation, generation);
+    begin_generation(s, a->epoch, generation);
+    shm_copy_out(a->seen, s->copies[0], SHM_COPY_WORDS);
     a->live = true;
     a->open = false;
-    atomic_store_explicit(&s->generation, shm_load(&s->generation) + 1, memory_order_release);
 }
 
 void
@@ -250,6 +269,17 @@ find_open_extremes(const struct shm_slot *slot, const struct account *a, uint64_
     }
 }
 
+/* What it had in hand is settled: that is its last word, whether it is read here or in the fold. */
+static void
+publish_last(struct shm_slot *slot, const uint64_t *words)
+{
+    uint64_t seq = shm_load(&slot->seq);
+    shm_store(&slot->seq, seq | 1);
+    atomic_thread_fence(memory_order_release);
+    shm_copy_in(slot->copies[(seq >> 1 & 1) ^ 1], words, SHM_COPY_WORDS);
+    atomic_store_explicit(&slot->seq, (seq | 1) + 1, memory_order_release);
+}
+
 int64_t
 ledger_reap(struct ledger *ledger, unsigned slot, enum ledger_death death, enum slot_state state)
 {
@@ -262,6 +292,7 @@ ledger_reap(struct ledger *ledger, unsigned slot, enum ledger_death death, enum 
     int64_t returned = settle(words);
     find_open_extremes(s, a, words);
     ledger_book_state(a, words);
+    publish_last(s, words);
     fold_dead(ledger, slot, words);
     a->live = a->open = false;
     a->died = death != LEDGER_ASKED && death != LEDGER_NOT_FORKED;
@@ -323,7 +354,7 @@ open_own_slot(struct ledger *l)
 {
     struct shm_slot *s = segment_slot(l->segment, 0);
     for (unsigned i = 0; i < 2; i++)
-        clear_copy(s->copies[i], 0, false);
+        clear_copy(s->copies[i], 0, 1, false);
     shm_copy_out(l->accounts[0].seen, s->copies[0], SHM_COPY_WORDS);
     l->accounts[0].live = true;
     shm_store(&s->pid, shm_load(&l->header->master_pid));

@@ -97,8 +97,10 @@ collect_all(struct ledger *l)
             a->open = true;
         }
     }
+    /* Our own half of Dekker's pattern is a full fence in any case. */
+    atomic_thread_fence(memory_order_seq_cst);
     if (l->barrier)
-        (void)barrier_all(); /* refused: then all writers fence by themselves */
+        (void)barrier_all(); /* else, or if it is refused, all writers fence by themselves */
     for (unsigned i = 0; i <= l->header->n_slots; i++) {
         struct account *a = &l->accounts[i];
         if (a->open && collect(segment_slot(l->segment, i), a, state)) {

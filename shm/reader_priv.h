@@ -13,8 +13,9 @@
 /* A slot as it was read last. */
 struct reader_slot {
     bool live;           /* a generation that is not in the retired totals */
+    bool ended;          /* one that is, and nobody has followed it yet */
     bool late;           /* it could not be copied just now: words are of before */
-    uint32_t generation; /* whose words they are; 0: nobody's yet */
+    uint32_t generation; /* whose words they are */
     uint64_t words[SHM_COPY_WORDS];
     uint64_t retired[SHM_WORD_EPOCH]; /* the sums of the slot's dead */
     bool assigned;

@@ -43,8 +43,11 @@ load_booked(const struct shm_header *h, unsigned slot, uint32_t generation,
         bool same = shm_load(&booked->generation) == generation;
         shm_copy_out((uint64_t *)figures, booked->totals, SHM_FIGURES_WORDS);
         atomic_thread_fence(memory_order_acquire);
-        if (same && shm_load(&h->book) == number)
+        if (shm_load(&h->book) != number)
+            continue;
+        if (same)
             return;
+        break;
     }
     stat_clear(figures);
 }
@@ -65,18 +68,26 @@ copy_from_book(const struct shm_header *h, unsigned slot, uint32_t generation, u
     }
 }
 
-/* Fills in reader->kept[slot] with the newest that can be had. */
+/*
+ * Fills in a slot's words with the newest that can be had, and whose they are: a generation that is
+ * not folded yet lives; one that is has ended and was not followed yet.
+ */
 static void
-read_slot(struct shm_reader *r, unsigned i, uint32_t generation)
+read_slot(struct shm_reader *r, unsigned i, uint64_t folded)
 {
-    struct reader_slot *kept = &r->slots[i];
-    kept->live = true;
-    kept->late = !copy_slot(shm_slot_at(r->header, i), r->scratch);
-    if (!kept->late)
-        memcpy(kept->words, r->scratch, sizeof(kept->words));
-    else if (kept->generation != generation)
-        copy_from_book(r->header, i, generation, kept->words);
-    kept->generation = generation;
+    const struct shm_slot *slot = shm_slot_at(r->header, i);
+    struct reader_slot *s = &r->slots[i];
+    uint32_t generation = atomic_load_explicit(&slot->generation, memory_order_acquire);
+    s->late = !copy_slot(slot, r->scratch);
+    if (!s->late) {
+        generation = (uint32_t)r->scratch[SHM_WORD_GENERATION];
+        memcpy(s->words, r->scratch, sizeof(s->words));
+    } else if (s->generation != generation) {
+        copy_from_book(r->header, i, generation, s->words);
+    }
+    s->generation = generation;
+    s->live = generation > folded;
+    s->ended = generation == folded && generation > shm_load(&slot->assigned_from);
 }
 
 /* --- who lives in a slot --- */
@@ -125,8 +136,7 @@ describe_process(const struct shm_reader *r, unsigned i, struct snapshot_process
     load_text(p->topic, sizeof(p->topic), slot->topic, COUNT_OF(slot->topic));
     p->number = shm_load(&slot->number);
     p->pid = shm_load(&slot->pid);
-    /* Of a live one that of its figures: it may have been reaped and started again since. */
-    p->generation = r->slots[i].live ? r->slots[i].generation : shm_load(&slot->generation);
+    p->generation = r->slots[i].generation; /* whose figures these are */
     p->restarts = shm_load(&slot->restarts);
     p->heartbeat_ms = heartbeat_ms != 0 ? heartbeat_ms + r->mono_to_wall_ms : 0;
     p->state = state < SLOT_STATES ? (enum slot_state)state : SLOT_STARTING;
@@ -178,14 +188,13 @@ read_slots(struct shm_reader *r, uint64_t fold, uint64_t book)
     for (unsigned i = 0; i <= h->n_slots; i++) {
         struct reader_slot *s = &r->slots[i];
         const struct shm_slot *slot = shm_slot_at(h, i);
-        uint32_t generation = atomic_load_explicit(&slot->generation, memory_order_acquire);
-        s->live = false;
-        s->assigned = shm_load(&slot->assigned) != 0;
-        if (!s->assigned && generation <= shm_load(&retired->slots[i].generation) && i > 0)
+        uint64_t folded = shm_load(&retired->slots[i].generation);
+        s->live = s->ended = false;
+        s->assigned = atomic_load_explicit(&slot->assigned, memory_order_acquire) != 0;
+        if (!s->assigned && shm_load(&slot->generation) <= folded && i > 0)
             continue;
         shm_copy_out(s->retired, retired->slots[i].words, SHM_WORD_EPOCH);
-        if (generation > shm_load(&retired->slots[i].generation))
-            read_slot(r, i, generation);
+        read_slot(r, i, folded);
         describe_process(r, i, &s->about);
         load_process_period(r, book, &s->about);
     }
@@ -236,9 +245,11 @@ fill_process(struct reader_slot *s, struct snapshot_process *p)
 {
     *p = s->about;
     stat_clear(&p->totals);
-    if (s->live) {
+    if (s->live || s->ended) {
         shm_words_to_figures(s->words, &p->totals);
         shm_fill_percentiles(&p->totals, &s->words[SHM_SCALAR_WORDS]);
+    }
+    if (s->live) {
         p->late = s->late;
         span_add_words(s->retired, s->words, true);
     }

@@ -70,8 +70,9 @@ struct snapshot_process {
     char wait_class[32]; /* the store's or dead letters' name: "influxdb", "dead_letters" */
     char wait_text[SHM_TEXT_BYTES]; /* the error's text */
     int64_t wait_since_ms;          /* wall clock; 0: it does not wait */
-    bool late;                  /* the figures could not be read just now and are a little older */
-    struct stat_figures totals; /* of this generation: a worker that is forked again starts at 0 */
+    bool late; /* the figures could not be read just now and are a little older */
+    /* Of this generation, also after its end: a worker that is forked again starts at 0. */
+    struct stat_figures totals;
     struct stat_figures lifetime;    /* of all generations of this process; no percentiles */
     struct stat_figures last_period; /* spans generations */
 };

@@ -193,8 +193,11 @@ Test(lag, a_cached_end_is_news_only_when_it_changes)
     expect(levels(50, 50, 2000), UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN);
     lag_look(&lag, 60, 3000);
     expect(levels(50, 50, 3000), 10, UNKNOWN, 10, UNKNOWN);
-    cr_expect(!lag_is_stale(&lag, 3000 + LAG_STALE_MS - 1001));
-    cr_expect(lag_is_stale(&lag, 3000 + LAG_STALE_MS - 1000), "it may be from the look before");
+    /* It may be from the look before. */
+    cr_expect(!lag_is_stale(&lag, 2000 + LAG_STALE_MS - 1, false));
+    cr_expect(lag_is_stale(&lag, 2000 + LAG_STALE_MS, false));
+    cr_expect(!lag_is_stale(&lag, 2000 + LAG_STALE_HELD_MS - 1, true));
+    cr_expect(lag_is_stale(&lag, 2000 + LAG_STALE_HELD_MS, true));
     lag_look(&lag, -1, 4000);
     expect(levels(50, 50, 4000), 10, UNKNOWN, 10, UNKNOWN);
 }

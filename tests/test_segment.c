@@ -195,6 +195,9 @@ Test(segment, a_dead_worker_is_folded_once_and_its_successor_starts_at_zero)
     cr_assert_eq(s->totals.values[STAT_RECEIVED], 9u);
     cr_assert_eq(s->totals.values[STAT_RETURNED_DIED], 4u);
     cr_assert_eq(s->totals.values[STAT_MEMORY_BYTES], 0u, "the dead hold nothing");
+    cr_assert_eq(process(1)->totals.values[STAT_RETURNED], 4u, "its last word");
+    cr_assert_eq(process(1)->totals.times[STAT_REQUEST].p50_ns, 2 * ms);
+    cr_assert_eq(process(1)->lifetime.values[STAT_RECEIVED], 9u, "and not counted twice");
     cr_assert_eq(process(1)->state, SLOT_DEAD);
     cr_assert_eq(process(1)->pid, 0);
     recorder_free(&r);
@@ -287,6 +290,7 @@ Test(segment, who_loses_his_slot_stays_in_the_totals)
     cr_assert_eq(look()->totals.values[STAT_COMPLETED], 5u);
     ledger_assign(ledger, 1, "alarms-0", "alarms", 0);
     cr_assert_str_eq(process(1)->name, "alarms-0");
+    cr_assert_eq(process(1)->totals.values[STAT_COMPLETED], 0u);
     cr_assert_eq(process(1)->lifetime.values[STAT_COMPLETED], 0u);
     cr_assert_eq(process(1)->restarts, 0u);
     close_period(); /* what the former one did in it is not lost */

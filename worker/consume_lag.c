@@ -5,19 +5,22 @@
  * but freezes when fetching does: while the store is sick, while a broker is silent, and also when
  * there is nothing to fetch.  So an end that has not moved for a while is asked for, all in one
  * request to each leader, as seldom as can be.  The answer is waited for: librdkafka 2.0.2 has no
- * such question that is answered later.
+ * such question that is answered later.  A broker answers what comes through one connection in
+ * order, so an idle one keeps the answer back for up to fetch.wait.max.ms, though not longer than
+ * until there is something to fetch.
  *
  * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread.
  */
 #include "lib/clock.h"
+#include "lib/num.h"
 #include "worker/consume_priv.h"
 
 enum {
-    LOOK_MS = 1000,        /* between two looks at what is known */
-    ASK_HOLDING_MS = 5000, /* between two questions while nothing is fetched */
-    ASK_IDLE_MS = 10000,   /* otherwise: then only what nobody writes to is asked for */
-    ANSWER_MS = 500,       /* for the answer */
-    ASK_SELDOM = 20        /* at most that part of the time is spent with asking */
+    LOOK_MS = 1000, /* between two looks at what is known */
+    ASK_APART_MS = 5000,
+    ANSWER_MS = 300,      /* for the answer, once the broker comes to the question */
+    ANSWER_CAP_MS = 2000, /* in all */
+    ASK_SELDOM = 10       /* at most that part of the time is spent with asking */
 };
 
 static int64_t
@@ -59,6 +62,20 @@ consume_show_lag(struct consumer *c, int64_t now_ms)
     show(c, &levels);
 }
 
+/* Returns: how long an answer may take, ms. */
+static int
+answer_ms(const struct consumer *c)
+{
+    char text[32];
+    size_t size = sizeof(text);
+    int64_t fetch_ms;
+    if (rd_kafka_conf_get(rd_kafka_conf(c->rk), "fetch.wait.max.ms", text, &size) !=
+            RD_KAFKA_CONF_OK ||
+        num_parse_int(text, 0, ANSWER_CAP_MS - ANSWER_MS, &fetch_ms) == -1)
+        return ANSWER_CAP_MS;
+    return (int)fetch_ms + ANSWER_MS;
+}
+
 /* Asks for the ends of all partitions; what is not answered is left as it is. */
 static void
 ask_ends(struct consumer *c)
@@ -67,22 +84,23 @@ ask_ends(struct consumer *c)
     for (size_t i = 0; i < c->n_partitions; i++)
         rd_kafka_topic_partition_list_add(list, c->topic, c->partitions[i].id)->offset =
             RD_KAFKA_OFFSET_END;
-    int64_t asked_ms = clock_mono_ms(); /* true then at the latest */
-    if (rd_kafka_offsets_for_times(c->rk, list, ANSWER_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        for (int i = 0; i < list->cnt; i++) {
-            const rd_kafka_topic_partition_t *answer = &list->elems[i];
-            struct partition *p = consume_find_partition(c, answer->partition);
-            if (p != NULL && answer->err == RD_KAFKA_RESP_ERR_NO_ERROR && answer->offset >= 0)
-                lag_hear(&p->lag, answer->offset, asked_ms);
-        }
+    int64_t asked_ms = clock_mono_ms(); /* what is answered is no older */
+    /* Where no answer came, the offset is still the negative one of the question. */
+    (void)rd_kafka_offsets_for_times(c->rk, list, answer_ms(c));
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *answer = &list->elems[i];
+        struct partition *p = consume_find_partition(c, answer->partition);
+        if (p != NULL && answer->err == RD_KAFKA_RESP_ERR_NO_ERROR && answer->offset >= 0)
+            lag_hear(&p->lag, answer->offset, asked_ms);
+    }
     rd_kafka_topic_partition_list_destroy(list);
 }
 
 static bool
-some_is_stale(const struct consumer *c, int64_t now_ms)
+some_is_stale(const struct consumer *c, int64_t now_ms, bool holding_back)
 {
     for (size_t i = 0; i < c->n_partitions; i++)
-        if (lag_is_stale(&c->partitions[i].lag, now_ms))
+        if (lag_is_stale(&c->partitions[i].lag, now_ms, holding_back))
             return true;
     return false;
 }
@@ -91,16 +109,14 @@ some_is_stale(const struct consumer *c, int64_t now_ms)
 static void
 ask_if_due(struct consumer *c, int64_t now_ms, bool holding_back)
 {
-    if (c->closing || c->rebalancing || !some_is_stale(c, now_ms))
-        return;
-    if (now_ms - c->asked_ms < (holding_back ? ASK_HOLDING_MS : ASK_IDLE_MS) && c->asked_ms != 0)
-        return;
-    if (now_ms < c->ask_again_ms)
+    if (c->closing || c->rebalancing || now_ms < c->ask_again_ms ||
+        !some_is_stale(c, now_ms, holding_back))
         return;
     int64_t began_ms = clock_mono_ms();
     ask_ends(c);
-    c->asked_ms = clock_mono_ms();
-    c->ask_again_ms = c->asked_ms + ASK_SELDOM * (c->asked_ms - began_ms);
+    int64_t took_ms = clock_mono_ms() - began_ms;
+    int64_t apart_ms = took_ms * ASK_SELDOM > ASK_APART_MS ? took_ms * ASK_SELDOM : ASK_APART_MS;
+    c->ask_again_ms = began_ms + apart_ms;
 }
 
 void

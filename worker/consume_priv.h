@@ -50,8 +50,7 @@ struct consumer {
     int64_t look_again_ms;   /* not before then: positions */
     int64_t commit_again_ms; /* not before then: commits that failed; 0: none did */
     int64_t look_at_lag_ms;  /* not before then */
-    int64_t asked_ms;        /* the last question for the partitions' ends; 0: none yet */
-    int64_t ask_again_ms;    /* the next not before then */
+    int64_t ask_again_ms;    /* not before then: for the partitions' ends */
     struct log_limit error_limit;
 };
 

@@ -82,9 +82,9 @@ lag_hear(struct lag *lag, int64_t end, int64_t now_ms)
 }
 
 bool
-lag_is_stale(const struct lag *lag, int64_t now_ms)
+lag_is_stale(const struct lag *lag, int64_t now_ms, bool holding_back)
 {
-    return now_ms - lag->heard_ms >= LAG_STALE_MS;
+    return now_ms - lag->heard_ms >= (holding_back ? LAG_STALE_HELD_MS : LAG_STALE_MS);
 }
 
 /* --- adding up --- */

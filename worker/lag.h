@@ -23,9 +23,10 @@
 #include "lib/base.h"
 
 enum {
-    LAG_STALE_MS = 2000,   /* an end heard of longer ago may have moved */
-    LAG_FORGET_MS = 15000, /* one heard of longer ago counts as unknown */
-    LAG_MARKS = 8          /* commits under way whose time is remembered */
+    LAG_STALE_MS = 5000,      /* an end heard of longer ago is asked for */
+    LAG_STALE_HELD_MS = 2000, /* the same while nothing is fetched: then it is sure to be old */
+    LAG_FORGET_MS = 15000,    /* one heard of longer ago counts as unknown */
+    LAG_MARKS = 8             /* commits under way whose time is remembered */
 };
 
 /* One of the two positions, taken and committed. */
@@ -88,8 +89,11 @@ void lag_look(struct lag *lag, int64_t cached, int64_t now_ms);
 /* The brokers said where the end is now. */
 void lag_hear(struct lag *lag, int64_t end, int64_t now_ms);
 
-/* Returns: whether the brokers should be asked. */
-bool lag_is_stale(const struct lag *lag, int64_t now_ms);
+/*
+ * Takes: whether nothing is fetched, since the worker holds back.
+ * Returns: whether the brokers should be asked.
+ */
+bool lag_is_stale(const struct lag *lag, int64_t now_ms, bool holding_back);
 
 /* The levels of a worker that owns nothing: all 0. */
 void lag_levels_clear(struct lag_levels *levels);

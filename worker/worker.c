@@ -254,6 +254,7 @@ static void
 finish_batch(struct worker *w, enum stat_value why)
 {
     bool whole = w->batch.in_state[ENTRY_PENDING] + w->batch.in_state[ENTRY_REFUSED] == 0;
+    recorder_add(w->recorder, STAT_BATCHES, whole && w->batch.n > 0);
     if ((whole || !keeps_offsets(w)) && batch_committable(&w->batch, note_durable, w) == -1)
         w->broken = true;
     end_batch(w, why);
@@ -375,7 +376,6 @@ flush_batch(struct worker *w)
     while (w->batch.n > 0 && !must_leave(w)) {
         enum store_status status = attempt(w);
         if (status == STORE_DONE) {
-            recorder_add(w->recorder, STAT_BATCHES, 1);
             finish_batch(w, STAT_RETURNED_STOPPED);
             consumer_commit(w->consumer);
         } else if (status == STORE_SICK) {

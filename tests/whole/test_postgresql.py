@@ -428,18 +428,18 @@ class RetentionTest(PostgresScenario):
         self.own_postgres()
         self.use_shared_broker()
         p = self.pg_persister(postgresql={"retention_days": 7})
-        self.assertIn("retention", p.processes())
+        p.wait_log("retention started as pid")
         self.wait_tables()
+        self.stop()  # or it may find some of them
         self.postgres.sql("INSERT INTO monasca.measurements SELECT 1, now() - interval '8 days'"
                           " - n * interval '1 ms', n FROM generate_series(1, 12000) AS n")
         self.postgres.sql("INSERT INTO monasca.measurements SELECT 1, now() - interval '6 days'"
                           " + n * interval '1 ms', n FROM generate_series(1, 1000) AS n")
-        self.stop()
         p = self.pg_persister("b", postgresql={"retention_days": 7})
         proc.wait_until(lambda: self.postgres.value(
             "SELECT count(*) FROM monasca.measurements") == "1000", 20, "the old rows are gone")
+        p.wait_log("12000 rows older than 7 days deleted")
         self.stop()
-        self.assertTrue(p.lines("12000 rows older than 7 days deleted"))
 
 
 class OffsetsTest(PostgresScenario):

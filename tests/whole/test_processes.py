@@ -13,9 +13,9 @@ MESSAGES, RATE = 24000, 3000  # 8 s of feeding
 
 class Processes(Scenario):
     def someone_in_hand(self, p, pids):
-        """Pid of one of these workers that holds messages, by the figures of the last second."""
+        """Pid of one of these workers that holds messages, by the figures."""
         for s in p.processes().values():
-            if s["in_flight"] > 0 and s.get("pid") in pids:
+            if s["in_flight"] > 0 and s["pid"] in pids:
                 return s["pid"]
         return None
 
