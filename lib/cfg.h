@@ -25,6 +25,12 @@ enum {
     CFG_RELOAD = 4   /* can change without new workers */
 };
 
+/* Bounds of [statsd] that others rely on. */
+enum {
+    CFG_STATSD_DIMENSIONS = 64, /* pairs in `dimensions`, at most */
+    CFG_STATSD_PERIODS = 60     /* interval and window in periods, at most: that many are kept */
+};
+
 enum store_driver { DRIVER_INFLUXDB, DRIVER_DISCARD, DRIVER_POSTGRESQL };
 
 /* What an option's field is in C. */

@@ -258,9 +258,8 @@ cfg_check(const struct cfg_loading *l)
     if (cfg->persister.max_message_bytes > (cfg->persister.memory_limit_mb << 20) / 8)
         return fail(l, "persister", "max_message_bytes",
                     "allowed: at most an eighth of memory_limit_mb");
-    if (strcmp(cfg->statsd.dialect, "monasca") != 0 &&
-        strcmp(cfg->statsd.dialect, "dogstatsd") != 0)
-        return fail(l, "statsd", "dialect", "allowed: monasca, dogstatsd");
+    if (cfg_check_statsd(l) == -1)
+        return -1;
     tell_risks(l);
     tell_ignored(l);
     return 0;

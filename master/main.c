@@ -72,6 +72,7 @@ struct persister {
     struct segment segment;
     struct ledger *ledger;
     struct shm_reader *reader; /* of that segment */
+    struct telling *telling;   /* NULL: StatsD is off */
 };
 
 /* --- options --- */
@@ -310,9 +311,21 @@ open_figures(struct persister *p, const struct lock *lock, struct errbuf *err)
     return 0;
 }
 
+static int
+open_telling(struct persister *p, struct errbuf *err)
+{
+    struct telling_options options;
+    if (!p->cfg->statsd.enabled)
+        return 0;
+    telling_options_from(&options, p->cfg);
+    p->telling = telling_new(&options, p->reader, ledger_recorder(p->ledger), err);
+    return p->telling == NULL ? -1 : 0;
+}
+
 static void
 close_figures(struct persister *p)
 {
+    telling_free(&p->telling);
     shm_reader_close(&p->reader);
     ledger_free(&p->ledger);
     segment_close(&p->segment);
@@ -366,7 +379,8 @@ run_worker(void *arg, size_t i)
 static int
 run_master(struct persister *p, const struct lock *lock, struct errbuf *err)
 {
-    if (make_seats(p, err) == -1 || open_figures(p, lock, err) == -1) {
+    if (make_seats(p, err) == -1 || open_figures(p, lock, err) == -1 ||
+        open_telling(p, err) == -1) {
         complain(err);
         return EXIT_FAILED;
     }
@@ -375,6 +389,7 @@ run_master(struct persister *p, const struct lock *lock, struct errbuf *err)
                                      .silent = p->silent,
                                      .ledger = p->ledger,
                                      .reader = p->reader,
+                                     .telling = p->telling,
                                      .run = run_worker,
                                      .arg = p,
                                      .timing = pool_default_timing(),

@@ -56,7 +56,9 @@ start_worker(struct master *m, size_t i)
     const struct master_options *o = m->options;
     struct errbuf err;
     struct child_arg arg = {o, i};
-    int fds[] = {m->signals, o->fds[0], o->fds[1]};
+    int fds[3 + TELLING_FDS] = {m->signals, o->fds[0], o->fds[1], -1, -1};
+    if (o->telling != NULL)
+        telling_list_fds(o->telling, fds + 3);
     struct spawn_child child = {
         .name = o->names[i], .fds = fds, .n_fds = COUNT_OF(fds), .run = run_worker, .arg = &arg};
     int64_t now = clock_mono_ms();
@@ -340,8 +342,13 @@ keep_figures(struct master *m)
 {
     int64_t now = clock_mono_ms();
     ledger_turn(m->options->ledger);
-    if (is_due(&m->period_due_ms, m->options->period_ms, now))
+    if (is_due(&m->period_due_ms, m->options->period_ms, now)) {
         ledger_close_period(m->options->ledger, now);
+        if (m->options->telling != NULL)
+            telling_note_period(m->options->telling, now);
+    }
+    if (m->options->telling != NULL)
+        telling_turn(m->options->telling, now);
     if (is_due(&m->totals_due_ms, m->options->totals_ms, now))
         log_totals(m);
 }
@@ -352,6 +359,9 @@ wait_a_while(struct master *m)
     int64_t now = clock_mono_ms();
     int64_t wait_ms = pool_plan_wait(m->pool, now);
     int64_t due_ms = m->totals_due_ms < m->period_due_ms ? m->totals_due_ms : m->period_due_ms;
+    int64_t telling_ms =
+        m->options->telling != NULL ? telling_due_ms(m->options->telling) : INT64_MAX;
+    due_ms = telling_ms < due_ms ? telling_ms : due_ms;
     if (due_ms - now < wait_ms)
         wait_ms = due_ms > now ? due_ms - now : 0;
     struct pollfd p = {.fd = m->signals, .events = POLLIN};
@@ -401,9 +411,13 @@ master_run(const struct master_options *options)
         log_error("the master cannot start: %s", strerror(errno));
     } else {
         ledger_set_master(options->ledger, MASTER_RUNNING, 1);
+        if (options->telling != NULL)
+            telling_start(options->telling, clock_mono_ms());
         run_loop(&m);
         log_left_over(&m);
         ledger_close_period(options->ledger, clock_mono_ms());
+        if (options->telling != NULL)
+            telling_finish(options->telling);
         ledger_set_master(options->ledger, MASTER_STOPPED, 1);
         log_totals(&m);
         close(m.signals);

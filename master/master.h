@@ -17,6 +17,7 @@
 #include "lib/base.h"
 #include "lib/log.h"
 #include "master/pool.h"
+#include "master/telling.h"
 #include "shm/ledger.h"
 
 struct master_options {
@@ -32,6 +33,7 @@ struct master_options {
     int64_t totals_ms;              /* between two lines of totals in the log, 1.. */
     enum log_level totals_per_each; /* level of the lines per process */
     struct shm_reader *reader;      /* of our own segment, for these lines */
+    struct telling *telling;        /* tells the figures by StatsD; NULL: nobody does */
     int fds[2];                     /* closed in the children; -1 for none */
 };
 

@@ -372,7 +372,33 @@ static const struct {
     {GOOD "[persister]\nmemory_limit_mb = 32\nmax_message_bytes = 4194305\n",
      ":5: [persister] max_message_bytes: allowed: at most an eighth"},
     {GOOD "[statsd]\ndialect = etsy\n", ":4: [statsd] dialect: allowed: monasca, dogstatsd"},
+    {GOOD "[statsd]\nhost =\n", ":4: [statsd] host: allowed"},
+    {GOOD "[statsd]\ninterval_seconds = 15\n",
+     ":4: [statsd] interval_seconds: allowed: a multiple of [persister] period_seconds, 10"},
+    {GOOD "[statsd]\ninterval_seconds = 610\n",
+     ":4: [statsd] interval_seconds: allowed: at most 60 periods, 600"},
+    {GOOD "[statsd]\ngauge_window_seconds = 601\n",
+     ":4: [statsd] gauge_window_seconds: allowed: at most 60 periods, 600"},
+    {GOOD "[statsd]\nmax_packet_bytes = 8193\n",
+     ":4: [statsd] max_packet_bytes: allowed: at most 8192"},
+    {GOOD "[statsd]\ndimensions = a:b, c\n", ":4: [statsd] dimensions: allowed: KEY:VALUE"},
+    {GOOD "[statsd]\ndimensions = a:\n", ":4: [statsd] dimensions: allowed: KEY:VALUE"},
+    {GOOD "[statsd]\ndimensions = :b\n", ":4: [statsd] dimensions: allowed: keys of"},
+    {GOOD "[statsd]\ndimensions = a:b,a : c\n", ":4: [statsd] dimensions: a key occurs twice"},
+    {GOOD "[statsd]\ndimensions = scope:b\n", ":4: [statsd] dimensions: instance, scope, topic"},
 };
+
+Test(cfg, statsd_as_it_may_be)
+{
+    struct config *cfg = load_good(GOOD "[persister]\nperiod_seconds = 5\n"
+                                        "[statsd]\ninterval_seconds = 300\n"
+                                        "gauge_window_seconds = 300\n"
+                                        "dialect = dogstatsd\nmax_packet_bytes = 65507\n"
+                                        "dimensions = a:b:c, hostname : h h,,\nprefix =\n");
+    cr_assert_str_eq(cfg->statsd.prefix, "");
+    cr_assert_eq(cfg->statsd.interval_seconds, 300);
+    cfg_free(&cfg);
+}
 
 Test(cfg, what_is_wrong_is_refused_with_its_place)
 {
