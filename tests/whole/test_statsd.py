@@ -45,7 +45,8 @@ class Telling(Scenario):
         kafka = options.pop("kafka_metrics", {})
         return self.persister(persister=persister, start=start,
                               kafka_metrics={"topic": self.topic, "group_id": self.group, **kafka},
-                              statsd={"port": port, "gauge_window_seconds": 60, **options})
+                              statsd={"enabled": True, "port": port, "gauge_window_seconds": 60,
+                                      **options})
 
     def receiver(self, **options):
         r = agent.Receiver(**options)
