@@ -323,8 +323,9 @@ class FindTest(Case):
         driver = self.driver()
         os.chmod(self.dir, 0o755)
         above = os.path.dirname(self.dir)
-        while not os.stat(above).st_mode & 0o001:  # the runner's own directory is private
-            os.chmod(above, os.stat(above).st_mode | 0o011)
+        while above != "/":
+            if not os.stat(above).st_mode & 0o001:  # the runner's own directory is private
+                os.chmod(above, 0o711)
             above = os.path.dirname(above)
         program = os.path.join(self.dir, "pstats")
         shutil.copy(PSTATS, program)  # the build may be in a directory that others cannot read
