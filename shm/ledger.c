@@ -243,22 +243,6 @@ count_death(struct ledger *l, enum ledger_death death)
     }
 }
 
-/* What it had in hand will be read again. Returns: how many; -1 if the counters contradict. */
-static int64_t
-settle(uint64_t *words)
-{
-    uint64_t settled = words[STAT_COMPLETED] + words[STAT_REJECTED] + words[STAT_RETURNED];
-    for (unsigned v = 0; v < STAT_VALUES; v++)
-        if (stat_values[v].nature != STAT_COUNTER)
-            words[v] = 0;
-    if (settled > words[STAT_RECEIVED])
-        return -1;
-    uint64_t in_hand = words[STAT_RECEIVED] - settled;
-    words[STAT_RETURNED] += in_hand;
-    words[STAT_RETURNED_DIED] += in_hand;
-    return (int64_t)in_hand;
-}
-
 /* Leaves those extremes that no closed period has yet, of one epoch or of two. */
 static void
 find_open_extremes(const struct shm_slot *slot, const struct account *a, uint64_t *words)
@@ -279,17 +263,6 @@ find_open_extremes(const struct shm_slot *slot, const struct account *a, uint64_
     }
 }
 
-/* What it had in hand is settled: that is its last word, whether it is read here or in the fold. */
-static void
-publish_last(struct shm_slot *slot, const uint64_t *words)
-{
-    uint64_t seq = shm_load(&slot->seq);
-    shm_store(&slot->seq, seq | 1);
-    atomic_thread_fence(memory_order_release);
-    shm_copy_in(slot->copies[(seq >> 1 & 1) ^ 1], words, SHM_COPY_WORDS);
-    atomic_store_explicit(&slot->seq, (seq | 1) + 1, memory_order_release);
-}
-
 int64_t
 ledger_reap(struct ledger *ledger, unsigned slot, enum ledger_death death, enum slot_state state)
 {
@@ -299,10 +272,9 @@ ledger_reap(struct ledger *ledger, unsigned slot, enum ledger_death death, enum 
     assert(slot >= 1 && a->live);
     /* Whatever it was about to publish when it died is undone: the current copy is whole. */
     shm_copy_out(words, s->copies[shm_load(&s->seq) >> 1 & 1], SHM_COPY_WORDS);
-    int64_t returned = settle(words);
+    int64_t returned = span_settle(words);
     find_open_extremes(s, a, words);
     ledger_book_state(a, words);
-    publish_last(s, words);
     fold_dead(ledger, slot, words);
     a->live = a->open = false;
     a->died = death != LEDGER_ASKED && death != LEDGER_NOT_FORKED;

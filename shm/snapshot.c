@@ -245,6 +245,8 @@ fill_process(struct reader_slot *s, struct snapshot_process *p)
 {
     *p = s->about;
     stat_clear(&p->totals);
+    if (s->ended)
+        (void)span_settle(s->words); /* as the master did when it folded it */
     if (s->live || s->ended) {
         shm_words_to_figures(s->words, &p->totals);
         shm_fill_percentiles(&p->totals, &s->words[SHM_SCALAR_WORDS]);

@@ -56,6 +56,21 @@ span_add_buckets(uint64_t *into, const uint64_t *buckets)
         into[i] += buckets[i];
 }
 
+int64_t
+span_settle(uint64_t *words)
+{
+    uint64_t settled = words[STAT_COMPLETED] + words[STAT_REJECTED] + words[STAT_RETURNED];
+    for (unsigned v = 0; v < STAT_VALUES; v++)
+        if (stat_values[v].nature != STAT_COUNTER)
+            words[v] = 0;
+    if (settled > words[STAT_RECEIVED])
+        return -1;
+    uint64_t in_hand = words[STAT_RECEIVED] - settled;
+    words[STAT_RETURNED] += in_hand;
+    words[STAT_RETURNED_DIED] += in_hand;
+    return (int64_t)in_hand;
+}
+
 void
 span_to_figures(const struct span *span, struct stat_figures *figures)
 {

@@ -29,6 +29,13 @@ void span_add_words(uint64_t *into, const uint64_t *words, bool levels);
 
 void span_add_buckets(uint64_t *into, const uint64_t *buckets);
 
+/*
+ * The last word of a process that has died: what it had in hand will be read again and counts as
+ * returned, and it has no levels any more.
+ * Returns: how many messages those were; -1 if its counters contradict each other.
+ */
+int64_t span_settle(uint64_t *words);
+
 /* Returns: the same as figures, with percentiles. */
 void span_to_figures(const struct span *span, struct stat_figures *figures);
 
