@@ -71,6 +71,8 @@ start_worker(struct master *m, size_t i)
     }
     m->pids[i] = pid;
     ledger_started(o->ledger, slot_of(i), pid);
+    if (o->silent != NULL && o->silent[i])
+        ledger_show(o->ledger, slot_of(i), SLOT_IDLE);
     pool_note_forked(m->pool, i, now);
     log_info("%s started as pid %ld", o->names[i], (long)pid);
 }

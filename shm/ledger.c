@@ -219,6 +219,12 @@ ledger_started(struct ledger *ledger, unsigned slot, int32_t pid)
     shm_store(&segment_slot(ledger->segment, slot)->pid, pid);
 }
 
+void
+ledger_show(struct ledger *ledger, unsigned slot, enum slot_state state)
+{
+    set_state(segment_slot(ledger->segment, slot), state);
+}
+
 static void
 count_death(struct ledger *l, enum ledger_death death)
 {

@@ -39,6 +39,9 @@ void ledger_start(struct ledger *ledger, unsigned slot);
 /* Forked: its pid. */
 void ledger_started(struct ledger *ledger, unsigned slot, int32_t pid);
 
+/* What a process does that cannot say it itself, since it has no write access to the segment. */
+void ledger_show(struct ledger *ledger, unsigned slot, enum slot_state state);
+
 /* How a process ended. */
 enum ledger_death {
     LEDGER_ASKED,     /* it was told to, or ended while the instance stops */
