@@ -13,7 +13,10 @@
 #include "master/master_priv.h"
 
 enum {
-    GAP_MIN_MS = 20, /* between two turns that send; more than one packet leaves if need be */
+    GROUPS_WANTED = 16,      /* a load leaves in so many groups: each wakes the master */
+    GROUP_MAX = 8,           /* packets; then there are more groups */
+    GAP_MIN_MS = 20,         /* between two turns that send; more than a group leaves if need be */
+    BURST_MAX = 64,          /* packets in a turn: the agent's buffer holds 92 of the usual size */
     LOOKUP_AGAIN_MS = 10000, /* after it failed, or the receiver refused: it may have moved */
     LOOKUP_FRESH_MS = 60000, /* a name's address is looked up again after that */
     POLL_MS = 10,            /* while waiting for an address */
@@ -274,10 +277,13 @@ send_next(struct courier *c)
     return true;
 }
 
+/* Packets of a group are due together. */
 static int64_t
 packet_due_ms(const struct courier *c)
 {
-    return c->begun_ms + c->spread_ms * (int64_t)c->next / (int64_t)c->packets->n;
+    size_t n = c->packets->n, group = (n + GROUPS_WANTED - 1) / GROUPS_WANTED;
+    group = group < GROUP_MAX ? group : GROUP_MAX;
+    return c->begun_ms + c->spread_ms * (int64_t)(c->next - c->next % group) / (int64_t)n;
 }
 
 void
@@ -287,7 +293,8 @@ courier_turn(struct courier *courier, int64_t now_ms)
     look_up(c, now_ms);
     if (now_ms < c->not_before_ms)
         return;
-    while (c->next < count_packets(c) && packet_due_ms(c) <= now_ms) {
+    for (unsigned i = 0; i < BURST_MAX && c->next < count_packets(c) && packet_due_ms(c) <= now_ms;
+         i++) {
         c->not_before_ms = now_ms + GAP_MIN_MS;
         if (!send_next(c))
             return;

@@ -54,9 +54,10 @@ void courier_close(struct courier *courier);
 void courier_redirect(struct courier *courier, const char *host, uint16_t port);
 
 /*
- * Takes a new load, of which the first packet is due at once and the others evenly over spread_ms.
- * What is left of the last one is dropped.
- * Takes: packets that stay as they are until the next load, or until no load is left.
+ * Takes a new load, which leaves evenly over spread_ms, the first packet at once: one by one if
+ * they are few, in small groups if they are many, since each wakes the master.  What is left of the
+ * last load is dropped. Takes: packets that stay as they are until the next load, or until no load
+ * is left.
  */
 void courier_load(struct courier *courier, const struct statsd_packets *packets, int64_t now_ms,
                   int64_t spread_ms);

@@ -382,6 +382,30 @@ Test(statsd_report, differences_add_up_to_the_totals_whatever_is_lost)
     cr_assert_eq(sum("requests.received", "'process': 'metrics-0'}"), received - of_1);
 }
 
+/* --- the document --- */
+
+static void
+assert_in_document(const char *document, const char *name)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "`%s`", name);
+    cr_assert(name[0] == '\0' || strstr(document, text) != NULL, "%s is not in doc/STATSD.md",
+              text);
+}
+
+Test(statsd_report, the_document_has_every_name)
+{
+    static char document[1 << 16];
+    FILE *f = fopen(SRCDIR "/doc/STATSD.md", "r");
+    cr_assert_not_null(f);
+    document[fread(document, 1, sizeof(document) - 1, f)] = '\0';
+    fclose(f);
+    for (unsigned v = 0; v < STAT_VALUES; v++)
+        assert_in_document(document, stat_values[v].statsd);
+    for (unsigned t = 0; t < STAT_TIMINGS; t++)
+        assert_in_document(document, stat_timings[t].statsd);
+}
+
 /* --- windows --- */
 
 Test(statsd_window, whole_periods_until_it_is_covered)

@@ -316,7 +316,7 @@ Test(telling, packets_are_whole_and_paced)
         if (i >= 81)
             cr_assert_eq(n_got, before, "80 %% of the interval are enough");
     }
-    cr_assert_leq(most, n_got / 20, "%zu of %zu packets in a hundredth of the interval", most,
+    cr_assert_leq(most, 8u, "%zu of %zu packets in a hundredth of the interval", most,
                   n_got);
     cr_assert_leq(largest, 1400u);
     cr_assert_gt(largest, 1000u);
