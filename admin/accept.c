@@ -20,18 +20,6 @@ static const char *const types[ACCEPT_FORMS] = {
     [ACCEPT_PROMETHEUS] = "text/plain",
 };
 
-static struct slice
-trim(struct slice s)
-{
-    while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t')) {
-        s.p++;
-        s.n--;
-    }
-    while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
-        s.n--;
-    return s;
-}
-
 /* Cuts off what is before the next separator. Returns: false if nothing was left. */
 static bool
 next_part(struct slice *rest, char separator, struct slice *part)
@@ -40,7 +28,7 @@ next_part(struct slice *rest, char separator, struct slice *part)
         return false;
     const char *end = memchr(rest->p, separator, rest->n);
     size_t n = end != NULL ? (size_t)(end - rest->p) : rest->n;
-    *part = trim((struct slice){rest->p, n});
+    *part = slice_trim((struct slice){rest->p, n});
     rest->p += n + (end != NULL);
     rest->n -= n + (end != NULL);
     return true;

@@ -10,56 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lib/json.h"
+#include "shm/figures_json.h"
 
 void
 json_out_init(struct json_out *j, struct buf *b, bool pretty)
 {
     *j = (struct json_out){.b = b, .pretty = pretty, .first = true};
-}
-
-/* Returns: how many bytes of a UTF-8 sequence begin here; 0 if none does. */
-static size_t
-sequence_length(const char *p)
-{
-    unsigned char c = (unsigned char)*p;
-    size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-    return strnlen(p, n) == n && json_is_utf8(p, n) ? n : 0;
-}
-
-static void
-add_escaped(struct buf *b, unsigned char c)
-{
-    switch (c) {
-    case '"':
-    case '\\':
-        buf_add_char(b, '\\');
-        buf_add_char(b, (char)c);
-        break;
-    case '\n':
-        buf_add_text(b, "\\n");
-        break;
-    default:
-        buf_printf(b, "\\u%04x", c);
-    }
-}
-
-static void
-add_string(struct buf *b, const char *text)
-{
-    buf_add_char(b, '"');
-    while (*text != '\0') {
-        unsigned char c = (unsigned char)*text;
-        size_t n = sequence_length(text);
-        if (n == 0)
-            buf_add_text(b, "\xef\xbf\xbd");
-        else if (c < 0x20 || c == 0x7f || c == '"' || c == '\\')
-            add_escaped(b, c);
-        else
-            buf_add(b, text, n);
-        text += n > 0 ? n : 1;
-    }
-    buf_add_char(b, '"');
 }
 
 static void
@@ -81,7 +37,7 @@ add_name(struct json_out *j, const char *name)
     if (name == NULL)
         return;
     new_line(j);
-    add_string(j->b, name);
+    figures_add_json_text(j->b, name);
     buf_add_text(j->b, j->pretty ? " : " : ":");
 }
 
@@ -113,7 +69,7 @@ void
 json_out_text(struct json_out *j, const char *name, const char *text)
 {
     add_name(j, name);
-    add_string(j->b, text);
+    figures_add_json_text(j->b, text);
 }
 
 void

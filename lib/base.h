@@ -31,6 +31,19 @@ slice_equal(struct slice a, struct slice b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+/* Returns: the slice without blanks and tabs at its ends. */
+static inline struct slice
+slice_trim(struct slice s)
+{
+    while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t')) {
+        s.p++;
+        s.n--;
+    }
+    while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+        s.n--;
+    return s;
+}
+
 /* Orders by bytes, which for UTF-8 is the order of code points.  <0, 0, >0 like memcmp. */
 static inline int
 slice_compare(struct slice a, struct slice b)

@@ -23,18 +23,6 @@ fail(const struct cfg_loading *l, const char *name, const char *what)
 
 /* --- dimensions --- */
 
-static struct slice
-trim(struct slice s)
-{
-    while (s.n > 0 && (*s.p == ' ' || *s.p == '\t')) {
-        s.p++;
-        s.n--;
-    }
-    while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
-        s.n--;
-    return s;
-}
-
 /* Cuts off what is before the first `c`, or all. Returns: false if c does not occur. */
 static bool
 cut(struct slice *rest, char c, struct slice *part)
@@ -44,7 +32,7 @@ cut(struct slice *rest, char c, struct slice *part)
     part->n = at != NULL ? (size_t)(at - rest->p) : rest->n;
     rest->p += part->n + (at != NULL);
     rest->n -= part->n + (at != NULL);
-    *part = trim(*part);
+    *part = slice_trim(*part);
     return at != NULL;
 }
 
@@ -77,7 +65,7 @@ check_dimensions(const struct cfg_loading *l)
         if (n == COUNT_OF(keys))
             return fail(l, "dimensions", "allowed: at most 64");
         bool has_colon = cut(&pair, ':', &keys[n]);
-        value = trim(pair);
+        value = slice_trim(pair);
         if (!has_colon || value.n == 0 || value.n > DIMENSION_MAX)
             return fail(
                 l, "dimensions",

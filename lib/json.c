@@ -74,8 +74,8 @@ skip_plain(const char *p, const char *end)
 }
 
 /* Returns: the size of the UTF-8 sequence at p (RFC 3629, section 4), or 0 if it is none. */
-static size_t
-utf8_size(const char *text, size_t n)
+size_t
+json_utf8_size(const char *text, size_t n)
 {
     const unsigned char *p = (const unsigned char *)text;
     unsigned char low = 0x80, high = 0xbf; /* what the second byte may be */
@@ -157,7 +157,7 @@ skip_special(struct json_scanner *s, const char *p, bool *escaped)
         if (size == 0)
             fail(s, p, "not an escape sequence");
     } else if ((unsigned char)*p >= 0x80) {
-        size = utf8_size(p, left);
+        size = json_utf8_size(p, left);
         if (size == 0)
             set_fault(s, JSON_NOT_UTF8, p, "not UTF-8");
     } else {
@@ -280,7 +280,7 @@ bool
 json_is_utf8(const char *p, size_t n)
 {
     for (size_t i = 0, size; i < n; i += size) {
-        size = utf8_size(p + i, n - i);
+        size = json_utf8_size(p + i, n - i);
         if (size == 0)
             return false;
     }

@@ -80,6 +80,9 @@ int json_scan_end(struct json_scanner *s) MUST_CHECK;
  */
 int json_unescape(struct slice text, char *out, size_t *n) MUST_CHECK;
 
+/* Takes: 1..n bytes. Returns: how many the UTF-8 character takes that begins here; 0: none does. */
+size_t json_utf8_size(const char *text, size_t n);
+
 /* Takes: any bytes; p may be NULL if n is 0.  Returns: true if they are UTF-8. */
 bool json_is_utf8(const char *p, size_t n) MUST_CHECK;
 

@@ -36,13 +36,11 @@ log_process(const struct snapshot_process *p, enum log_level level)
 void
 totals_log(const struct snapshot *snapshot, enum log_level each_level)
 {
-    size_t running = 0;
     char text[192];
-    for (size_t i = 0; i < snapshot->n_processes; i++) {
-        running += snapshot->processes[i].pid != 0;
+    for (size_t i = 0; i < snapshot->n_processes; i++)
         if (log_wants(each_level))
             log_process(&snapshot->processes[i], each_level);
-    }
     format_counters(&snapshot->totals, text, sizeof(text));
-    log_notice("totals: %s workers=%zu/%zu", text, running, snapshot->n_processes);
+    log_notice("totals: %s workers=%llu/%llu", text, value(&snapshot->totals, STAT_WORKERS_RUNNING),
+               value(&snapshot->totals, STAT_WORKERS_WANTED));
 }

@@ -72,21 +72,11 @@ figures_add_seconds(struct buf *out, uint64_t ns)
                (unsigned long long)(ns % 1000000000));
 }
 
-/* Returns: how many bytes the character takes that begins here; 0 if it is not UTF-8. */
-static size_t
-character_size(const char *text, size_t n)
-{
-    for (size_t size = 1; size <= 4 && size <= n; size++)
-        if (json_is_utf8(text, size))
-            return size;
-    return 0;
-}
-
 void
 figures_add_utf8(struct buf *out, const char *text, const char *(*escape)(unsigned char c))
 {
     for (size_t n = strlen(text); n > 0;) {
-        size_t size = character_size(text, n);
+        size_t size = json_utf8_size(text, n);
         const char *instead = size == 1 ? escape((unsigned char)*text) : NULL;
         if (size == 0)
             instead = "\xef\xbf\xbd";

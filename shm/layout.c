@@ -5,6 +5,9 @@
  */
 #include "shm/layout.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 static uint64_t
 round_up(uint64_t n)
 {
@@ -75,4 +78,15 @@ shm_fill_percentiles(struct stat_figures *figures, const uint64_t *buckets)
         times->p95_ns = histogram_quantile(counts, 0.95, times->min_ns, times->max_ns);
         times->p99_ns = histogram_quantile(counts, 0.99, times->min_ns, times->max_ns);
     }
+}
+
+void
+shm_read_boot_id(char *text, size_t size)
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd == -1 ? 0 : read(fd, text, size - 1);
+    if (fd != -1)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    text[strcspn(text, "\n")] = '\0';
 }

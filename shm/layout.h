@@ -212,6 +212,9 @@ shm_period_at(const struct shm_header *h, uint64_t number)
 void shm_copy_out(uint64_t *to, const _Atomic uint64_t *from, size_t n);
 void shm_copy_in(_Atomic uint64_t *to, const uint64_t *from, size_t n);
 
+/* Fills in the id of this boot of the machine; "" if it cannot be read. */
+void shm_read_boot_id(char *text, size_t size);
+
 /* The figures that a copy's words say, without percentiles. */
 void shm_words_to_figures(const uint64_t *words, struct stat_figures *figures);
 

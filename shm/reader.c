@@ -60,13 +60,8 @@ check_header(const struct shm_header *h, uint64_t bytes, const char *path, struc
 static bool
 is_this_boot(const struct shm_header *h)
 {
-    char id[sizeof(h->boot_id)] = "";
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd == -1 ? 0 : read(fd, id, sizeof(id) - 1);
-    if (fd != -1)
-        close(fd);
-    id[n > 0 ? n : 0] = '\0';
-    id[strcspn(id, "\n")] = '\0';
+    char id[sizeof(h->boot_id)];
+    shm_read_boot_id(id, sizeof(id));
     return strncmp(id, h->boot_id, sizeof(h->boot_id)) == 0;
 }
 

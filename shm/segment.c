@@ -21,17 +21,6 @@
 /* --- filling it in --- */
 
 static void
-read_boot_id(char *text, size_t size)
-{
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd == -1 ? 0 : read(fd, text, size - 1);
-    if (fd != -1)
-        close(fd);
-    text[n > 0 ? n : 0] = '\0';
-    text[strcspn(text, "\n")] = '\0';
-}
-
-static void
 describe(struct shm_descriptor *to, const struct stat_descriptor *from, uint32_t word,
          uint32_t histogram)
 {
@@ -74,7 +63,7 @@ fill_in(struct segment *segment, const char *instance, unsigned n_slots, int64_t
     shm_lay_out(h, n_slots);
     snprintf(h->instance, sizeof(h->instance), "%s", instance);
     snprintf(h->program, sizeof(h->program), "%s", PACKAGE_VERSION);
-    read_boot_id(h->boot_id, sizeof(h->boot_id));
+    shm_read_boot_id(h->boot_id, sizeof(h->boot_id));
     h->started_ms = clock_wall_ms();
     h->started_mono_ms = clock_mono_ms();
     h->fence = !barrier_is_there();

@@ -18,16 +18,6 @@ static const char *const refused[][PARTS] = {
     [STATSD_DOGSTATSD] = {",:|#@ '\"\\(){}<>=;&", ",:|#", ",|#"},
 };
 
-/* Returns: how many bytes the character takes that begins here, 0 if it is not UTF-8. */
-static size_t
-character_size(const char *text, size_t n)
-{
-    for (size_t size = 1; size <= 4 && size <= n; size++)
-        if (json_is_utf8(text, size))
-            return size;
-    return 0;
-}
-
 static bool
 is_taken(enum statsd_dialect dialect, enum part part, const char *text, size_t size)
 {
@@ -45,7 +35,7 @@ add_clean(struct buf *out, enum statsd_dialect dialect, enum part part, const ch
     if (!whole)
         buf_add_char(out, '_');
     while (left > 0) {
-        size_t size = character_size(text, left);
+        size_t size = json_utf8_size(text, left);
         bool taken = is_taken(dialect, part, text, size);
         /* The agent, and monasca-api after it, refuse keys that begin with '_'. */
         char instead = part == PART_KEY && used == 0 ? 'x' : '_';

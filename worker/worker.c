@@ -243,8 +243,7 @@ end_batch(struct worker *w, enum stat_value why)
     batch_reset(b);
     w->store->ops->reset(w->store);
     w->tries = 0;
-    w->levels_due_ms = 0;
-    show_levels(w);
+    figures_show_batch(w->recorder, b, 0, 0, 0); /* empty: no age, so no clock */
     recorder_publish(w->recorder);
 }
 
@@ -485,11 +484,13 @@ fetch(struct worker *w)
     if (n == 0)
         return;
     int64_t polled_ns = clock_mono_ns();
+    uint64_t bytes = 0;
     for (size_t i = 0; i < n; i++) {
         messages[i].polled_ns = polled_ns;
-        recorder_add(w->recorder, STAT_BYTES_IN, messages[i].payload.n);
+        bytes += messages[i].payload.n;
         take(w, &messages[i], polled_ns / 1000000);
     }
+    recorder_add(w->recorder, STAT_BYTES_IN, bytes);
     recorder_time(w->recorder, STAT_DECODE, clock_mono_ns() - polled_ns, 1);
     recorder_add(w->recorder, STAT_RECEIVED, n);
     recorder_set(w->recorder, STAT_IN_FLIGHT, w->batch.n);
