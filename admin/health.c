@@ -61,6 +61,19 @@ check_master(struct health *h, const struct view *v)
               format_time(v->now.started_ms).s);
 }
 
+/* It runs on with the old one, so it is well; but somebody should know. */
+static void
+check_configuration(struct health *h, const struct view *v)
+{
+    struct health_check *c = add_check(h, "master", "configuration");
+    if (v->now.refused_ms != 0)
+        judge(c, HEALTH_DEGRADED, "generation %" PRIu32 "; a reload was refused at %s: %s",
+              v->now.generation, format_time(v->now.refused_ms).s, v->now.refused_text);
+    else
+        judge(c, HEALTH_GOOD, "generation %" PRIu32, v->now.generation);
+    c->healthy = true;
+}
+
 static void
 check_progress(struct health *h, const struct view *v, const struct progress_topic *t)
 {
@@ -154,10 +167,11 @@ health_judge(struct health *h, const struct view *v)
     size_t n;
     const struct progress_topic *topics = progress_topics(v->progress, &n);
     *h = (struct health){.n = 0};
-    h->checks = calloc(1 + 3 * n + 2 * v->now.n_processes, sizeof(*h->checks));
+    h->checks = calloc(2 + 3 * n + 2 * v->now.n_processes, sizeof(*h->checks));
     if (h->checks == NULL)
         return -1;
     check_master(h, v);
+    check_configuration(h, v);
     for (size_t i = 0; i < n; i++) {
         const struct snapshot_process *p = &v->now.processes[topics[i].first];
         check_progress(h, v, &topics[i]);

@@ -285,7 +285,7 @@ Test(segment, who_loses_his_slot_stays_in_the_totals)
     struct recorder *r = start(1);
     complete(r, 5, 2 * ms);
     ledger_reap(ledger, 1, LEDGER_ASKED, SLOT_FREE);
-    ledger_release(ledger, 1);
+    ledger_release(ledger, 1, 0);
     cr_assert_null(process(1));
     cr_assert_eq(look()->totals.values[STAT_COMPLETED], 5u);
     ledger_assign(ledger, 1, "alarms-0", "alarms", 0);
