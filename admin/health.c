@@ -92,14 +92,15 @@ check_progress(struct health *h, const struct view *v, const struct progress_top
               format_count(t->completed).s, format_count(t->in_flight).s, format_count(t->lag).s);
 }
 
-/* Of those that wait: the one that has been for longest. */
+/* Of those that wait for Kafka, or for anything else: the one that has been for longest. */
 static const struct snapshot_process *
-find_waiting(const struct snapshot_process *p, size_t n, size_t *waiting)
+find_waiting(const struct snapshot_process *p, size_t n, bool for_kafka, size_t *waiting)
 {
     const struct snapshot_process *longest = NULL;
     *waiting = 0;
     for (size_t i = 0; i < n; i++) {
-        if (p[i].pid == 0 || p[i].wait_text[0] == '\0')
+        if (p[i].pid == 0 || p[i].wait_text[0] == '\0' ||
+            (strcmp(p[i].wait_class, "kafka") == 0) != for_kafka)
             continue;
         ++*waiting;
         if (longest == NULL || p[i].wait_since_ms < longest->wait_since_ms)
@@ -109,12 +110,13 @@ find_waiting(const struct snapshot_process *p, size_t n, size_t *waiting)
 }
 
 static void
-check_store(struct health *h, const struct view *v, const char *owner,
-            const struct snapshot_process *p, size_t n)
+check_waiting(struct health *h, const struct view *v, const char *owner, const char *what,
+              const struct snapshot_process *p, size_t n)
 {
-    struct health_check *c = add_check(h, owner, "store");
+    struct health_check *c = add_check(h, owner, what);
     size_t waiting;
-    const struct snapshot_process *longest = find_waiting(p, n, &waiting);
+    const struct snapshot_process *longest =
+        find_waiting(p, n, strcmp(what, "kafka") == 0, &waiting);
     if (longest == NULL) {
         judge(c, HEALTH_GOOD, "no worker waits for it");
         return;
@@ -167,7 +169,7 @@ health_judge(struct health *h, const struct view *v)
     size_t n;
     const struct progress_topic *topics = progress_topics(v->progress, &n);
     *h = (struct health){.n = 0};
-    h->checks = calloc(2 + 3 * n + 2 * v->now.n_processes, sizeof(*h->checks));
+    h->checks = calloc(2 + 4 * n + 2 * v->now.n_processes, sizeof(*h->checks));
     if (h->checks == NULL)
         return -1;
     check_master(h, v);
@@ -175,14 +177,15 @@ health_judge(struct health *h, const struct view *v)
     for (size_t i = 0; i < n; i++) {
         const struct snapshot_process *p = &v->now.processes[topics[i].first];
         check_progress(h, v, &topics[i]);
-        check_store(h, v, topics[i].topic, p, topics[i].n);
+        check_waiting(h, v, topics[i].topic, "kafka", p, topics[i].n);
+        check_waiting(h, v, topics[i].topic, "store", p, topics[i].n);
         check_workers(h, v, topics[i].topic, p, topics[i].n);
     }
     for (size_t i = 0; i < v->now.n_processes; i++) {
         const struct snapshot_process *p = &v->now.processes[i];
         if (p->topic[0] != '\0')
             continue;
-        check_store(h, v, p->name, p, 1);
+        check_waiting(h, v, p->name, "store", p, 1);
         check_workers(h, v, p->name, p, 1);
     }
     set_worst(h);

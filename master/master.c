@@ -336,6 +336,7 @@ begin(struct master *m, sigset_t *old, struct errbuf *err)
     m->totals_due_ms = now + o->totals_ms;
     m->ready_limit_ms = now + READY_LIMIT_MS;
     ledger_set_master(o->ledger, MASTER_RUNNING);
+    crew_act(&m->crew, true); /* so that the first word names them all */
     if (o->plan->telling != NULL)
         telling_start(o->plan->telling, now);
     return 0;
