@@ -8,9 +8,9 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "lib/num.h"
+#include "perf/source_time.h"
 
 enum { DROPWIZARD_PORT = 8091, WAIT_S = 10, DEFAULT_TIMEOUT_S = 3600, LAST_MS = 600000 };
 
@@ -59,72 +59,19 @@ perf_args_help(void)
 
 /* --- times --- */
 
+/* A date alone is its first moment; what does not say its zone is UTC. */
 static int
-digits(const char **p, size_t n, int *value)
+parse_iso(const char *text, int64_t *ms)
 {
-    *value = 0;
-    for (size_t i = 0; i < n; i++, ++*p) {
-        if (**p < '0' || **p > '9')
-            return -1;
-        *value = *value * 10 + (**p - '0');
-    }
-    return 0;
-}
-
-/* HH:MM. Takes: its sign. */
-static int
-parse_offset(const char **p, int64_t *ms)
-{
-    int sign = **p == '-' ? -1 : 1, hours, minutes;
-    ++*p;
-    if (digits(p, 2, &hours) == -1)
+    enum { DATE = 10 };
+    char whole[64];
+    size_t n = strlen(text);
+    bool zone = n > DATE && (text[n - 1] == 'Z' || strpbrk(text + DATE, "+-") != NULL);
+    int written = snprintf(whole, sizeof(whole), "%s%s%s", text, n == DATE ? "T00:00:00" : "",
+                           zone ? "" : "Z");
+    if ((size_t)written >= sizeof(whole))
         return -1;
-    *p += **p == ':';
-    if (digits(p, 2, &minutes) == -1 || hours > 14 || minutes > 59)
-        return -1;
-    *ms = sign * (hours * 60 + minutes) * 60000LL;
-    return 0;
-}
-
-static int
-parse_fraction(const char **p, int64_t *ms)
-{
-    int64_t scale = 100;
-    ++*p;
-    if (**p < '0' || **p > '9')
-        return -1;
-    for (*ms = 0; **p >= '0' && **p <= '9'; ++*p, scale /= 10)
-        *ms += (**p - '0') * scale;
-    return 0;
-}
-
-static int
-parse_iso(const char *p, int64_t *ms)
-{
-    struct tm tm = {.tm_isdst = 0};
-    int64_t fraction = 0, offset = 0;
-    if (digits(&p, 4, &tm.tm_year) == -1 || *p++ != '-' || digits(&p, 2, &tm.tm_mon) == -1 ||
-        *p++ != '-' || digits(&p, 2, &tm.tm_mday) == -1)
-        return -1;
-    if (*p == 'T' || *p == ' ') {
-        p++;
-        if (digits(&p, 2, &tm.tm_hour) == -1 || *p++ != ':' || digits(&p, 2, &tm.tm_min) == -1)
-            return -1;
-        if (*p == ':' && (p++, digits(&p, 2, &tm.tm_sec)) == -1)
-            return -1;
-        if (*p == '.' && parse_fraction(&p, &fraction) == -1)
-            return -1;
-    }
-    if ((*p == '+' || *p == '-') && parse_offset(&p, &offset) == -1)
-        return -1;
-    p += *p == 'Z';
-    if (*p != '\0' || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
-        tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
-        return -1;
-    tm.tm_year -= 1900;
-    tm.tm_mon--;
-    *ms = (int64_t)timegm(&tm) * 1000 + fraction - offset;
-    return 0;
+    return source_time_parse((struct slice){whole, (size_t)written}, ms);
 }
 
 int

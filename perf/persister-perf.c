@@ -133,6 +133,7 @@ main(int argc, char **argv)
         perf_args_free(&args);
         return EXIT_USAGE;
     }
+    args.options.stop = &stop_asked;
     if (args.deed == PERF_HELP || args.deed == PERF_VERSION) {
         if (args.deed == PERF_HELP)
             perf_args_help();

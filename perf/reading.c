@@ -1,7 +1,7 @@
 /*
  * reading.c - see reading.h.
  *
- * Process: persister-perf.  Owner: the caller of reading_free.  Concurrency: one thread.
+ * Process: persister-perf.  Owner: the caller.  Concurrency: one thread.
  */
 #include "perf/reading.h"
 
@@ -15,12 +15,11 @@ reading_track(struct reading *reading, const char *instance, const char *process
         if (strcmp(reading->tracks[i].instance, instance) == 0 &&
             strcmp(reading->tracks[i].process, process) == 0)
             return &reading->tracks[i];
-    struct reading_track *bigger =
-        realloc(reading->tracks, (reading->n + 1) * sizeof(*reading->tracks));
+    void *bigger = realloc(reading->tracks, (reading->n + 1) * sizeof(*reading->tracks));
     if (bigger == NULL)
         return NULL;
     reading->tracks = bigger;
-    struct reading_track *t = &bigger[reading->n];
+    struct reading_track *t = &reading->tracks[reading->n];
     *t = (struct reading_track){.instance = strdup(instance),
                                 .process = strdup(process),
                                 .received_start = NAN,
@@ -39,10 +38,12 @@ reading_track(struct reading *reading, const char *instance, const char *process
 int
 reading_add(struct reading_track *track, const struct reading_row *row)
 {
-    /* Room for a power of two. */
+    assert(row->from_ms < row->to_ms);
+    assert(track->n == 0 || row->from_ms >= track->rows[track->n - 1].to_ms);
+    /* Room grows by doubling: at 0, 1, 2, 4, 8... rows. */
     if ((track->n & (track->n - 1)) == 0) {
         size_t room = track->n == 0 ? 1 : track->n * 2;
-        struct reading_row *bigger = realloc(track->rows, room * sizeof(*bigger));
+        void *bigger = realloc(track->rows, room * sizeof(*track->rows));
         if (bigger == NULL)
             return -1;
         track->rows = bigger;

@@ -251,7 +251,8 @@ Test(perf_args, a_report_has_a_range)
     cr_assert_eq(args.until_ms, START * 1000LL);
     cr_assert_eq(args.since_ms, (START - 600) * 1000LL);
     cr_assert_eq(
-        PARSE("report", "--source", "segment=a", "--last", "2h", "--until", "2026-09-21T14:00"), 0);
+        PARSE("report", "--source", "segment=a", "--last", "2h", "--until", "2026-09-21T14:00:00"),
+        0);
     cr_assert_eq(args.until_ms, (START - 800) * 1000LL);
     cr_assert_eq(args.until_ms - args.since_ms, 7200000);
 }
@@ -299,7 +300,7 @@ Test(perf_args, times_are_read)
                  {"2026-09-21 14:13:20.25", 250},
                  {"2026-09-21T16:13:20+02:00", 0},
                  {"2026-09-21T09:43:20-0430", 0},
-                 {"2026-09-21T14:14Z", 40000},
+                 {"2026-09-21T14:14Z", -1},
                  {"2026-09-21", -51200000},
                  {"2026-09-21T14:13:20X", -1},
                  {"2026-09-21T25:13:20Z", -1},
