@@ -6,6 +6,7 @@ The loop takes minutes; PERSISTER_TEST_LOOP=1 asks for it, as ./check --all does
 import json
 import os
 import signal
+import subprocess
 import time
 import unittest
 
@@ -145,6 +146,38 @@ class LoopTest(Loop):
                                  {process: figures[ours][part + "_s"]
                                   for process, figures in lifetimes.items()}, (ours, part))
 
+    def report(self, p, *more):
+        """What `persister-perf report --source monasca` says of an instance."""
+        env = dict(os.environ, OS_AUTH_URL=self.keystone.url, OS_USERNAME=READER,
+                   OS_PASSWORD=PASSWORD, OS_PROJECT_NAME="operators", OS_USER_DOMAIN_NAME="Default",
+                   OS_PROJECT_DOMAIN_NAME="Default")
+        done = subprocess.run([os.path.join(proc.BUILD, "persister-perf"), "report", "--source",
+                               "monasca", "--last", "1h", "--format", "json", *more], env=env,
+                              capture_output=True, check=False, timeout=60,
+                              stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        said = json.loads(done.stdout)
+        self.assertEqual(said["disagreements"], [])
+        self.assertEqual(said["errors"], [])
+        return next(i for i in said["sources"][0]["instances"] if i["instance"] == p.instance)
+
+    def assert_report(self, p):
+        """Loaded = what persister-perf reads through the API, for the instance and its processes."""
+        totals, lifetimes = p.totals(), self.lifetimes(p)
+        said = self.report(p)
+        for who in ("totals", "processes_sum"):
+            for ours in ("received", "completed"):
+                self.assertEqual(said[who][ours], totals[ours], (who, ours))
+            for part in ("min", "max"):
+                self.assert_same_time(said[who][f"request_{part}_ms"],
+                                      totals["request"][part + "_s"], (who, part))
+        self.assertEqual({q["process"]: q["totals"]["completed"] for q in said["processes"]},
+                         {process: figures["completed"] for process, figures in lifetimes.items()})
+
+    def assert_same_time(self, ms, seconds, what):
+        """To the printed digit: pstats prints nanoseconds."""
+        self.assertEqual(f"{ms:.6f}", f"{seconds * 1000:.6f}", what)
+
     def test_what_was_loaded_comes_back(self):
         self.use_monasca()
         p = self.telling()
@@ -160,6 +193,7 @@ class LoopTest(Loop):
         self.assert_counters(p)
         self.assert_statistics(p)
         self.assert_extremes(p)
+        self.assert_report(p)
         self.assert_stored(MESSAGES)
 
     def kill_one(self, p):
@@ -185,6 +219,7 @@ class LoopTest(Loop):
         self.assertEqual(sum(self.told("workers.restarts", p)[None]), 1)
         self.assert_counters(p)
         self.assert_extremes(p)
+        self.assert_report(p)
         self.assert_stored(MESSAGES, bad=5)
         self.assert_dead(MESSAGES, bad=5)
 
