@@ -13,6 +13,7 @@ import datetime
 import os
 import platform
 import re
+import resource
 import shlex
 import shutil
 import signal
@@ -176,6 +177,18 @@ def cpu_of_tree(pid):
         if fields:
             ticks += sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime
     return ticks / TICKS
+
+
+def busy_seconds():
+    """Seconds that all processors were busy since boot, or taken away from this machine."""
+    fields = list(map(int, first(r"^cpu +(.+)$", read("/proc/stat"), "0").split()))
+    return sum(fields[0:3] + fields[5:8]) / TICKS  # not idle and iowait; guests are in user
+
+
+def own_seconds():
+    """CPU of this process and of all children that it has waited for."""
+    return sum(u.ru_utime + u.ru_stime for u in map(
+        resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
 
 
 class Tree:

@@ -94,6 +94,23 @@ class World:
                 benchlib.cpu_of_tree(self.kafka.pid))
 
 
+class Others:
+    """What everybody else on the machine takes of its processors, since this was made."""
+
+    def __init__(self, world):
+        self.world, self.started = world, time.monotonic()
+        self.theirs = self.seconds()
+
+    def seconds(self):
+        servers = (self.world.kafka, self.world.influx, self.world.postgres)
+        return benchlib.busy_seconds() - benchlib.own_seconds() - sum(
+            benchlib.cpu_of_tree(server.pid) for server in servers)
+
+    def percent(self):
+        """Of one processor."""
+        return 100 * (self.seconds() - self.theirs) / (time.monotonic() - self.started)
+
+
 def result(world, store, before, **found):
     """What a run was, with the servers' CPU since `before`, as World.cpu gave it."""
     after = world.cpu(store)
