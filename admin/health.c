@@ -61,6 +61,19 @@ check_master(struct health *h, const struct view *v)
               format_time(v->now.started_ms).s);
 }
 
+/* It runs on with the old one, so it is well; but somebody should know. */
+static void
+check_configuration(struct health *h, const struct view *v)
+{
+    struct health_check *c = add_check(h, "master", "configuration");
+    if (v->now.refused_ms != 0)
+        judge(c, HEALTH_DEGRADED, "generation %" PRIu32 "; a reload was refused at %s: %s",
+              v->now.generation, format_time(v->now.refused_ms).s, v->now.refused_text);
+    else
+        judge(c, HEALTH_GOOD, "generation %" PRIu32, v->now.generation);
+    c->healthy = true;
+}
+
 static void
 check_progress(struct health *h, const struct view *v, const struct progress_topic *t)
 {
@@ -79,14 +92,15 @@ check_progress(struct health *h, const struct view *v, const struct progress_top
               format_count(t->completed).s, format_count(t->in_flight).s, format_count(t->lag).s);
 }
 
-/* Of those that wait: the one that has been for longest. */
+/* Of those that wait for Kafka, or for anything else: the one that has been for longest. */
 static const struct snapshot_process *
-find_waiting(const struct snapshot_process *p, size_t n, size_t *waiting)
+find_waiting(const struct snapshot_process *p, size_t n, bool for_kafka, size_t *waiting)
 {
     const struct snapshot_process *longest = NULL;
     *waiting = 0;
     for (size_t i = 0; i < n; i++) {
-        if (p[i].pid == 0 || p[i].wait_text[0] == '\0')
+        if (p[i].pid == 0 || p[i].wait_text[0] == '\0' ||
+            (strcmp(p[i].wait_class, "kafka") == 0) != for_kafka)
             continue;
         ++*waiting;
         if (longest == NULL || p[i].wait_since_ms < longest->wait_since_ms)
@@ -96,12 +110,13 @@ find_waiting(const struct snapshot_process *p, size_t n, size_t *waiting)
 }
 
 static void
-check_store(struct health *h, const struct view *v, const char *owner,
-            const struct snapshot_process *p, size_t n)
+check_waiting(struct health *h, const struct view *v, const char *owner, const char *what,
+              const struct snapshot_process *p, size_t n)
 {
-    struct health_check *c = add_check(h, owner, "store");
+    struct health_check *c = add_check(h, owner, what);
     size_t waiting;
-    const struct snapshot_process *longest = find_waiting(p, n, &waiting);
+    const struct snapshot_process *longest =
+        find_waiting(p, n, strcmp(what, "kafka") == 0, &waiting);
     if (longest == NULL) {
         judge(c, HEALTH_GOOD, "no worker waits for it");
         return;
@@ -154,21 +169,23 @@ health_judge(struct health *h, const struct view *v)
     size_t n;
     const struct progress_topic *topics = progress_topics(v->progress, &n);
     *h = (struct health){.n = 0};
-    h->checks = calloc(1 + 3 * n + 2 * v->now.n_processes, sizeof(*h->checks));
+    h->checks = calloc(2 + 4 * n + 2 * v->now.n_processes, sizeof(*h->checks));
     if (h->checks == NULL)
         return -1;
     check_master(h, v);
+    check_configuration(h, v);
     for (size_t i = 0; i < n; i++) {
         const struct snapshot_process *p = &v->now.processes[topics[i].first];
         check_progress(h, v, &topics[i]);
-        check_store(h, v, topics[i].topic, p, topics[i].n);
+        check_waiting(h, v, topics[i].topic, "kafka", p, topics[i].n);
+        check_waiting(h, v, topics[i].topic, "store", p, topics[i].n);
         check_workers(h, v, topics[i].topic, p, topics[i].n);
     }
     for (size_t i = 0; i < v->now.n_processes; i++) {
         const struct snapshot_process *p = &v->now.processes[i];
         if (p->topic[0] != '\0')
             continue;
-        check_store(h, v, p->name, p, 1);
+        check_waiting(h, v, p->name, "store", p, 1);
         check_workers(h, v, p->name, p, 1);
     }
     set_worst(h);

@@ -86,7 +86,8 @@ struct config *cfg_load(const char *path, void (*notice)(const char *text),
 /* Frees it all and nulls the pointer. NULL is fine. */
 void cfg_free(struct config **cfg);
 
-/* Overwrites passwords and the like, and leaves "" in their place: for a process that needs none. */
+/* Overwrites passwords and the like, and leaves "" in their place: for a process that needs none.
+ */
 void cfg_forget_secrets(struct config *cfg);
 
 /*
@@ -101,6 +102,20 @@ void cfg_dump(const struct config *cfg, FILE *out);
  * Upstream's options that mean nothing here are left out.
  */
 void cfg_sample(FILE *out);
+
+/*
+ * Compares two configurations for a reload.
+ * cfg_same_for_workers: everything that a worker of that kind (not TOPIC_EVENTS) goes by, but not
+ * whether there are any and how many.  cfg_same_section: one section.  cfg_same: all options.
+ * Returns: true if there is no difference.
+ */
+bool cfg_same_for_workers(const struct config *a, const struct config *b, enum topic_kind kind);
+bool cfg_same_section(const struct config *a, const struct config *b, const char *section);
+bool cfg_same(const struct config *a, const struct config *b);
+
+/* Returns: 0, or -1 with a text that names an option which cannot change while the program runs. */
+int cfg_check_reload(const struct config *now, const struct config *next,
+                     struct errbuf *err) MUST_CHECK;
 
 /* Returns: "kafka_metrics", "kafka_alarm_history" or "kafka_events"; static. */
 const char *cfg_topic_section(enum topic_kind kind);

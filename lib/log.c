@@ -12,9 +12,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,9 +23,10 @@
 #include "lib/clock.h"
 
 static struct {
-    char *file; /* NULL: stderr */
-    int fd;
+    char file[4096]; /* "": stderr, or syslog */
+    int fd;          /* once it is not stderr's, it stays the same number */
     bool syslog, stderr_too;
+    int facility;
     enum log_level level;
     char process[64];
 } state = {.fd = STDERR_FILENO, .level = LOG_LEVEL_NOTICE, .process = "monasca-persister"};
@@ -59,49 +61,130 @@ open_file(const char *path)
     return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
 }
 
+/* What a log_open asks for, by value. */
+struct choice {
+    char file[4096]; /* "": standard error or syslog */
+    bool syslog, stderr_too;
+    int facility;
+    enum log_level level;
+};
+
+/* What the parent opened last; one writer, and readers that look again if it changed meanwhile. */
+static struct shared {
+    _Atomic uint32_t version; /* odd while it is being written */
+    pid_t writer;
+    struct choice choice;
+} * shared;
+
+static uint32_t followed; /* the version that this process goes by */
+
+/* In one step wherever a thread of librdkafka may be about to write. */
+static int
+use_file(int fd)
+{
+    if (state.fd == STDERR_FILENO) {
+        state.fd = fd;
+        return 0;
+    }
+    int done = dup3(fd, state.fd, O_CLOEXEC);
+    if (fd != STDERR_FILENO)
+        close(fd);
+    return done == -1 ? -1 : 0;
+}
+
+static int
+apply(const struct choice *choice, struct errbuf *err)
+{
+    int fd = choice->file[0] != '\0' ? open_file(choice->file) : STDERR_FILENO;
+    bool elsewhere = choice->syslog || fd != STDERR_FILENO;
+    if (fd == -1 || use_file(fd) == -1)
+        return errbuf_set(err, "log file %s: %s", choice->file, strerror(errno));
+    if (state.syslog && (!choice->syslog || choice->facility != state.facility))
+        closelog();
+    if (choice->syslog)
+        openlog("monasca-persister", LOG_PID | LOG_NDELAY, choice->facility);
+    snprintf(state.file, sizeof(state.file), "%s", choice->file);
+    state.facility = choice->facility;
+    state.syslog = choice->syslog;
+    state.stderr_too = choice->stderr_too && elsewhere;
+    state.level = choice->level;
+    return 0;
+}
+
+static void
+tell_children(const struct choice *choice)
+{
+    if (shared == NULL || shared->writer != getpid())
+        return;
+    uint32_t version = atomic_load(&shared->version);
+    atomic_store(&shared->version, version + 1);
+    shared->choice = *choice;
+    atomic_store(&shared->version, version + 2);
+    followed = version + 2;
+}
+
+int
+log_share(struct errbuf *err)
+{
+    void *p =
+        mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return errbuf_set(err, "no memory for the log's settings: %s", strerror(errno));
+    shared = p;
+    shared->writer = getpid();
+    return 0;
+}
+
 int
 log_open(const struct log_options *options, struct errbuf *err)
 {
-    int facility = LOG_USER;
-    if (options->syslog && (facility = find_facility(options->facility)) == -1)
+    struct choice choice = {.syslog = options->syslog,
+                            .stderr_too = options->stderr_too,
+                            .facility = LOG_USER,
+                            .level = options->level};
+    if (options->syslog && (choice.facility = find_facility(options->facility)) == -1)
         return errbuf_set(err, "unknown syslog facility '%s'", options->facility);
-    char *file = NULL;
-    int fd = STDERR_FILENO;
-    if (!options->syslog && options->file != NULL && options->file[0] != '\0') {
-        if ((file = strdup(options->file)) == NULL)
-            return errbuf_set(err, "out of memory");
-        if ((fd = open_file(file)) == -1) {
-            free(file);
-            return errbuf_set(err, "log file %s: %s", options->file, strerror(errno));
-        }
-    }
-    if (state.fd != STDERR_FILENO)
-        close(state.fd);
-    if (state.syslog)
-        closelog();
-    free(state.file);
-    state.file = file;
-    state.fd = fd;
-    state.syslog = options->syslog;
-    state.stderr_too = options->stderr_too && (options->syslog || fd != STDERR_FILENO);
-    state.level = options->level;
-    if (options->syslog)
-        openlog("monasca-persister", LOG_PID | LOG_NDELAY, facility);
+    if (!options->syslog && options->file != NULL &&
+        (size_t)snprintf(choice.file, sizeof(choice.file), "%s", options->file) >=
+            sizeof(choice.file))
+        return errbuf_set(err, "log file %.100s...: the path is too long", options->file);
+    if (apply(&choice, err) == -1)
+        return -1;
+    tell_children(&choice);
     return 0;
+}
+
+/* Returns: true if the parent has opened another log than this process goes by. */
+static bool
+take_news(struct choice *choice)
+{
+    if (shared == NULL)
+        return false;
+    for (unsigned tries = 0; tries < 1000; tries++) {
+        uint32_t version = atomic_load(&shared->version);
+        *choice = shared->choice;
+        atomic_thread_fence(memory_order_seq_cst);
+        if (version % 2 != 0 || atomic_load(&shared->version) != version)
+            continue;
+        bool news = version != followed;
+        followed = version;
+        return news;
+    }
+    return false; /* the parent died in the middle of it, and so do we */
 }
 
 int
 log_reopen(struct errbuf *err)
 {
-    if (state.file == NULL)
+    struct choice choice;
+    if (take_news(&choice))
+        return apply(&choice, err);
+    if (state.file[0] == '\0')
         return 0;
     int fd = open_file(state.file);
-    if (fd == -1)
+    if (fd == -1 || use_file(fd) == -1)
         return errbuf_set(err, "log file %s: %s", state.file, strerror(errno));
-    /* In one step, since a thread of librdkafka may be about to write. */
-    int done = dup3(fd, state.fd, O_CLOEXEC);
-    close(fd);
-    return done == -1 ? errbuf_set(err, "log file %s: %s", state.file, strerror(errno)) : 0;
+    return 0;
 }
 
 void

@@ -2,7 +2,8 @@
  * log.h - log lines to stderr, a file or syslog.
  *
  * Process: all; each line names its process ("master", "metrics-0") and pid.
- * Owner: the module holds the one open file; children inherit it over fork.
+ * Owner: the module holds the one open file; children inherit it over fork, and follow with
+ * log_reopen when the parent has opened another (log_share).
  * Concurrency: one thread per process, except that librdkafka's threads may log
  * (each line is one write(2) of a buffer on the stack, so lines never mix).
  */
@@ -35,7 +36,17 @@ struct log_options {
  */
 int log_open(const struct log_options *options, struct errbuf *err) MUST_CHECK;
 
-/* Opens the same file anew, after logrotate moved it. -1: the old one stays in use. */
+/*
+ * From now on children follow what this process opens: log_reopen in a child applies the last
+ * log_open that the parent made. To be called once, before the first fork and before log_open.
+ * Returns: 0, or -1 with a text if memory is out.
+ */
+int log_share(struct errbuf *err) MUST_CHECK;
+
+/*
+ * Opens the same file anew, after logrotate moved it; in a child of a parent that shares, what the
+ * parent has opened since. -1: the old one stays in use.
+ */
 int log_reopen(struct errbuf *err) MUST_CHECK;
 
 /* Names this process in its lines; text is copied, at most 63 bytes. */

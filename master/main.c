@@ -1,6 +1,6 @@
 /*
- * main.c - options, and the wiring of configuration, lock, workers and master.  The one file that
- * knows both master/ and worker/.
+ * main.c - options, and the wiring of configuration, lock, workers and master.  main*.c are the
+ * files that know both master/ and worker/.
  *
  * Process: master; run_worker is the first thing of ours that a worker runs.
  * Owner: everything made here lives until the process ends.  Concurrency: one thread; whatever
@@ -22,13 +22,14 @@
 #include "master/directory.h"
 #include "master/lock.h"
 #include "master/main_admin.h"
+#include "master/main_check.h"
+#include "master/main_reload.h"
 #include "master/master.h"
+#include "master/notify.h"
 #include "master/spawn.h"
 #include "master/title.h"
 #include "master/totals.h"
 #include "shm/ledger.h"
-#include "store/store.h"
-#include "worker/kafka_conf.h"
 #include "worker/retention.h"
 #include "worker/worker.h"
 
@@ -38,8 +39,8 @@ enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIGURATION = 78 }
 enum {
     CHECK_MS = 30000,    /* for the check in a child */
     TOTALS_SECONDS = 30, /* between two lines of totals */
-    NOTICES_BYTES = 65536,
-    NAME_BYTES = 288 /* Kafka's longest topic name has 249 */
+    SLOTS_MIN = 64,      /* what a reload has room for, at least; memory is taken as it is used */
+    NOTICES_BYTES = 65536
 };
 
 static const char program[] = "monasca-persister";
@@ -49,30 +50,9 @@ enum deed { DEED_RUN, DEED_CHECK, DEED_DUMP, DEED_SAMPLE, DEED_HELP, DEED_VERSIO
 
 struct arguments {
     enum deed deed;
-    const char *file;   /* --config-file */
-    const char *single; /* --single, or NULL */
-};
-
-/* What a worker needs to know about itself. */
-enum seat_role { SEAT_WORKER, SEAT_RETENTION, SEAT_ADMIN };
-
-struct seat {
-    enum seat_role role;
-    enum topic_kind kind; /* of a worker */
-    unsigned number;
-    char *name;
-};
-
-struct persister {
-    struct config *cfg;
-    struct seat *seats; /* n of them, one per slot */
-    const char **names;
-    bool *silent; /* those that give no sign of life, since they cannot write to the segment */
-    size_t n;
-    struct segment segment;
-    struct ledger *ledger;
-    struct shm_reader *reader; /* of that segment */
-    struct telling *telling;   /* NULL: StatsD is off */
+    const char *file;     /* --config-file */
+    const char *single;   /* --single, or NULL */
+    const char *pid_file; /* --pid-file, or NULL */
 };
 
 /* --- options --- */
@@ -89,11 +69,13 @@ print_help(void)
            "  --sample-config      print every option with its default and meaning\n"
            "  --single TOPIC       run one worker without forking, for debugging; TOPIC is the\n"
            "                       topic's name or its section in the configuration\n"
+           "  --pid-file FILE      write the process id there once all workers consume\n"
            "  --version            print the version\n"
            "  --help               print this\n"
            "\n"
-           "It runs in the foreground. TERM and INT stop it, a second one hurries; USR1 reopens\n"
-           "the log and the dead letters. pstats shows its figures.\n"
+           "It runs in the foreground. TERM and INT stop it, a second one hurries; HUP reads the\n"
+           "configuration again; USR1 reopens the log and the dead letters. pstats shows its\n"
+           "figures.\n"
            "\n"
            "Exit codes: 0 stopped as asked, or nothing to object; 1 failed, or a worker had to be\n"
            "killed when stopping; 2 wrong options; 78 wrong configuration.\n",
@@ -108,6 +90,7 @@ parse_arguments(int argc, char **argv, struct arguments *args)
                                             {"dump-config", no_argument, NULL, DEED_DUMP},
                                             {"sample-config", no_argument, NULL, DEED_SAMPLE},
                                             {"single", required_argument, NULL, 's'},
+                                            {"pid-file", required_argument, NULL, 'p'},
                                             {"version", no_argument, NULL, DEED_VERSION},
                                             {"help", no_argument, NULL, DEED_HELP},
                                             {NULL, 0, NULL, 0}};
@@ -120,6 +103,8 @@ parse_arguments(int argc, char **argv, struct arguments *args)
             args->file = optarg;
         else if (option == 's')
             args->single = optarg;
+        else if (option == 'p')
+            args->pid_file = optarg;
         else
             args->deed = (enum deed)option;
     }
@@ -169,63 +154,22 @@ log_notices(void)
 static int
 open_log(const struct config *cfg, struct errbuf *err)
 {
-    struct log_options options = {.file = cfg->DEFAULT.log_file,
-                                  .syslog = cfg->DEFAULT.use_syslog,
-                                  .facility = cfg->DEFAULT.syslog_log_facility,
-                                  .stderr_too = cfg->DEFAULT.use_stderr,
-                                  .level = cfg->DEFAULT.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO};
-    if (log_open(&options, err) == -1)
+    if (log_share(err) == -1 || main_reload_log(cfg, err) == -1)
         return -1;
-    log_is_elsewhere = (options.syslog || options.file[0] != '\0') && !options.stderr_too;
+    log_is_elsewhere =
+        (cfg->DEFAULT.use_syslog || cfg->DEFAULT.log_file[0] != '\0') && !cfg->DEFAULT.use_stderr;
     return 0;
 }
 
 /* --- the configuration beyond its text --- */
 
-static bool
-keep_waiting(void *arg)
-{
-    (void)arg;
-    return true;
-}
-
-/* Runs in a child: Kafka's and the stores' libraries look at their settings. */
-static int
-check_libraries(const void *arg, struct errbuf *err)
-{
-    const struct config *cfg = arg;
-    static const struct store_hooks hooks = {.keep_waiting = keep_waiting};
-    if (kafka_conf_check(cfg, err) == -1)
-        return -1;
-    for (enum topic_kind kind = 0; kind < TOPIC_EVENTS; kind++) {
-        if (!cfg->topic[kind].enabled)
-            continue;
-        struct store *store = store_find(cfg_topic_driver(cfg, kind))->open(cfg, kind, &hooks, err);
-        if (store == NULL)
-            return errbuf_prefix(err, "%s: [%s]", cfg->file, cfg_topic_section(kind));
-        store->ops->close(&store);
-    }
-    return 0;
-}
-
-static int
-check_drivers(const struct config *cfg, struct errbuf *err)
-{
-    static const char *const options[] = {"metrics_driver", "alarm_state_history_driver"};
-    for (enum topic_kind kind = 0; kind < TOPIC_EVENTS; kind++)
-        if (cfg->topic[kind].enabled && store_find(cfg_topic_driver(cfg, kind)) == NULL)
-            return errbuf_set(err, "%s: [repositories] %s: this build has no such store", cfg->file,
-                              options[kind]);
-    return 0;
-}
-
 /* Returns: an exit code. */
 static int
 check_configuration(const struct config *cfg, struct errbuf *err)
 {
-    if (check_drivers(cfg, err) == -1)
+    if (main_check_drivers(cfg, err) == -1)
         return EXIT_CONFIGURATION;
-    switch (spawn_check("check", check_libraries, cfg, CHECK_MS, err)) {
+    switch (spawn_check("check", main_check_libraries, cfg, CHECK_MS, err)) {
     case SPAWN_GOOD:
         return EXIT_GOOD;
     case SPAWN_REFUSED:
@@ -233,42 +177,6 @@ check_configuration(const struct config *cfg, struct errbuf *err)
     default:
         return EXIT_FAILED;
     }
-}
-
-/* --- workers --- */
-
-static int
-add_seat(struct persister *p, enum seat_role role, enum topic_kind kind, unsigned number)
-{
-    char name[NAME_BYTES];
-    const char *helper = role == SEAT_ADMIN ? "admin" : "retention";
-    if (role == SEAT_WORKER)
-        snprintf(name, sizeof(name), "%s-%u", p->cfg->topic[kind].topic, number);
-    p->seats[p->n] = (struct seat){.role = role, .kind = kind, .number = number};
-    p->seats[p->n].name = strdup(role == SEAT_WORKER ? name : helper);
-    p->names[p->n] = p->seats[p->n].name;
-    p->silent[p->n] = role == SEAT_ADMIN;
-    return p->names[p->n++] == NULL ? -1 : 0;
-}
-
-static int
-count_seats(const struct config *cfg)
-{
-    int n = 0;
-    for (enum topic_kind kind = 0; kind < TOPIC_EVENTS; kind++)
-        n += cfg->topic[kind].enabled ? (int)cfg->topic[kind].num_processors : 0;
-    return n + retention_is_wanted(cfg) + cfg->admin.enabled;
-}
-
-static int
-make_room(struct persister *p, size_t n, struct errbuf *err)
-{
-    p->seats = calloc(n, sizeof(*p->seats));
-    p->names = calloc(n, sizeof(*p->names));
-    p->silent = calloc(n, sizeof(*p->silent));
-    if (p->seats == NULL || p->names == NULL || p->silent == NULL)
-        return errbuf_set(err, "no memory for %zu workers: %s", n, strerror(errno));
-    return 0;
 }
 
 /* --- figures --- */
@@ -279,11 +187,12 @@ make_segment(struct persister *p, const struct lock *lock, struct errbuf *err)
 {
     char path[384];
     const char *instance = p->cfg->persister.instance;
-    int64_t period_ms = p->cfg->persister.period_seconds * 1000;
-    unsigned n_slots =
-        (unsigned)(p->n * 2); /* so that a reload can start new ones beside the old */
+    int64_t period_ms = p->plan.plan.period_ms;
+    /* So that a reload can start others beside them, and more. */
+    unsigned n_slots = (unsigned)p->plan.plan.n * 2;
     if (lock == NULL)
-        return segment_create_private(&p->segment, instance, n_slots, period_ms, err);
+        return segment_create_private(&p->segment, instance, 1, period_ms, err);
+    n_slots = n_slots < SLOTS_MIN ? SLOTS_MIN : n_slots;
     const char *directory = p->cfg->persister.segment;
     if (directory[0] == '\0')
         directory = p->cfg->persister.run_directory;
@@ -302,107 +211,66 @@ open_figures(struct persister *p, const struct lock *lock, struct errbuf *err)
     p->ledger = ledger_new(&p->segment);
     p->reader = segment_reader(&p->segment);
     if (p->ledger == NULL || p->reader == NULL)
-        return errbuf_set(err, "no memory for the figures of %zu workers", p->n);
-    for (size_t i = 0; i < p->n; i++) {
-        const struct seat *seat = &p->seats[i];
-        const char *topic = seat->role != SEAT_WORKER ? "" : p->cfg->topic[seat->kind].topic;
-        ledger_assign(p->ledger, (unsigned)i + 1, seat->name, topic, seat->number);
-    }
+        return errbuf_set(err, "no memory for the figures of %zu workers", p->plan.plan.n);
     return 0;
-}
-
-static int
-open_telling(struct persister *p, struct errbuf *err)
-{
-    struct telling_options options;
-    if (!p->cfg->statsd.enabled)
-        return 0;
-    telling_options_from(&options, p->cfg);
-    p->telling = telling_new(&options, p->reader, ledger_recorder(p->ledger), err);
-    return p->telling == NULL ? -1 : 0;
 }
 
 static void
 close_figures(struct persister *p)
 {
-    telling_free(&p->telling);
+    telling_free(&p->plan.plan.telling);
     shm_reader_close(&p->reader);
     ledger_free(&p->ledger);
     segment_close(&p->segment);
 }
 
-static int
-make_seats(struct persister *p, struct errbuf *err)
-{
-    if (make_room(p, (size_t)count_seats(p->cfg), err) == -1)
-        return -1;
-    for (enum topic_kind kind = 0; kind < TOPIC_EVENTS; kind++)
-        for (unsigned i = 0;
-             p->cfg->topic[kind].enabled && i < (unsigned)p->cfg->topic[kind].num_processors; i++)
-            if (add_seat(p, SEAT_WORKER, kind, i) == -1)
-                return errbuf_set(err, "out of memory");
-    if (retention_is_wanted(p->cfg) && add_seat(p, SEAT_RETENTION, 0, 0) == -1)
-        return errbuf_set(err, "out of memory");
-    if (p->cfg->admin.enabled && add_seat(p, SEAT_ADMIN, 0, 0) == -1)
-        return errbuf_set(err, "out of memory");
-    return 0;
-}
-
-static void
-free_seats(struct persister *p)
-{
-    for (size_t i = 0; i < p->n; i++)
-        free(p->seats[i].name);
-    free(p->seats);
-    free(p->names);
-    free(p->silent);
-}
+/* --- processes --- */
 
 static int
-run_worker(void *arg, size_t i)
+run_seat(void *arg, const struct seat *seat, unsigned slot)
 {
     struct persister *p = arg;
-    if (p->seats[i].role == SEAT_ADMIN)
+    if (seat->crew == CREW_ADMIN)
         return main_admin_run(p->cfg, &p->segment);
-    if (p->seats[i].role == SEAT_RETENTION)
-        return retention_run(p->cfg, &p->segment, (unsigned)i + 1);
+    if (seat->crew == CREW_RETENTION)
+        return retention_run(p->cfg, &p->segment, slot);
     struct worker_args args = {.cfg = p->cfg,
-                               .kind = p->seats[i].kind,
-                               .number = p->seats[i].number,
+                               .kind = (enum topic_kind)seat->crew,
+                               .number = seat->number,
                                .segment = &p->segment,
-                               .slot = (unsigned)i + 1};
+                               .slot = slot};
     return worker_run(&args);
 }
 
 /* --- the two ways to run --- */
 
 static int
-run_master(struct persister *p, const struct lock *lock, struct errbuf *err)
+run_master(struct persister *p, const struct lock *lock, const char *pid_file, struct errbuf *err)
 {
-    if (make_seats(p, err) == -1 || open_figures(p, lock, err) == -1 ||
-        open_telling(p, err) == -1) {
+    struct notify notify;
+    const struct reload_ops reload = main_reload_ops(p);
+    if (open_figures(p, lock, err) == -1 ||
+        main_reload_telling(p, p->cfg, &p->plan.plan, err) == -1 ||
+        notify_open(&notify, pid_file, err) == -1) {
         complain(err);
         return EXIT_FAILED;
     }
-    struct master_options options = {.n = p->n,
-                                     .names = p->names,
-                                     .silent = p->silent,
+    struct master_options options = {.segment = &p->segment,
                                      .ledger = p->ledger,
                                      .reader = p->reader,
-                                     .telling = p->telling,
-                                     .run = run_worker,
+                                     .run = run_seat,
                                      .arg = p,
-                                     .timing = pool_default_timing(),
+                                     .plan = &p->plan.plan,
+                                     .reload = &reload,
+                                     .notify = &notify,
                                      .totals_ms = TOTALS_SECONDS * 1000,
                                      .totals_per_each = LOG_LEVEL_DEBUG,
-                                     .period_ms = p->cfg->persister.period_seconds * 1000,
                                      .fds = {lock->fd, p->segment.fd}};
-    options.timing.hang_ms = p->cfg->persister.hang_timeout_seconds * 1000;
-    options.timing.shutdown_ms = p->cfg->persister.shutdown_timeout_seconds * 1000;
     log_notice("%s starts: instance '%s', %zu processes, configuration %s, lock %s, segment %s",
-               PACKAGE_STRING, p->cfg->persister.instance, p->n, p->cfg->file, lock->path,
+               PACKAGE_STRING, p->cfg->persister.instance, p->plan.plan.n, p->cfg->file, lock->path,
                p->segment.path);
     int code = master_run(&options);
+    notify_close(&notify);
     log_notice("stopped%s", code == 0 ? "" : "; not all went well, see above");
     return code == 0 ? EXIT_GOOD : EXIT_FAILED;
 }
@@ -436,16 +304,20 @@ static int
 run_single(struct persister *p, enum topic_kind kind, struct errbuf *err)
 {
     struct snapshot snapshot = {.n_processes = 0};
-    if (make_room(p, 1, err) == -1 || add_seat(p, SEAT_WORKER, kind, 0) == -1 ||
-        open_figures(p, NULL, err) == -1) {
+    struct seat seat = {.crew = kind};
+    while (p->plan.seats[seat.number].crew != kind)
+        seat.number++;
+    seat = p->plan.seats[seat.number]; /* the first of its kind */
+    if (open_figures(p, NULL, err) == -1) {
         complain(err);
         return EXIT_FAILED;
     }
     block_signals();
-    log_set_process(p->names[0]);
+    log_set_process(seat.name);
+    ledger_assign(p->ledger, 1, seat.name, seat.topic, seat.number);
     ledger_start(p->ledger, 1);
     ledger_started(p->ledger, 1, getpid());
-    int code = run_worker(p, 0);
+    int code = run_seat(p, &seat, 1);
     (void)ledger_reap(p->ledger, 1, LEDGER_ASKED, SLOT_FREE);
     if (snapshot_take(p->reader, &snapshot, err) == 0)
         totals_log(&snapshot, LOG_LEVEL_DEBUG);
@@ -466,34 +338,48 @@ usage_single(const struct config *cfg, const char *name)
     return EXIT_USAGE;
 }
 
-/* Everything that may refuse the start comes before the first worker. */
+/* Returns: an exit code. With --single nothing is forked: the worker itself will say what its
+ * libraries refuse. */
 static int
-run(struct config *cfg, const char *single)
+prepare(struct persister *p, bool single, struct lock *lock, struct errbuf *err)
+{
+    int opened = open_log(p->cfg, err);
+    log_notices();
+    int code = opened == -1                            ? EXIT_CONFIGURATION
+               : !single                               ? check_configuration(p->cfg, err)
+               : main_check_drivers(p->cfg, err) == -1 ? EXIT_CONFIGURATION
+                                                       : EXIT_GOOD;
+    if (code == EXIT_GOOD && (main_plan_make(&p->plan, p->cfg, NULL, err) == -1 ||
+                              lock_acquire(p->cfg->persister.run_directory,
+                                           p->cfg->persister.instance, lock, err) == -1))
+        code = EXIT_FAILED;
+    return code;
+}
+
+/* Everything that may refuse the start comes before the first worker. Frees the configuration. */
+static int
+run(struct config *cfg, const struct arguments *args)
 {
     struct errbuf err = {.text = ""};
     struct persister p = {.cfg = cfg, .segment = {.fd = -1}};
     struct lock lock;
-    enum topic_kind kind = single != NULL ? find_topic(cfg, single) : TOPIC_KINDS;
-    if (single != NULL && kind == TOPIC_KINDS)
-        return usage_single(cfg, single);
-    int opened = open_log(cfg, &err);
-    log_notices();
-    /* With --single nothing is forked, so the worker itself will say what its libraries refuse. */
-    int code = opened == -1                     ? EXIT_CONFIGURATION
-               : single == NULL                 ? check_configuration(cfg, &err)
-               : check_drivers(cfg, &err) == -1 ? EXIT_CONFIGURATION
-                                                : EXIT_GOOD;
-    if (code == EXIT_GOOD &&
-        lock_acquire(cfg->persister.run_directory, cfg->persister.instance, &lock, &err) == -1)
-        code = EXIT_FAILED;
-    if (code != EXIT_GOOD) {
-        complain(&err);
+    bool single = args->single != NULL;
+    enum topic_kind kind = single ? find_topic(cfg, args->single) : TOPIC_KINDS;
+    if (single && kind == TOPIC_KINDS) {
+        int code = usage_single(cfg, args->single);
+        cfg_free(&cfg);
         return code;
     }
-    code = single != NULL ? run_single(&p, kind, &err) : run_master(&p, &lock, &err);
-    close_figures(&p);
-    free_seats(&p);
-    lock_release(&lock);
+    int code = prepare(&p, single, &lock, &err);
+    if (code == EXIT_GOOD) {
+        code = single ? run_single(&p, kind, &err) : run_master(&p, &lock, args->pid_file, &err);
+        close_figures(&p);
+        lock_release(&lock);
+    } else {
+        complain(&err);
+    }
+    main_plan_free(&p.plan);
+    cfg_free(&p.cfg);
     return code;
 }
 
@@ -533,7 +419,8 @@ run_with_configuration(const struct arguments *args)
     } else if (args->deed == DEED_DUMP) {
         code = dump(cfg);
     } else {
-        code = run(cfg, args->single);
+        code = run(cfg, args);
+        cfg = NULL;
     }
     buf_free(&notices);
     cfg_free(&cfg);
@@ -561,6 +448,16 @@ flush_output(int code)
     return code;
 }
 
+/* Replaces a text by a copy. Returns: 0, or -1 if memory is out. */
+static int
+keep_text(const char **text)
+{
+    if (*text == NULL)
+        return 0;
+    *text = strdup(*text);
+    return *text == NULL ? -1 : 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -584,17 +481,16 @@ main(int argc, char **argv)
     default:
         break;
     }
-    char *file = strdup(args.file); /* argv is overwritten by titles */
-    char *single = args.single != NULL ? strdup(args.single) : NULL;
-    if (file == NULL || (args.single != NULL && single == NULL)) {
+    /* argv is overwritten by titles; these live as long as the program. */
+    if (keep_text(&args.file) == -1 || keep_text(&args.single) == -1 ||
+        keep_text(&args.pid_file) == -1) {
         fprintf(stderr, "%s: out of memory\n", program);
         return EXIT_FAILED;
     }
-    args.file = file;
-    args.single = single;
     title_init(argc, argv);
     int code = flush_output(run_with_configuration(&args));
-    free(single);
-    free(file);
+    free((char *)(uintptr_t)args.pid_file);
+    free((char *)(uintptr_t)args.single);
+    free((char *)(uintptr_t)args.file);
     return code;
 }

@@ -1,173 +1,114 @@
 /*
- * master.c - see master.h.
+ * master.c - see master.h. The processes are in crew.c.
  *
- * Process: master.  Owner: the caller of master_run; the pids here are the truth about whom to
- * signal, those in the slots are for readers.  Concurrency: one thread.
+ * Process: master.  Owner: the caller of master_run.  Concurrency: one thread.
  */
 #include "master/master.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "master/spawn.h"
+#include "master/crew.h"
 #include "master/totals.h"
 #include "master/master_priv.h"
 
+enum {
+    READY_LIMIT_MS = 45000, /* systemd's patience is 90 s: then it is told as it is */
+    CHANGE_TICK_MS = 50     /* while one crew takes over from another */
+};
+
 struct master {
     const struct master_options *options;
-    struct pool *pool;
-    pid_t *pids; /* 0: does not run */
-    int signals; /* the signalfd */
-    int64_t totals_due_ms, period_due_ms;
+    struct crew crew;
+    struct reload reload;
+    int64_t totals_due_ms, period_due_ms, period_ms;
+    int64_t ready_limit_ms; /* INT64_MAX: whoever waits has been told */
+    bool stopping;
+    bool changing; /* a configuration was taken over, and its crew is not all there yet */
     struct snapshot snapshot;
 };
 
-/* What the child needs to know to run worker i. */
-struct child_arg {
-    const struct master_options *options;
-    size_t i;
-};
+/* --- reload --- */
 
-/* --- one worker --- */
-
-static int
-run_worker(void *arg)
+static void
+refuse(struct master *m, const struct errbuf *err)
 {
-    const struct child_arg *child = arg;
-    return child->options->run(child->options->arg, child->i);
+    log_error("reload refused, everything goes on as it was: %s", err->text);
+    ledger_note_refused(m->options->ledger, err->text);
+    if (!m->changing)
+        notify_reloaded(m->options->notify);
 }
 
-/* Slot 0 is the master's own. */
-static unsigned
-slot_of(size_t worker)
+/* The plan has changed. */
+static int
+follow_plan(struct master *m, struct errbuf *err)
 {
-    return (unsigned)worker + 1;
+    const struct master_plan *plan = m->options->plan;
+    int64_t now = clock_mono_ms();
+    if (roster_change(m->crew.roster, plan->seats, plan->n, plan->same, now) == -1)
+        return errbuf_set(err, "out of memory");
+    pool_set_timing(m->crew.pool, &plan->timing);
+    if (plan->period_ms != m->period_ms) {
+        m->period_ms = plan->period_ms;
+        m->period_due_ms = now + plan->period_ms;
+        ledger_set_period(m->options->ledger, plan->period_ms);
+    }
+    return 0;
 }
 
 static void
-start_worker(struct master *m, size_t i)
+take_over(struct master *m)
 {
-    const struct master_options *o = m->options;
     struct errbuf err;
-    struct child_arg arg = {o, i};
-    int fds[3 + TELLING_FDS] = {m->signals, o->fds[0], o->fds[1], -1, -1};
-    if (o->telling != NULL)
-        telling_list_fds(o->telling, fds + 3);
-    struct spawn_child child = {
-        .name = o->names[i], .fds = fds, .n_fds = COUNT_OF(fds), .run = run_worker, .arg = &arg};
-    int64_t now = clock_mono_ms();
-    ledger_start(o->ledger, slot_of(i));
-    pid_t pid = spawn_fork(&child, &err);
-    if (pid == -1) {
-        (void)ledger_reap(o->ledger, slot_of(i), LEDGER_NOT_FORKED, SLOT_DEAD);
-        log_error("%s; trying again in %u ms", err.text, pool_note_fork_failed(m->pool, i, now));
+    if (follow_plan(m, &err) == -1) {
+        refuse(m, &err);
         return;
     }
-    m->pids[i] = pid;
-    ledger_started(o->ledger, slot_of(i), pid);
-    if (o->silent != NULL && o->silent[i])
-        ledger_show(o->ledger, slot_of(i), SLOT_IDLE);
-    pool_note_forked(m->pool, i, now);
-    log_info("%s started as pid %ld", o->names[i], (long)pid);
+    ledger_note_reload(m->options->ledger);
+    /* Those that stay, too, go by what the log is now. */
+    crew_signal(&m->crew, SIGUSR1);
+    m->changing = true;
 }
 
 static void
-signal_worker(const struct master *m, size_t i, int number)
+ask_reload(struct master *m)
 {
-    /* Not reaped yet, so the pid is still its own. */
-    if (m->pids[i] != 0 && kill(m->pids[i], number) == -1)
-        log_error("%s: kill(%ld, %d): %s", m->options->names[i], (long)m->pids[i], number,
-                  strerror(errno));
+    struct errbuf err;
+    int fds[CREW_FDS];
+    size_t n = crew_list_fds(&m->crew, fds);
+    if (m->stopping) {
+        log_notice("HUP: ignored, since everything stops");
+        return;
+    }
+    log_notice("HUP: reading the configuration again");
+    notify_reloading(m->options->notify);
+    if (reload_ask(&m->reload, fds, n, clock_mono_ms(), &err) == RELOAD_REFUSED)
+        refuse(m, &err);
 }
 
-/* --- its end --- */
-
-static void
-log_loop(const char *name, const struct pool_death *death, const struct pool_timing *timing)
+/* Returns: false if it was not the check of a reload. */
+static bool
+end_check(struct master *m, pid_t pid, int status)
 {
-    if (death->left_loop)
-        log_notice("%s left the crash loop: it had worked for %lld s", name,
-                   (long long)(timing->calm_ms / 1000));
-    if (death->entered_loop)
-        log_error("%s is in a crash loop: %u deaths in a row without %lld s of work; it is tried "
-                  "again every %u s or sooner",
-                  name, death->deaths, (long long)(timing->calm_ms / 1000),
-                  (timing->respawn_cap_ms + 999) / 1000);
+    struct errbuf err;
+    enum reload_outcome outcome;
+    if (!reload_note_end(&m->reload, pid, status, &outcome, &err))
+        return false;
+    if (outcome == RELOAD_REFUSED)
+        refuse(m, &err);
+    else if (outcome == RELOAD_TAKEN)
+        take_over(m);
+    if (reload_take_again(&m->reload))
+        ask_reload(m);
+    return true;
 }
 
-static void
-log_death(const char *name, pid_t pid, int status, const struct pool_death *death, int64_t returned)
-{
-    char end[96];
-    bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    double seconds = (double)death->lived_ms / 1000;
-    spawn_describe_end(status, end, sizeof(end));
-    if (death->asked)
-        log_line(orderly ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
-                 "%s (pid %ld) ended with %s after %.1f s%s", name, (long)pid, end, seconds,
-                 death->late ? ", killed since it had not stopped in time" : "");
-    else
-        log_line(death->in_loop && !death->entered_loop ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
-                 "%s (pid %ld) ended with %s after %.1f s%s; forked again in %u ms", name,
-                 (long)pid, end, seconds, death->hung ? ", killed since it hung" : "",
-                 death->respawn_in_ms);
-    if (returned > 0)
-        log_notice("%s had %lld messages in hand, which will be read again", name,
-                   (long long)returned);
-}
-
-static enum ledger_death
-way_to_die(int status, const struct pool_death *death)
-{
-    if (death->late)
-        return LEDGER_LATE;
-    if (death->hung)
-        return LEDGER_HUNG;
-    if (death->asked)
-        return LEDGER_ASKED;
-    return WIFSIGNALED(status) ? LEDGER_SIGNAL : LEDGER_EXIT;
-}
-
-/* Folds its figures into the totals. Returns: how many messages it had in hand. */
-static int64_t
-settle_figures(struct master *m, size_t i, int status, const struct pool_death *death)
-{
-    enum slot_state state = death->asked ? SLOT_FREE : death->in_loop ? SLOT_BACKOFF : SLOT_DEAD;
-    int64_t returned =
-        ledger_reap(m->options->ledger, slot_of(i), way_to_die(status, death), state);
-    if (returned == -1)
-        log_error("%s: more messages settled than received; its counters are wrong",
-                  m->options->names[i]);
-    return returned;
-}
-
-static void
-note_heartbeat(struct master *m, size_t i, int64_t now)
-{
-    const bool *silent = m->options->silent;
-    int64_t beat_ms =
-        silent != NULL && silent[i] ? now : ledger_heartbeat_ms(m->options->ledger, slot_of(i));
-    pool_note_heartbeat(m->pool, i, beat_ms, now);
-}
-
-static void
-bury_worker(struct master *m, size_t i, int status)
-{
-    const char *name = m->options->names[i];
-    int64_t now = clock_mono_ms();
-    note_heartbeat(m, i, now);
-    struct pool_death death = pool_note_death(m->pool, i, now);
-    int64_t returned = settle_figures(m, i, status, &death);
-    log_death(name, m->pids[i], status, &death, returned);
-    log_loop(name, &death, &m->options->timing);
-    m->pids[i] = 0;
-}
+/* --- children --- */
 
 /* Every turn, not only on SIGCHLD: signals merge. Strangers are orphans given to us as pid 1. */
 static void
@@ -180,11 +121,8 @@ reap(struct master *m)
             continue;
         if (pid <= 0)
             return;
-        for (size_t i = 0; i < m->options->n; i++)
-            if (m->pids[i] == pid) {
-                bury_worker(m, i, status);
-                break;
-            }
+        if (!crew_bury(&m->crew, pid, status))
+            (void)end_check(m, pid, status);
     }
 }
 
@@ -193,9 +131,14 @@ reap(struct master *m)
 static void
 stop(struct master *m, const struct signalfd_siginfo *info)
 {
-    const struct pool_timing *timing = &m->options->timing;
-    bool second = pool_note_stop(m->pool, clock_mono_ms()) > 1;
-    ledger_set_master(m->options->ledger, MASTER_STOPPING, 1);
+    const struct pool_timing *timing = &m->options->plan->timing;
+    bool second = pool_note_stop(m->crew.pool, clock_mono_ms()) > 1;
+    ledger_set_master(m->options->ledger, MASTER_STOPPING);
+    if (!m->stopping) {
+        notify_stopping(m->options->notify);
+        reload_stop(&m->reload);
+    }
+    m->stopping = true;
     log_notice("%s from pid %u: %s; workers that have not ended after %lld ms are killed",
                info->ssi_signo == SIGINT ? "INT" : "TERM", info->ssi_pid,
                second ? "stopping at once" : "stopping",
@@ -210,8 +153,7 @@ reopen(const struct master *m)
         log_error("%s", err.text);
     else
         log_notice("USR1: log opened anew");
-    for (size_t i = 0; i < m->options->n; i++)
-        signal_worker(m, i, SIGUSR1);
+    crew_signal(&m->crew, SIGUSR1);
 }
 
 static void
@@ -226,7 +168,7 @@ handle_signal(struct master *m, const struct signalfd_siginfo *info)
         reopen(m);
         break;
     case SIGHUP:
-        log_notice("HUP: ignored; this version cannot reload, restart it instead");
+        ask_reload(m);
         break;
     default: /* CHLD: it woke us, and every turn reaps */
         break;
@@ -238,7 +180,7 @@ read_signals(struct master *m)
 {
     struct signalfd_siginfo infos[16];
     for (;;) {
-        ssize_t n = read(m->signals, infos, sizeof(infos));
+        ssize_t n = read(m->crew.signals, infos, sizeof(infos));
         if (n == -1 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -266,57 +208,35 @@ open_signals(sigset_t *old)
     return fd;
 }
 
-/* --- the loop --- */
+/* --- what others are told --- */
 
 static void
-act(struct master *m, const struct pool_action *action)
+tell_progress(struct master *m)
 {
-    size_t i = action->worker;
-    const struct master_options *o = m->options;
-    switch (action->deed) {
-    case POOL_FORK:
-        start_worker(m, i);
-        break;
-    case POOL_TERM:
-        signal_worker(m, i, SIGTERM);
-        break;
-    case POOL_KILL_HUNG:
-        log_error("%s (pid %ld) has given no sign of life for %lld ms; killing it", o->names[i],
-                  (long)m->pids[i], (long long)o->timing.hang_ms);
-        signal_worker(m, i, SIGKILL);
-        break;
-    case POOL_KILL_LATE:
-        log_warning("%s (pid %ld) has not ended in time; killing it", o->names[i],
-                    (long)m->pids[i]);
-        signal_worker(m, i, SIGKILL);
-        break;
-    case POOL_RECOVERED:
-        log_notice("%s left the crash loop: it has worked for %lld s", o->names[i],
-                   (long long)(o->timing.calm_ms / 1000));
-        break;
-    case POOL_NOTHING:
-        break;
-    }
-}
-
-static void
-act_all(struct master *m)
-{
-    for (;;) {
-        struct pool_action action = pool_next_action(m->pool, clock_mono_ms());
-        if (action.deed == POOL_NOTHING)
-            return;
-        act(m, &action);
-    }
-}
-
-static void
-note_heartbeats(struct master *m)
-{
+    struct notify *notify = m->options->notify;
     int64_t now = clock_mono_ms();
-    for (size_t i = 0; i < m->options->n; i++)
-        if (m->pids[i] != 0)
-            note_heartbeat(m, i, now);
+    notify_turn(notify, now);
+    if (m->stopping) {
+        notify_status(notify, "stopping");
+        return;
+    }
+    struct roster_count count = roster_count(m->crew.roster);
+    if (m->changing && roster_is_settled(m->crew.roster)) {
+        m->changing = false;
+        log_notice("reload done: %zu workers", count.workers);
+        notify_reloaded(notify);
+    }
+    if (m->ready_limit_ms != INT64_MAX && roster_is_ready(m->crew.roster)) {
+        log_notice("ready: all %zu workers have joined their groups", count.workers);
+        notify_ready(notify);
+        m->ready_limit_ms = INT64_MAX;
+    } else if (now >= m->ready_limit_ms && notify_running(notify)) {
+        log_warning("%zu of %zu workers have not joined their groups yet", count.out,
+                    count.workers);
+    }
+    notify_status(notify, "%zu of %zu workers have joined%s%s", count.workers - count.out,
+                  count.workers, count.leaving > 0 ? ", others leave" : "",
+                  reload_is_under_way(&m->reload) ? ", checking a configuration" : "");
 }
 
 static void
@@ -342,92 +262,115 @@ is_due(int64_t *due_ms, int64_t interval_ms, int64_t now)
 static void
 keep_figures(struct master *m)
 {
+    struct telling *telling = m->options->plan->telling;
     int64_t now = clock_mono_ms();
     ledger_turn(m->options->ledger);
-    if (is_due(&m->period_due_ms, m->options->period_ms, now)) {
+    if (is_due(&m->period_due_ms, m->period_ms, now)) {
         ledger_close_period(m->options->ledger, now);
-        if (m->options->telling != NULL)
-            telling_note_period(m->options->telling, now);
+        if (telling != NULL)
+            telling_note_period(telling, now);
     }
-    if (m->options->telling != NULL)
-        telling_turn(m->options->telling, now);
+    if (telling != NULL)
+        telling_turn(telling, now);
     if (is_due(&m->totals_due_ms, m->options->totals_ms, now))
         log_totals(m);
+}
+
+/* --- the loop --- */
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 static void
 wait_a_while(struct master *m)
 {
+    const struct telling *telling = m->options->plan->telling;
     int64_t now = clock_mono_ms();
-    int64_t wait_ms = pool_plan_wait(m->pool, now);
-    int64_t due_ms = m->totals_due_ms < m->period_due_ms ? m->totals_due_ms : m->period_due_ms;
-    int64_t telling_ms =
-        m->options->telling != NULL ? telling_due_ms(m->options->telling) : INT64_MAX;
-    due_ms = telling_ms < due_ms ? telling_ms : due_ms;
-    if (due_ms - now < wait_ms)
-        wait_ms = due_ms > now ? due_ms - now : 0;
-    struct pollfd p = {.fd = m->signals, .events = POLLIN};
-    (void)poll(&p, 1, (int)wait_ms); /* whatever it says, we look at everything */
+    int64_t due_ms = now + pool_plan_wait(m->crew.pool, now);
+    due_ms = earlier(due_ms, earlier(m->totals_due_ms, m->period_due_ms));
+    if (telling != NULL)
+        due_ms = earlier(due_ms, telling_due_ms(telling));
+    /* Nothing wakes us when a worker says what it does. */
+    if (!m->stopping && (m->ready_limit_ms != INT64_MAX || !roster_is_settled(m->crew.roster)))
+        due_ms = earlier(due_ms, now + CHANGE_TICK_MS);
+    struct pollfd p = {.fd = m->crew.signals, .events = POLLIN};
+    (void)poll(&p, 1, due_ms > now ? (int)(due_ms - now) : 0); /* then we look at everything */
 }
 
 static void
 run_loop(struct master *m)
 {
-    while (!pool_is_over(m->pool, clock_mono_ms())) {
-        int64_t late_ms = pool_note_turn(m->pool, clock_mono_ms());
+    struct pool *pool = m->crew.pool;
+    while (!pool_is_over(pool, clock_mono_ms())) {
+        int64_t late_ms = pool_note_turn(pool, clock_mono_ms());
         if (late_ms > 0)
             log_warning("the master did not run for %lld ms; workers get time to show life",
                         (long long)late_ms);
         read_signals(m);
         reap(m);
-        note_heartbeats(m);
-        act_all(m);
+        reload_turn(&m->reload, clock_mono_ms());
+        crew_look(&m->crew);
+        crew_act(&m->crew, !m->stopping);
         keep_figures(m);
-        if (!pool_is_over(m->pool, clock_mono_ms()))
+        tell_progress(m);
+        if (!pool_is_over(pool, clock_mono_ms()))
             wait_a_while(m);
     }
 }
 
-static void
-log_left_over(const struct master *m)
+static int
+begin(struct master *m, sigset_t *old, struct errbuf *err)
 {
-    for (size_t i = 0; i < m->options->n; i++)
-        if (m->pids[i] != 0)
-            log_error("%s (pid %ld) was killed and is still there; not waiting any longer",
-                      m->options->names[i], (long)m->pids[i]);
+    const struct master_options *o = m->options;
+    int64_t now = clock_mono_ms();
+    reload_init(&m->reload, o->reload);
+    if (crew_init(&m->crew, o) == -1 || follow_plan(m, err) == -1)
+        return errbuf_set(err, "out of memory");
+    m->crew.reload = &m->reload;
+    m->crew.signals = open_signals(old);
+    if (m->crew.signals == -1)
+        return errbuf_set(err, "no signalfd: %s", strerror(errno));
+    m->totals_due_ms = now + o->totals_ms;
+    m->ready_limit_ms = now + READY_LIMIT_MS;
+    ledger_set_master(o->ledger, MASTER_RUNNING);
+    crew_act(&m->crew, true); /* so that the first word names them all */
+    if (o->plan->telling != NULL)
+        telling_start(o->plan->telling, now);
+    return 0;
+}
+
+static void
+end(struct master *m)
+{
+    const struct master_options *o = m->options;
+    crew_log_left_over(&m->crew);
+    ledger_close_period(o->ledger, clock_mono_ms());
+    if (o->plan->telling != NULL)
+        telling_finish(o->plan->telling);
+    ledger_set_master(o->ledger, MASTER_STOPPED);
+    log_totals(m);
 }
 
 int
 master_run(const struct master_options *options)
 {
-    int64_t now = clock_mono_ms();
-    struct master m = {.options = options,
-                       .totals_due_ms = now + options->totals_ms,
-                       .period_due_ms = now + options->period_ms};
+    struct master m = {.options = options};
+    struct errbuf err;
     sigset_t old;
-    m.pids = calloc(options->n, sizeof(*m.pids));
-    m.pool = pool_new(options->n, &options->timing, (uint64_t)clock_mono_ns(), now);
-    m.signals = m.pids == NULL || m.pool == NULL ? -1 : open_signals(&old);
     int code = 1;
-    if (m.signals == -1) {
-        log_error("the master cannot start: %s", strerror(errno));
+    if (begin(&m, &old, &err) == -1) {
+        log_error("the master cannot start: %s", err.text);
     } else {
-        ledger_set_master(options->ledger, MASTER_RUNNING, 1);
-        if (options->telling != NULL)
-            telling_start(options->telling, clock_mono_ms());
         run_loop(&m);
-        log_left_over(&m);
-        ledger_close_period(options->ledger, clock_mono_ms());
-        if (options->telling != NULL)
-            telling_finish(options->telling);
-        ledger_set_master(options->ledger, MASTER_STOPPED, 1);
-        log_totals(&m);
-        close(m.signals);
+        end(&m);
+        close(m.crew.signals);
         sigprocmask(SIG_SETMASK, &old, NULL);
-        code = pool_was_forced(m.pool) ? 1 : 0;
+        code = pool_was_forced(m.crew.pool) ? 1 : 0;
     }
     snapshot_free(&m.snapshot);
-    pool_free(&m.pool);
-    free(m.pids);
+    crew_free(&m.crew);
     return code;
 }

@@ -1,13 +1,14 @@
 /*
- * master.h - the master's loop: forks workers into fixed slots and supervises them until told to
- * stop.
+ * master.h - the master's loop: forks processes into the slots of the segment and supervises them
+ * until told to stop.
  *
  *   TERM, INT   stop; a second one hurries (also if INT was ignored when we were started)
  *   USR1        opens the log anew, and has the workers do the same
- *   HUP         nothing yet, and says so
+ *   HUP         reads the configuration again (reload.h); if it is good, another crew may take over
+ *               (roster.h)
  *
- * What to do is decided in pool.c; here it is done.  Signals stay blocked and come through a
- * signalfd, so nothing ever runs in a handler.
+ * What to do is decided in pool.c and roster.c; here it is done.  Signals stay blocked and come
+ * through a signalfd, so nothing ever runs in a handler.
  *
  * Process: master.  Owner: the caller of master_run.  Concurrency: one thread.
  */
@@ -16,25 +17,40 @@
 
 #include "lib/base.h"
 #include "lib/log.h"
+#include "master/notify.h"
 #include "master/pool.h"
+#include "master/reload.h"
+#include "master/roster.h"
 #include "master/telling.h"
 #include "shm/ledger.h"
 
-struct master_options {
-    size_t n;                 /* workers, 1.. */
-    const char *const *names; /* n of them: "metrics-0" */
-    const bool *silent;       /* n of them: gives no sign of life but that it runs; NULL: none */
-    struct ledger *ledger;    /* worker i is assigned to slot i + 1 */
-    /* What worker number i does; its result is the exit code. Runs in the child. */
-    int (*run)(void *arg, size_t i);
-    void *arg;
+enum { MASTER_FDS = 2 };
+
+/* What a configuration says to the master. */
+struct master_plan {
+    const struct seat *seats; /* n of them, at most the segment's slots */
+    size_t n;
+    const bool *same; /* as roster_change takes it */
     struct pool_timing timing;
-    int64_t period_ms;              /* length of a period of the figures, 1.. */
+    int64_t period_ms;       /* length of a period of the figures, 1.. */
+    struct telling *telling; /* tells the figures by StatsD; NULL: nobody does */
+};
+
+struct master_options {
+    struct segment *segment;
+    struct ledger *ledger;
+    struct shm_reader *reader; /* of our own segment */
+    /* What the process for a seat does; its result is the exit code. Runs in the child. */
+    int (*run)(void *arg, const struct seat *seat, unsigned slot);
+    void *arg;
+    /* In effect. The reload's `take` changes what it points to; the loop follows when it returns.
+     */
+    const struct master_plan *plan;
+    const struct reload_ops *reload; /* NULL: HUP is refused */
+    struct notify *notify;
     int64_t totals_ms;              /* between two lines of totals in the log, 1.. */
     enum log_level totals_per_each; /* level of the lines per process */
-    struct shm_reader *reader;      /* of our own segment, for these lines */
-    struct telling *telling;        /* tells the figures by StatsD; NULL: nobody does */
-    int fds[2];                     /* closed in the children; -1 for none */
+    int fds[MASTER_FDS];            /* closed in the children; -1 for none */
 };
 
 /*

@@ -17,30 +17,31 @@
 enum { HURRY_REPEAT_MS = 250 };
 
 enum phase {
+    PHASE_NONE, /* nobody is wanted here */
     PHASE_DOWN, /* to be forked at fork_ms */
-    PHASE_UP,   /* runs */
-    PHASE_GONE  /* ended, or never started, and the pool stops */
+    PHASE_UP    /* runs */
 };
 
 struct member {
     enum phase phase;
     bool hung, late; /* KILL was sent, for this reason */
+    bool leaves;     /* it was asked to */
     bool in_loop;
     unsigned deaths; /* in a row, without calm_ms of work between them */
     int64_t fork_ms;
     int64_t started_ms, heartbeat_ms; /* heartbeat_ms >= started_ms */
-    int64_t term_ms;                  /* when TERM is due; INT64_MAX: not now */
+    int64_t term_ms;                  /* if it leaves: when TERM is due; INT64_MAX: not now */
+    int64_t deadline_ms;              /* ... and KILL */
     struct backoff backoff;
 };
 
 struct pool {
     struct pool_timing timing;
-    unsigned stops;      /* requests to stop, 0..2 */
-    int64_t deadline_ms; /* of the stop */
-    int64_t forgive_ms;  /* a heartbeat is not missed before that */
-    int64_t planned_ms;  /* when the next turn should begin at the latest */
+    unsigned stops;     /* requests to stop, 0..2 */
+    int64_t forgive_ms; /* a heartbeat is not missed before that */
+    int64_t planned_ms; /* when the next turn should begin at the latest */
     bool forced;
-    size_t n, n_up;
+    size_t n;
     struct member members[];
 };
 
@@ -80,12 +81,16 @@ pool_new(size_t n, const struct pool_timing *timing, uint64_t seed, int64_t now_
     pool->timing = *timing;
     pool->n = n;
     pool->planned_ms = now_ms;
-    for (size_t i = 0; i < n; i++) {
-        pool->members[i].fork_ms = now_ms;
+    for (size_t i = 0; i < n; i++)
         backoff_init(&pool->members[i].backoff, timing->respawn_first_ms, timing->respawn_cap_ms,
                      seed + i * 0x9e3779b97f4a7c15u);
-    }
     return pool;
+}
+
+void
+pool_set_timing(struct pool *pool, const struct pool_timing *timing)
+{
+    pool->timing = *timing;
 }
 
 void
@@ -105,6 +110,55 @@ find_member(struct pool *pool, size_t worker, enum phase phase)
 /* --- what happened --- */
 
 void
+pool_add(struct pool *pool, size_t worker, int64_t now_ms)
+{
+    struct member *m = find_member(pool, worker, PHASE_NONE);
+    assert(pool->stops == 0);
+    m->phase = PHASE_DOWN;
+    m->leaves = m->in_loop = false;
+    m->deaths = 0;
+    m->fork_ms = now_ms;
+    backoff_reset(&m->backoff);
+}
+
+bool
+pool_note_excused(struct pool *pool, size_t worker)
+{
+    assert(worker < pool->n);
+    struct member *m = &pool->members[worker];
+    if (m->phase != PHASE_UP) {
+        m->phase = PHASE_NONE;
+        return false;
+    }
+    m->leaves = true;
+    m->term_ms = m->deadline_ms = INT64_MAX;
+    return true;
+}
+
+static bool
+is_dismissed(const struct member *m)
+{
+    return m->leaves && m->deadline_ms != INT64_MAX;
+}
+
+bool
+pool_note_leave(struct pool *pool, size_t worker, int64_t now_ms)
+{
+    assert(worker < pool->n);
+    struct member *m = &pool->members[worker];
+    if (m->phase != PHASE_UP) {
+        m->phase = PHASE_NONE;
+        return false;
+    }
+    if (is_dismissed(m))
+        return true;
+    m->leaves = true;
+    m->term_ms = now_ms;
+    m->deadline_ms = now_ms + pool->timing.shutdown_ms;
+    return true;
+}
+
+void
 pool_note_forked(struct pool *pool, size_t worker, int64_t now_ms)
 {
     struct member *m = find_member(pool, worker, PHASE_DOWN);
@@ -112,7 +166,6 @@ pool_note_forked(struct pool *pool, size_t worker, int64_t now_ms)
     m->hung = m->late = false;
     m->started_ms = m->heartbeat_ms = now_ms;
     m->term_ms = INT64_MAX;
-    pool->n_up++;
 }
 
 uint32_t
@@ -153,13 +206,10 @@ struct pool_death
 pool_note_death(struct pool *pool, size_t worker, int64_t now_ms)
 {
     struct member *m = find_member(pool, worker, PHASE_UP);
-    struct pool_death death = {.asked = pool->stops > 0,
-                               .hung = m->hung,
-                               .late = m->late,
-                               .lived_ms = now_ms - m->started_ms};
-    pool->n_up--;
+    struct pool_death death = {
+        .asked = m->leaves, .hung = m->hung, .late = m->late, .lived_ms = now_ms - m->started_ms};
     if (death.asked) {
-        m->phase = PHASE_GONE;
+        m->phase = PHASE_NONE;
         return death;
     }
     if (has_worked(pool, m))
@@ -178,18 +228,15 @@ pool_note_death(struct pool *pool, size_t worker, int64_t now_ms)
 unsigned
 pool_note_stop(struct pool *pool, int64_t now_ms)
 {
-    if (pool->stops == 0)
-        pool->deadline_ms = now_ms + pool->timing.shutdown_ms;
-    else if (pool->stops == 1)
-        pool->deadline_ms = earlier(pool->deadline_ms, now_ms + pool->timing.hurry_ms);
-    else
+    if (pool->stops > 1)
         return pool->stops;
     pool->stops++;
     for (size_t i = 0; i < pool->n; i++) {
         struct member *m = &pool->members[i];
+        if (!pool_note_leave(pool, i, now_ms) || pool->stops == 1)
+            continue;
         m->term_ms = now_ms;
-        if (m->phase == PHASE_DOWN)
-            m->phase = PHASE_GONE;
+        m->deadline_ms = earlier(m->deadline_ms, now_ms + pool->timing.hurry_ms);
     }
     return pool->stops;
 }
@@ -201,8 +248,9 @@ pool_note_turn(struct pool *pool, int64_t now_ms)
     if (late_ms <= pool->timing.tick_ms)
         return 0;
     pool->forgive_ms = now_ms;
-    if (pool->stops > 0)
-        pool->deadline_ms += late_ms;
+    for (size_t i = 0; i < pool->n; i++)
+        if (is_dismissed(&pool->members[i]))
+            pool->members[i].deadline_ms += late_ms;
     return late_ms;
 }
 
@@ -215,14 +263,13 @@ hang_at(const struct pool *pool, const struct member *m)
 }
 
 static enum pool_deed
-deed_when_stopping(struct pool *pool, struct member *m, int64_t now_ms)
+deed_when_leaving(struct pool *pool, struct member *m, int64_t now_ms)
 {
-    if (m->phase != PHASE_UP)
-        return POOL_NOTHING;
-    if (now_ms >= pool->deadline_ms) {
+    if (now_ms >= m->deadline_ms) {
         if (m->late)
             return POOL_NOTHING;
-        m->late = pool->forced = true;
+        m->late = true;
+        pool->forced |= pool->stops > 0;
         return POOL_KILL_LATE;
     }
     if (now_ms < m->term_ms)
@@ -252,8 +299,9 @@ pool_next_action(struct pool *pool, int64_t now_ms)
 {
     for (size_t i = 0; i < pool->n; i++) {
         struct member *m = &pool->members[i];
-        enum pool_deed deed = pool->stops > 0 ? deed_when_stopping(pool, m, now_ms)
-                                              : deed_when_running(pool, m, now_ms);
+        enum pool_deed deed = m->phase == PHASE_NONE ? POOL_NOTHING
+                              : is_dismissed(m)      ? deed_when_leaving(pool, m, now_ms)
+                                                     : deed_when_running(pool, m, now_ms);
         if (deed != POOL_NOTHING)
             return (struct pool_action){.deed = deed, .worker = i};
     }
@@ -263,14 +311,13 @@ pool_next_action(struct pool *pool, int64_t now_ms)
 static int64_t
 due_at(const struct pool *pool, const struct member *m)
 {
-    if (m->phase == PHASE_GONE)
+    if (m->phase == PHASE_NONE)
         return INT64_MAX;
     if (m->phase == PHASE_DOWN)
         return m->fork_ms;
-    if (pool->stops == 0)
+    if (!is_dismissed(m))
         return m->hung ? INT64_MAX : hang_at(pool, m);
-    return m->late ? pool->deadline_ms + pool->timing.give_up_ms
-                   : earlier(m->term_ms, pool->deadline_ms);
+    return m->late ? m->deadline_ms + pool->timing.give_up_ms : earlier(m->term_ms, m->deadline_ms);
 }
 
 int64_t
@@ -288,8 +335,13 @@ pool_is_over(const struct pool *pool, int64_t now_ms)
 {
     if (pool->stops == 0)
         return false;
-    return pool->n_up == 0 ||
-           (pool->forced && now_ms >= pool->deadline_ms + pool->timing.give_up_ms);
+    for (size_t i = 0; i < pool->n; i++) {
+        const struct member *m = &pool->members[i];
+        if (m->phase == PHASE_UP &&
+            !(m->late && now_ms >= m->deadline_ms + pool->timing.give_up_ms))
+            return false;
+    }
+    return true;
 }
 
 bool

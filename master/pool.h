@@ -8,7 +8,8 @@
  *   loop      so many deaths in a row without calm_ms of work are a crash loop: a state one can see
  *   hang      no heartbeat for hang_ms: KILL.  If the master itself did not run for a while (it was
  *             stopped, the machine slept), everybody gets hang_ms from then on
- *   stop      TERM to all, KILL after shutdown_ms; asked again: TERM again, KILL after hurry_ms
+ *   leave     TERM to one, KILL after shutdown_ms; it is not forked again
+ *   stop      all leave; asked again: TERM again, KILL after hurry_ms
  *
  * Process: master.  Owner: the caller of pool_new.  Concurrency: one thread.
  */
@@ -45,7 +46,7 @@ struct pool_action {
 
 /* What a death means. */
 struct pool_death {
-    bool asked;             /* the pool is stopping: it is not forked again */
+    bool asked;             /* it was to leave: it is not forked again */
     bool hung;              /* it was killed for want of a heartbeat */
     bool late;              /* it was killed because it did not stop in time */
     bool in_loop;           /* it is in a crash loop now */
@@ -62,14 +63,29 @@ struct pool;
 struct pool_timing pool_default_timing(void);
 
 /*
- * Takes: the number of workers, 1..; all times positive; any seed for the jitter; now.
- * Returns: a pool that wants every worker forked at once, or NULL if memory is out.
+ * Takes: room for so many workers, 1..; all times positive; any seed for the jitter; now.
+ * Returns: a pool without workers, or NULL if memory is out.
  */
 struct pool *pool_new(size_t n, const struct pool_timing *timing, uint64_t seed,
                       int64_t now_ms) MUST_CHECK;
 
 /* Frees it and nulls the pointer. NULL is fine. */
 void pool_free(struct pool **pool);
+
+/* Other times from now on; what was asked to leave keeps its deadline. */
+void pool_set_timing(struct pool *pool, const struct pool_timing *timing);
+
+/* A worker is wanted in this place, which is free; it is to be forked at once. Not after a stop. */
+void pool_add(struct pool *pool, size_t worker, int64_t now_ms);
+
+/*
+ * It is to leave. Asking again changes nothing.
+ * Returns: true if it runs and its death is to be waited for; false if its place is free.
+ */
+bool pool_note_leave(struct pool *pool, size_t worker, int64_t now_ms);
+
+/* It will leave by itself, some time. Returns: as pool_note_leave, which may follow. */
+bool pool_note_excused(struct pool *pool, size_t worker);
 
 /*
  * Says what to do next; the action counts as done when it is returned.
@@ -95,7 +111,7 @@ unsigned pool_note_stop(struct pool *pool, int64_t now_ms);
 /*
  * A turn of the loop begins.
  * Returns: 0, or by how many ms it is later than planned, if that is so much that heartbeats of
- * before say nothing; they are then forgiven, and a stop's deadline is moved as far.
+ * before say nothing; they are then forgiven, and the deadlines of leaving are moved as far.
  */
 int64_t pool_note_turn(struct pool *pool, int64_t now_ms);
 
@@ -105,7 +121,7 @@ int64_t pool_plan_wait(struct pool *pool, int64_t now_ms) MUST_CHECK;
 /* Returns: true after a stop when no worker is left, or none that KILL can help with. */
 bool pool_is_over(const struct pool *pool, int64_t now_ms);
 
-/* Returns: true if a worker had to be killed because it did not stop in time. */
+/* Returns: true if a worker had to be killed because it did not stop in time, after a stop. */
 bool pool_was_forced(const struct pool *pool);
 
 #endif

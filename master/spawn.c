@@ -35,7 +35,7 @@ static void
 reset_signals(void)
 {
     static const int ignored[] = {SIGINT, SIGHUP, SIGPIPE};
-    static const int blocked[] = {SIGTERM, SIGINT, SIGUSR1};
+    static const int blocked[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigset_t mask;
     sigemptyset(&action.sa_mask);
@@ -164,34 +164,64 @@ judge_check(const char *name, int status, const struct errbuf *text, struct errb
     return SPAWN_FAILED;
 }
 
+int
+spawn_check_begin(struct spawn_checking *checking, const char *name,
+                  int (*check)(const void *arg, struct errbuf *err), const void *arg,
+                  const int *fds, size_t n_fds, struct errbuf *err)
+{
+    int pipes[2], closed[16];
+    assert(n_fds < COUNT_OF(closed));
+    *checking = (struct spawn_checking){.name = name, .fd = -1};
+    if (pipe2(pipes, O_CLOEXEC) == -1)
+        return errbuf_set(err, "%s: no pipe: %s", name, strerror(errno));
+    closed[0] = pipes[0];
+    for (size_t i = 0; i < n_fds; i++)
+        closed[1 + i] = fds[i];
+    struct check c = {.run = check, .arg = arg, .out = pipes[1]};
+    struct spawn_child child = {
+        .name = name, .fds = closed, .n_fds = 1 + n_fds, .run = run_check, .arg = &c};
+    pid_t pid = spawn_fork(&child, err);
+    close(pipes[1]);
+    if (pid == -1) {
+        close(pipes[0]);
+        return -1;
+    }
+    checking->pid = pid;
+    checking->fd = pipes[0];
+    return 0;
+}
+
+enum spawn_verdict
+spawn_check_end(struct spawn_checking *checking, int status, struct errbuf *err)
+{
+    struct errbuf text = {.text = ""};
+    /* The child has ended, so there is a text or an end of file. */
+    (void)read_text(checking->fd, 0, text.text, sizeof(text.text));
+    close(checking->fd);
+    checking->pid = 0;
+    checking->fd = -1;
+    return judge_check(checking->name, status, &text, err);
+}
+
 enum spawn_verdict
 spawn_check(const char *name, int (*check)(const void *arg, struct errbuf *err), const void *arg,
             int64_t limit_ms, struct errbuf *err)
 {
-    int pipes[2];
-    if (pipe2(pipes, O_CLOEXEC) == -1) {
-        errbuf_set(err, "%s: no pipe: %s", name, strerror(errno));
+    struct spawn_checking checking;
+    if (spawn_check_begin(&checking, name, check, arg, NULL, 0, err) == -1)
         return SPAWN_FAILED;
-    }
-    struct check c = {.run = check, .arg = arg, .out = pipes[1]};
-    struct spawn_child child = {
-        .name = name, .fds = &pipes[0], .n_fds = 1, .run = run_check, .arg = &c};
-    struct errbuf text = {.text = ""};
-    int status = -1, in_time = -1;
-    pid_t pid = spawn_fork(&child, err);
-    close(pipes[1]);
-    if (pid != -1) {
-        in_time = read_text(pipes[0], clock_mono_ms() + limit_ms, text.text, sizeof(text.text));
-        if (in_time == -1)
-            kill(pid, SIGKILL);
-        status = wait_for(pid);
-    }
-    close(pipes[0]);
-    if (pid == -1)
-        return SPAWN_FAILED;
-    if (in_time == -1) {
-        errbuf_set(err, "%s: the check took longer than %lld ms", name, (long long)limit_ms);
-        return SPAWN_FAILED;
-    }
-    return judge_check(name, status, &text, err);
+    struct pollfd p = {.fd = checking.fd, .events = POLLIN};
+    int64_t until_ms = clock_mono_ms() + limit_ms;
+    int ready;
+    do {
+        int64_t wait_ms = until_ms - clock_mono_ms();
+        ready = poll(&p, 1, wait_ms > 0 ? (int)wait_ms : 0);
+    } while (ready == -1 && errno == EINTR);
+    if (ready <= 0)
+        kill(checking.pid, SIGKILL);
+    enum spawn_verdict verdict = spawn_check_end(&checking, wait_for(checking.pid), err);
+    if (ready > 0)
+        return verdict;
+    errbuf_set(err, "%s: the check took longer than %lld ms", name, (long long)limit_ms);
+    return SPAWN_FAILED;
 }

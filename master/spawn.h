@@ -2,9 +2,10 @@
  * spawn.h - forks a child that runs a function, with clean hands; tells how a child ended.
  *
  * A child starts with: death by KILL should its parent die; INT, HUP and PIPE ignored (the terminal
- * sends the first two to the whole group, and the master decides what they mean); TERM and USR1 at
- * their defaults but blocked, so that one that comes early waits for the handler; all else as a
- * fresh program has it; the parent's descriptors closed; its own name in the log, in ps and top.
+ * sends the first two to the whole group, and the master decides what they mean); TERM, USR1 and
+ * USR2 at their defaults but blocked, so that one that comes early waits for the handler; all else
+ * as a fresh program has it; the parent's descriptors closed; its own name in the log, in ps and
+ * top.
  *
  * Process: master.  Owner: the caller reaps what spawn_fork made.
  * Concurrency: the parent must have one thread only: PDEATHSIG speaks of the thread that forked.
@@ -41,6 +42,26 @@ enum spawn_verdict {
  */
 enum spawn_verdict spawn_check(const char *name, int (*check)(const void *arg, struct errbuf *err),
                                const void *arg, int64_t limit_ms, struct errbuf *err) MUST_CHECK;
+
+/* A check that runs while the master goes on. */
+struct spawn_checking {
+    const char *name;
+    pid_t pid; /* 0: none runs */
+    int fd;    /* what it has to say; to be closed in other children; -1: none */
+};
+
+/*
+ * Begins what spawn_check does in one go.
+ * Takes: as spawn_check, and descriptors to be closed in the child.
+ * Returns: 0, or -1 with a text. Then the caller reaps the pid and calls spawn_check_end.
+ */
+int spawn_check_begin(struct spawn_checking *checking, const char *name,
+                      int (*check)(const void *arg, struct errbuf *err), const void *arg,
+                      const int *fds, size_t n_fds, struct errbuf *err) MUST_CHECK;
+
+/* Takes: the status as of waitpid. Returns: a verdict. Does not wait. */
+enum spawn_verdict spawn_check_end(struct spawn_checking *checking, int status,
+                                   struct errbuf *err) MUST_CHECK;
 
 /*
  * Says how a child ended: "exit code 75", "signal 11 (Segmentation fault), core dumped".

@@ -3,11 +3,11 @@
  * making it wait.
  *
  * An interval is a number of closed periods.  When one is over its lines are written into packets
- * at once, and the packets leave little by little over the time until the next (a burst overruns the
- * receiver's buffer: of 2,000 datagrams in 9 ms the Monasca agent kept 92).  A packet that could
- * not be sent, or that came back as refused, is counted as dropped, and the counters' differences
- * in it are told again with the next interval; so they add up to the totals exactly wherever the
- * kernel can know what was lost.
+ * at once, and the packets leave little by little over the time until the next (a burst overruns
+ * the receiver's buffer: of 2,000 datagrams in 9 ms the Monasca agent kept 92).  A packet that
+ * could not be sent, or that came back as refused, is counted as dropped, and the counters'
+ * differences in it are told again with the next interval; so they add up to the totals exactly
+ * wherever the kernel can know what was lost.
  *
  * The cost depends on the number of processes, not on the messages.
  *

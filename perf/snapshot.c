@@ -60,7 +60,7 @@ start_workers(struct bench *b)
             return -1;
         recorder_set_state(b->recorders[i], SLOT_CONSUMING);
     }
-    ledger_set_master(b->ledger, MASTER_RUNNING, 1);
+    ledger_set_master(b->ledger, MASTER_RUNNING);
     return 0;
 }
 
@@ -197,7 +197,7 @@ hold(struct bench *b)
             ledger_close_period(b->ledger, clock_mono_ms());
         (void)nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
     }
-    ledger_set_master(b->ledger, MASTER_STOPPED, 1);
+    ledger_set_master(b->ledger, MASTER_STOPPED);
     close_bench(b);
     return 0;
 }

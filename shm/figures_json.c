@@ -156,6 +156,9 @@ add_master(struct buf *out, const struct snapshot *s)
     add_number(out, ", ", "generation", s->generation);
     add_number(out, ", ", "restarts", s->restarts);
     add_time(out, ", ", "heartbeat", s->heartbeat_ms);
+    add_number(out, ", ", "reloads", s->totals.values[STAT_RELOADS]);
+    add_number(out, ", ", "reloads_refused", s->totals.values[STAT_RELOADS_REFUSED]);
+    add_text(out, ", ", "reload_error", s->refused_ms != 0 ? s->refused_text : NULL);
     add_text(out, ", ", "version", s->version);
     buf_add_char(out, '}');
 }
@@ -204,6 +207,8 @@ add_process(struct buf *out, const struct snapshot_process *p, const struct figu
     else
         add_text(out, ", ", "pid", NULL);
     add_number(out, ", ", "generation", p->generation);
+    add_number(out, ", ", "configuration", p->configuration);
+    add_bool(out, ", ", "leaving", p->leaving);
     add_text(out, ", ", "state", slot_state_name(p->state));
     add_time(out, ", ", "since", p->since_ms);
     add_number(out, ", ", "restarts", p->restarts);

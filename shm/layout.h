@@ -8,7 +8,8 @@
  *   periods      the last SHM_PERIODS closed periods of the instance; the master's
  *   retired      the sums of all dead processes; the copy that the low bit of `fold` names counts
  *   book         the state at the last close; the copy that the low bit of `book` names counts
- *   slot 0       the master's own figures; slots 1..n: a process each
+ *   slot 0       the master's own figures; slots 1..n: a process each.  Memory is reserved for
+ * those up to `slots_used` only
  *
  * Words of several bytes are in the machine's order: a segment never leaves its host.
  *
@@ -84,6 +85,8 @@ struct shm_slot {
     _Atomic int64_t since_ms; /* that state; wall clock */
     _Atomic uint32_t number, assigned; /* assigned: somebody is meant to live here */
     _Atomic uint32_t assigned_from;    /* the generation before his first */
+    _Atomic uint32_t configuration;    /* the generation of the configuration it was forked with */
+    _Atomic uint32_t leaving;          /* another configuration has no use for it: it is to end */
     _Atomic uint64_t name[SHM_PROCESS_BYTES / 8], topic[256 / 8];
     struct shm_slot_period periods[SHM_PERIODS];
     /* the process's again */
@@ -94,6 +97,7 @@ struct shm_slot {
 /* The sums of the dead in one slot, since it was assigned. */
 struct shm_retired_slot {
     _Atomic uint64_t generation; /* the last that is in the sums */
+    _Atomic uint64_t nobodys;    /* 1: the slot was released, whatever its `assigned` still says */
     _Atomic uint64_t words[SHM_WORD_EPOCH];
 };
 
@@ -156,11 +160,16 @@ struct shm_header {
     _Atomic int64_t period_ms;
     _Atomic int32_t master_pid;
     _Atomic uint32_t master_state, generation, restarts;
+    _Atomic uint32_t slots_used; /* the highest slot that was ever assigned; those above it may have
+                                    no memory behind them and must not be looked at */
+    _Atomic int64_t refused_ms;  /* wall clock: when the last reload was refused, if that was the
+                                    last reload; 0: it was not, or the text is being written */
+    _Atomic uint64_t refused_text[SHM_TEXT_BYTES / 8];
 };
 
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
                "words of the segment must be lock-free");
-_Static_assert(offsetof(struct shm_header, fold) == 384 && sizeof(struct shm_header) == 512 &&
+_Static_assert(offsetof(struct shm_header, fold) == 384 && sizeof(struct shm_header) == 640 &&
                    sizeof(struct shm_descriptor) == 256,
                "the layout must not depend on the compiler");
 _Static_assert(offsetof(struct shm_slot, epoch) == 128 && sizeof(struct shm_slot) % 128 == 0,
@@ -174,6 +183,14 @@ _Static_assert(sizeof(struct stat_figures) % 8 == 0, "figures are words");
 /* Relaxed loads and stores: what orders them is said where they are used. */
 #define shm_load(object) atomic_load_explicit((object), memory_order_relaxed)
 #define shm_store(object, value) atomic_store_explicit((object), (value), memory_order_relaxed)
+
+/* Returns: the highest slot that may be looked at. */
+static inline unsigned
+shm_slots_used(const struct shm_header *h)
+{
+    uint32_t used = atomic_load_explicit(&h->slots_used, memory_order_acquire);
+    return used < h->n_slots ? used : h->n_slots;
+}
 
 /* Fills in the sizes and offsets that follow from n_slots. Returns: the file's size. */
 uint64_t shm_lay_out(struct shm_header *header, uint32_t n_slots);

@@ -82,15 +82,20 @@ set_state(struct shm_slot *slot, uint32_t state)
     shm_store(&slot->since_ms, clock_wall_ms());
 }
 
-/* What was counted here for another process stays with the instance alone. */
+/* What was counted here for another process stays with the instance, and its heir if it has one. */
 static void
-clear_slot_sums(struct ledger *l, unsigned slot)
+clear_slot_sums(struct ledger *l, unsigned slot, unsigned heir)
 {
     struct shm_retired *next = begin_fold(l);
+    uint64_t words[SHM_WORD_EPOCH];
+    shm_copy_out(words, next->slots[slot].words, SHM_WORD_EPOCH);
+    if (heir != 0)
+        fold_words(next->slots[heir].words, words);
     for (unsigned i = 0; i < SHM_WORD_EPOCH; i++)
         shm_store(&next->slots[slot].words[i], 0);
     for (unsigned t = 0; t < STAT_TIMINGS; t++)
         shm_store(&next->slots[slot].words[SHM_WORD_TIMES(t) + SHM_TIME_MIN], UINT64_MAX);
+    shm_store(&next->slots[slot].nobodys, 1);
     end_fold(l);
 }
 
@@ -114,28 +119,38 @@ ledger_assign(struct ledger *ledger, unsigned slot, const char *name, const char
     a->died = false;
     /* Nobody's, then his: whoever reads across one of the two flips looks again. */
     shm_store(&s->assigned, 0);
-    clear_slot_sums(ledger, slot);
+    if (slot > shm_load(&ledger->header->slots_used))
+        atomic_store_explicit(&ledger->header->slots_used, slot, memory_order_release);
+    clear_slot_sums(ledger, slot, 0);
     for (unsigned i = 0; i < SHM_PERIODS; i++)
         shm_store(&s->periods[i].number, 0);
     store_text(s->name, COUNT_OF(s->name), name);
     store_text(s->topic, COUNT_OF(s->topic), topic);
     shm_store(&s->number, number);
     shm_store(&s->restarts, 0);
+    shm_store(&s->configuration, shm_load(&ledger->header->generation));
+    shm_store(&s->leaving, 0);
     shm_store(&s->assigned_from, shm_load(&s->generation));
     set_state(s, SLOT_FREE);
     atomic_store_explicit(&s->assigned, 1, memory_order_release);
-    (void)begin_fold(ledger);
+    shm_store(&begin_fold(ledger)->slots[slot].nobodys, 0);
     end_fold(ledger);
 }
 
 void
-ledger_release(struct ledger *ledger, unsigned slot)
+ledger_note_leaving(struct ledger *ledger, unsigned slot)
+{
+    shm_store(&segment_slot(ledger->segment, slot)->leaving, 1);
+}
+
+void
+ledger_release(struct ledger *ledger, unsigned slot, unsigned heir)
 {
     struct shm_slot *s = segment_slot(ledger->segment, slot);
-    assert(slot >= 1 && !ledger->accounts[slot].live);
+    assert(slot >= 1 && heir != slot && !ledger->accounts[slot].live);
     leave_slot(&ledger->accounts[slot], ledger);
+    clear_slot_sums(ledger, slot, heir); /* he goes and the heir has it, in one step */
     shm_store(&s->assigned, 0);
-    clear_slot_sums(ledger, slot);
 }
 
 static void
@@ -291,6 +306,16 @@ ledger_reap(struct ledger *ledger, unsigned slot, enum ledger_death death, enum 
     return returned;
 }
 
+enum slot_state
+ledger_state(const struct ledger *ledger, unsigned slot)
+{
+    const struct shm_slot *s = segment_slot(ledger->segment, slot);
+    uint64_t state = shm_load(&s->state);
+    if (state == SLOT_STATES) /* it says so itself */
+        state = shm_load(&s->copies[shm_load(&s->seq) >> 1 & 1][SHM_WORD_STATE]);
+    return state < SLOT_STATES ? (enum slot_state)state : SLOT_STARTING;
+}
+
 int64_t
 ledger_heartbeat_ms(const struct ledger *ledger, unsigned slot)
 {
@@ -306,21 +331,39 @@ ledger_recorder(struct ledger *ledger)
 }
 
 void
-ledger_set_master(struct ledger *ledger, enum master_state state, uint32_t generation)
+ledger_set_master(struct ledger *ledger, enum master_state state)
 {
     shm_store(&ledger->header->master_state, state);
-    shm_store(&ledger->header->generation, generation);
+}
+
+void
+ledger_note_reload(struct ledger *ledger)
+{
+    shm_store(&ledger->header->generation, shm_load(&ledger->header->generation) + 1);
+    shm_store(&ledger->header->refused_ms, 0);
+    recorder_add(ledger->recorder, STAT_RELOADS, 1);
+}
+
+void
+ledger_note_refused(struct ledger *ledger, const char *why)
+{
+    struct shm_header *h = ledger->header;
+    shm_store(&h->refused_ms, 0);
+    atomic_thread_fence(memory_order_release);
+    store_text(h->refused_text, COUNT_OF(h->refused_text), why);
+    atomic_store_explicit(&h->refused_ms, clock_wall_ms(), memory_order_release);
+    recorder_add(ledger->recorder, STAT_RELOADS_REFUSED, 1);
 }
 
 static void
 count_workers(struct ledger *l)
 {
     uint64_t running = 0, wanted = 0;
-    for (unsigned i = 1; i <= l->header->n_slots; i++) {
+    for (unsigned i = 1; i <= shm_slots_used(l->header); i++) {
         const struct shm_slot *s = segment_slot(l->segment, i);
         if (shm_load(&s->assigned) == 0 || shm_load(&s->topic[0]) == 0)
             continue;
-        wanted++;
+        wanted += shm_load(&s->leaving) == 0;
         running += shm_load(&s->pid) != 0;
     }
     recorder_set(l->recorder, STAT_WORKERS_RUNNING, running);

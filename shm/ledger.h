@@ -25,13 +25,20 @@ void ledger_free(struct ledger **ledger);
 /*
  * Says who will live in a slot. What another process counted there stays in the instance's totals.
  * Takes: a slot in which none runs, 1..n_slots; "metrics-0", "metrics" and 0, or for a helper that
- * is no worker its name, "" and 0.
+ * is no worker its name, "" and 0. Of a file's segment the slot has been reserved.
  */
 void ledger_assign(struct ledger *ledger, unsigned slot, const char *name, const char *topic,
                    unsigned number);
 
-/* Nobody is meant to be in the slot any more; its figures stay in the totals. */
-void ledger_release(struct ledger *ledger, unsigned slot);
+/* Whoever is in the slot is to end and will not be forked again. */
+void ledger_note_leaving(struct ledger *ledger, unsigned slot);
+
+/*
+ * Nobody is meant to be in the slot any more; its figures stay in the totals.
+ * Takes: a slot in which none runs; the slot of the process that goes on under its name, whose
+ * lifetime then includes this one's, or 0.
+ */
+void ledger_release(struct ledger *ledger, unsigned slot, unsigned heir);
 
 /* About to fork: the slot starts a new generation at zero, in state STARTING. */
 void ledger_start(struct ledger *ledger, unsigned slot);
@@ -60,6 +67,9 @@ enum ledger_death {
 int64_t ledger_reap(struct ledger *ledger, unsigned slot, enum ledger_death death,
                     enum slot_state state);
 
+/* Returns: what the process in a slot does, or did at last. */
+enum slot_state ledger_state(const struct ledger *ledger, unsigned slot);
+
 /* Returns: the last sign of life of the process in a slot, by clock_mono_ms. */
 int64_t ledger_heartbeat_ms(const struct ledger *ledger, unsigned slot);
 
@@ -67,7 +77,14 @@ int64_t ledger_heartbeat_ms(const struct ledger *ledger, unsigned slot);
 struct recorder *ledger_recorder(struct ledger *ledger);
 
 /* Says what the master is doing. */
-void ledger_set_master(struct ledger *ledger, enum master_state state, uint32_t generation);
+void ledger_set_master(struct ledger *ledger, enum master_state state);
+
+/* A configuration was taken over: the next generation of it, which processes assigned from now on
+ * belong to. */
+void ledger_note_reload(struct ledger *ledger);
+
+/* A configuration was refused. Takes: why, for people; cut to SHM_TEXT_BYTES. */
+void ledger_note_refused(struct ledger *ledger, const char *why);
 
 /* A turn of the master's loop: publishes its own figures and a sign of life. */
 void ledger_turn(struct ledger *ledger);

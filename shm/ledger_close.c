@@ -90,7 +90,8 @@ static void
 collect_all(struct ledger *l)
 {
     uint64_t state[SHM_COPY_WORDS];
-    for (unsigned i = 0; i <= l->header->n_slots; i++) {
+    unsigned n = shm_slots_used(l->header);
+    for (unsigned i = 0; i <= n; i++) {
         struct account *a = &l->accounts[i];
         if (a->live && !a->open) {
             shm_store(&segment_slot(l->segment, i)->epoch, ++a->epoch);
@@ -101,7 +102,7 @@ collect_all(struct ledger *l)
     atomic_thread_fence(memory_order_seq_cst);
     if (l->barrier)
         (void)barrier_all(); /* else, or if it is refused, all writers fence by themselves */
-    for (unsigned i = 0; i <= l->header->n_slots; i++) {
+    for (unsigned i = 0; i <= n; i++) {
         struct account *a = &l->accounts[i];
         if (a->open && collect(segment_slot(l->segment, i), a, state)) {
             ledger_book_state(a, state);
@@ -155,7 +156,7 @@ sum_totals(const struct ledger *l, struct stat_figures *figures)
     const struct shm_retired *retired = shm_retired_at(l->header, shm_load(&l->header->fold));
     shm_copy_out(sum.words, retired->words, SHM_WORD_EPOCH);
     shm_copy_out(sum.buckets, retired->buckets, SHM_BUCKET_WORDS);
-    for (unsigned i = 0; i <= l->header->n_slots; i++) {
+    for (unsigned i = 0; i <= shm_slots_used(l->header); i++) {
         if (!l->accounts[i].live)
             continue;
         span_add_words(sum.words, l->accounts[i].seen, true);
@@ -188,7 +189,7 @@ write_book(struct ledger *l, int64_t now_ms)
     struct span all = l->left;
     int64_t ended_ms = clock_wall_ms();
     atomic_thread_fence(memory_order_release); /* as in begin_fold */
-    for (unsigned i = 0; i <= l->header->n_slots; i++) {
+    for (unsigned i = 0; i <= shm_slots_used(l->header); i++) {
         struct account *a = &l->accounts[i];
         book_slot(l, book, i);
         span_add_words(all.words, a->period.words, true);

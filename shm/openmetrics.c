@@ -120,16 +120,27 @@ add_created(const struct page *page, const char *family)
 /* --- one figure of the instance, or of all workers --- */
 
 /*
- * Calls `add` for the instance (of_processes false) or each worker. Written as a loop over an index
- * that is n_processes for the instance, so that a family's code is there once.
+ * The next worker. During a reload two may have one name, which a series can have but once: they
+ * are told as one, and since the lifetime of the one that ends passes to the other, nothing jumps.
+ * Takes: where to go on, 0 at first; room for such a one.
+ * Returns: the worker, or NULL if there is no more.
  */
 static const struct snapshot_process *
-next_process(const struct page *page, size_t *i)
+next_process(const struct page *page, size_t *i, struct snapshot_process *both)
 {
     const struct snapshot *s = page->snapshot;
     while (*i < s->n_processes && !figures_is_worker(&s->processes[*i]))
         ++*i;
-    return *i < s->n_processes ? &s->processes[(*i)++] : NULL;
+    if (*i == s->n_processes)
+        return NULL;
+    const struct snapshot_process *p = &s->processes[(*i)++];
+    while (*i < s->n_processes && strcmp(s->processes[*i].name, p->name) == 0) {
+        struct stat_figures older = p->lifetime;
+        *both = s->processes[(*i)++]; /* the newer */
+        stat_add(&both->lifetime, &older);
+        p = both;
+    }
+    return p;
 }
 
 /* "batch_age_ms" becomes "batch_age_seconds": Prometheus wants base units. Returns: true if so. */
@@ -177,6 +188,7 @@ add_value_family(const struct page *page, unsigned v, bool of_processes)
 {
     const struct stat_descriptor *d = &stat_values[v];
     const struct snapshot_process *p;
+    struct snapshot_process both;
     char name[NAME_BYTES];
     bool ms = name_value(name, of_processes ? "process_" : "", d);
     bool counts = d->nature == STAT_COUNTER;
@@ -187,7 +199,7 @@ add_value_family(const struct page *page, unsigned v, bool of_processes)
             add_created(page, name);
         return;
     }
-    for (size_t i = 0; (p = next_process(page, &i)) != NULL;)
+    for (size_t i = 0; (p = next_process(page, &i, &both)) != NULL;)
         add_value(page, name, v, ms, p, &p->lifetime);
 }
 
@@ -270,10 +282,11 @@ static void
 add_process_timing(const struct page *page, enum stat_timing t)
 {
     const struct snapshot_process *p;
+    struct snapshot_process both;
     char name[NAME_BYTES];
     snprintf(name, sizeof(name), "process_%s_seconds", stat_timings[t].name);
     add_family(page, name, "summary", "seconds", stat_timings[t].help);
-    for (size_t i = 0; (p = next_process(page, &i)) != NULL;) {
+    for (size_t i = 0; (p = next_process(page, &i, &both)) != NULL;) {
         add_count(page, name, "_count", p, p->lifetime.times[t].count);
         add_seconds(page, name, "_sum", p, p->lifetime.times[t].sum_ns);
     }
@@ -292,6 +305,9 @@ add_master(const struct page *page)
     add_family(page, "configuration_generation", "gauge", NULL,
                "1, and one more for each reload of the configuration.");
     add_count(page, "configuration_generation", "", NULL, s->generation);
+    add_family(page, "configuration_refused", "gauge", NULL,
+               "1 if the last reload was refused: the file is not what is in effect.");
+    add_count(page, "configuration_refused", "", NULL, s->refused_ms != 0);
     add_family(page, "period_number", "gauge", NULL, "Number of the last closed period.");
     add_count(page, "period_number", "", NULL, s->period);
 }
@@ -300,19 +316,24 @@ static void
 add_process_states(const struct page *page)
 {
     const struct snapshot_process *p;
+    struct snapshot_process both;
     add_family(page, "process_state", "gauge", NULL,
                "1 for the state that the worker is in, 0 for the others.");
-    for (size_t i = 0; (p = next_process(page, &i)) != NULL;)
+    for (size_t i = 0; (p = next_process(page, &i, &both)) != NULL;)
         for (unsigned state = SLOT_FREE + 1; state < SLOT_STATES; state++) {
             add_sample(page, "process_state", "", p, "state", slot_state_name(state));
             buf_printf(page->out, "%d\n", p->state == state);
         }
     add_family(page, "process_waiting", "gauge", NULL,
                "1 while the worker waits for a store or a place for dead letters that fails.");
-    for (size_t i = 0; (p = next_process(page, &i)) != NULL;)
+    for (size_t i = 0; (p = next_process(page, &i, &both)) != NULL;)
         add_count(page, "process_waiting", "", p, p->wait_since_ms != 0);
+    add_family(page, "process_configuration", "gauge", NULL,
+               "The generation of the configuration that the worker was forked with.");
+    for (size_t i = 0; (p = next_process(page, &i, &both)) != NULL;)
+        add_count(page, "process_configuration", "", p, p->configuration);
     add_family(page, "process_generation", "gauge", NULL, "How often the worker was forked.");
-    for (size_t i = 0; (p = next_process(page, &i)) != NULL;)
+    for (size_t i = 0; (p = next_process(page, &i, &both)) != NULL;)
         add_count(page, "process_generation", "", p, p->generation);
 }
 

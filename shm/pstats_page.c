@@ -225,6 +225,12 @@ add_note(struct page *page, const struct page_view *view, const struct source *s
     if (source->trouble.text[0] != '\0') {
         snprintf(text, sizeof(text), "what is there now: %s", source->trouble.text);
         page_add_row(page, view, PAGE_BAD, text);
+    } else if (source->snapshot.refused_ms != 0) {
+        char at[PSTATS_TEXT_BYTES];
+        snprintf(text, sizeof(text), "reload refused at %s: %s",
+                 pstats_write_clock(at, source->snapshot.refused_ms),
+                 source->snapshot.refused_text);
+        page_add_row(page, view, PAGE_WARN, text);
     } else {
         page_add_row(page, view, PAGE_PLAIN, "");
     }

@@ -8,7 +8,11 @@
 
 #include "shm/pstats_page_priv.h"
 
-enum { NAME_COLUMNS_MIN = 8, OTHER_COLUMNS = 61 }; /* all but name, pid, and a slot of 2 digits */
+enum {
+    NAME_COLUMNS_MIN = 8,
+    GENERATION_COLUMNS = 4,
+    OTHER_COLUMNS = 61
+}; /* all but name, pid, and a slot of 2 digits */
 
 /* The processes that are shown, in their order. */
 struct table {
@@ -17,6 +21,7 @@ struct table {
     const struct snapshot_process **shown;
     size_t n;
     int slot_columns, pid_columns;
+    int generation_columns; /* 0: all were forked with the same configuration */
     size_t name_columns;
 };
 
@@ -78,6 +83,7 @@ choose(struct table *t)
     size_t longest = NAME_COLUMNS_MIN;
     unsigned slot = 0;
     int32_t pid = 0;
+    bool mixed = false;
     for (size_t i = 0; i < s->n_processes; i++) {
         const struct snapshot_process *p = &s->processes[i];
         if (t->view->filter[0] != '\0' && strstr(p->topic, t->view->filter) == NULL)
@@ -86,11 +92,14 @@ choose(struct table *t)
         longest = strlen(p->name) > longest ? strlen(p->name) : longest;
         slot = p->slot > slot ? p->slot : slot;
         pid = p->pid > pid ? p->pid : pid;
+        mixed |= p->configuration != t->shown[0]->configuration;
     }
     qsort_r(t->shown, t->n, sizeof(t->shown[0]), compare, t);
     t->slot_columns = slot > 99 ? snprintf(NULL, 0, "%u", slot) : 2;
     t->pid_columns = pid > 9999 ? snprintf(NULL, 0, "%ld", (long)pid) : 4;
-    size_t others = OTHER_COLUMNS + (size_t)t->slot_columns + (size_t)t->pid_columns;
+    t->generation_columns = mixed ? GENERATION_COLUMNS : 0;
+    size_t others =
+        OTHER_COLUMNS + (size_t)(t->slot_columns + t->pid_columns + t->generation_columns);
     t->name_columns = t->view->columns > others ? t->view->columns - others : 0;
     if (t->name_columns > longest)
         t->name_columns = longest;
@@ -104,9 +113,10 @@ static void
 add_head(struct page *page, const struct table *t)
 {
     char text[PAGE_COLUMNS_MAX];
-    snprintf(text, sizeof(text), "%*s %-*s %*s %-9s %4s %4s %5s %5s %4s %5s %5s %5s %3s",
-             t->slot_columns, "#", (int)t->name_columns, "PROCESS", t->pid_columns, "PID", "STATE",
-             "FOR", "IN/s", "OUT/s", "BATCH", "LAG", "AVG", "MIN", "MAX", "RST");
+    snprintf(text, sizeof(text), "%*s %-*s%*s %*s %-9s %4s %4s %5s %5s %4s %5s %5s %5s %3s",
+             t->slot_columns, "#", (int)t->name_columns, "PROCESS", t->generation_columns,
+             t->generation_columns > 0 ? "GEN" : "", t->pid_columns, "PID", "STATE", "FOR", "IN/s",
+             "OUT/s", "BATCH", "LAG", "AVG", "MIN", "MAX", "RST");
     page_add_row(page, t->view, PAGE_HEAD, text);
 }
 
@@ -137,6 +147,8 @@ add_process(struct page *page, const struct table *t, const struct snapshot_proc
     buf_init(&row, 4 * PAGE_COLUMNS_MAX);
     buf_printf(&row, "%*u ", t->slot_columns, p->slot);
     pstats_add_name(&row, p->name, t->name_columns);
+    if (t->generation_columns > 0)
+        buf_printf(&row, " %*u", t->generation_columns - 1, p->configuration);
     if (p->pid != 0)
         buf_printf(&row, " %*ld", t->pid_columns, (long)p->pid);
     else

@@ -43,6 +43,9 @@ add_head(struct buf *out, const struct source *source)
                figures_write_time(text, s->started_ms));
     buf_printf(out, "workers   configuration %lu, %lu restarts\n", (unsigned long)s->generation,
                (unsigned long)s->restarts);
+    if (s->refused_ms != 0)
+        buf_printf(out, "reload    refused at %s: %s\n", figures_write_time(text, s->refused_ms),
+                   s->refused_text);
     if (s->period == 0)
         buf_printf(out, "period    none closed yet, one takes %.3f s\n",
                    (double)s->period_ms / 1000);

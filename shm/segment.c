@@ -104,8 +104,12 @@ check_predecessor(const char *path, struct errbuf *err)
     return 0;
 }
 
+/*
+ * The space is taken now, but for the slots: a file system that is full later must not kill us with
+ * SIGBUS.
+ */
 static int
-open_file(const char *path, uint64_t bytes, struct errbuf *err)
+open_file(const char *path, uint64_t reserved, uint64_t bytes, struct errbuf *err)
 {
     if (unlink(path) == -1 && errno != ENOENT)
         return errbuf_set(err, "segment %s: cannot remove what is left of it: %s", path,
@@ -113,16 +117,16 @@ open_file(const char *path, uint64_t bytes, struct errbuf *err)
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd == -1)
         return errbuf_set(err, "segment %s: %s", path, strerror(errno));
-    /* The space is taken now: a file system that is full later must not kill us with SIGBUS. */
-    int error = posix_fallocate(fd, 0, (off_t)bytes);
-    if (error == 0 && (fchmod(fd, 0640) == -1 || take_lock(fd) == -1))
+    int error = posix_fallocate(fd, 0, (off_t)reserved);
+    if (error == 0 &&
+        (ftruncate(fd, (off_t)bytes) == -1 || fchmod(fd, 0640) == -1 || take_lock(fd) == -1))
         error = errno;
     if (error == 0)
         return fd;
     close(fd);
     unlink(path);
     return errbuf_set(err, "segment %s: cannot reserve %llu bytes: %s", path,
-                      (unsigned long long)bytes, strerror(error));
+                      (unsigned long long)reserved, strerror(error));
 }
 
 /* Puts the new one into place; whoever looks meanwhile finds the old one or the new. */
@@ -168,7 +172,8 @@ segment_create(struct segment *segment, const char *directory, const char *insta
     snprintf(made, sizeof(made), "%s.new", segment->path);
     if (check_predecessor(segment->path, err) == -1)
         return -1;
-    segment->fd = open_file(made, segment->bytes, err);
+    /* The master's own slot comes with the rest. */
+    segment->fd = open_file(made, sizes.slots_at + sizes.slot_bytes, segment->bytes, err);
     if (segment->fd == -1)
         return -1;
     if (map(segment, MAP_SHARED, err) == 0) {
@@ -192,6 +197,21 @@ segment_create_private(struct segment *segment, const char *instance, unsigned n
         return -1;
     fill_in(segment, instance, n_slots, period_ms);
     return 0;
+}
+
+int
+segment_reserve(const struct segment *segment, unsigned slot, struct errbuf *err)
+{
+    const struct shm_header *h = segment->header;
+    assert(slot <= h->n_slots);
+    if (segment->fd == -1) /* anonymous memory */
+        return 0;
+    int error = posix_fallocate(segment->fd, (off_t)(h->slots_at + slot * h->slot_bytes),
+                                (off_t)h->slot_bytes);
+    if (error == 0)
+        return 0;
+    return errbuf_set(err, "segment %s: cannot reserve %llu bytes: %s", segment->path,
+                      (unsigned long long)h->slot_bytes, strerror(error));
 }
 
 void

@@ -1,10 +1,12 @@
 /*
  * segment.h - the file that the figures live in: made by the master, mapped by all.
  *
- * Made aside (INSTANCE.shm.new), its space reserved, filled in, locked, and renamed into place as
- * INSTANCE.shm; a predecessor is kept as INSTANCE.shm.old.  Mode 0640: the group may read.  The
- * master's life is told by a POSIX record lock on the file, which children do not inherit and the
- * kernel ends with the process; so no process may close a second descriptor of it.
+ * Made aside (INSTANCE.shm.new), its space reserved (but for the slots, each of which is reserved
+ * before it is used: there is room for more processes than a configuration wants), filled in,
+ * locked, and renamed into place as INSTANCE.shm; a predecessor is kept as INSTANCE.shm.old.  Mode
+ * 0640: the group may read.  The master's life is told by a POSIX record lock on the file, which
+ * children do not inherit and the kernel ends with the process; so no process may close a second
+ * descriptor of it.
  *
  * Process: master makes it before its first fork; children inherit the mapping.
  * Owner: the caller of segment_create.  Concurrency: see layout.h for who writes what.
@@ -35,6 +37,13 @@ int segment_create(struct segment *segment, const char *directory, const char *i
 /* As segment_create, but in anonymous memory that children share: for --single and for tests. */
 int segment_create_private(struct segment *segment, const char *instance, unsigned n_slots,
                            int64_t period_ms, struct errbuf *err) MUST_CHECK;
+
+/*
+ * Reserves the memory of a slot, before it is assigned: a file system that is full later must not
+ * kill anybody with SIGBUS. To be called in the master.
+ * Returns: 0, or -1 with a text: no space.
+ */
+int segment_reserve(const struct segment *segment, unsigned slot, struct errbuf *err) MUST_CHECK;
 
 /* Unmaps it and lets the lock go. The file stays, for who wants to know how it ended. */
 void segment_close(struct segment *segment);

@@ -138,6 +138,8 @@ describe_process(const struct shm_reader *r, unsigned i, struct snapshot_process
     p->pid = shm_load(&slot->pid);
     p->generation = r->slots[i].generation; /* whose figures these are */
     p->restarts = shm_load(&slot->restarts);
+    p->configuration = shm_load(&slot->configuration);
+    p->leaving = shm_load(&slot->leaving) != 0;
     p->heartbeat_ms = heartbeat_ms != 0 ? heartbeat_ms + r->mono_to_wall_ms : 0;
     p->state = state < SLOT_STATES ? (enum slot_state)state : SLOT_STARTING;
     p->since_ms = shm_load(&slot->since_ms);
@@ -185,12 +187,13 @@ read_slots(struct shm_reader *r, uint64_t fold, uint64_t book)
 {
     const struct shm_header *h = r->header;
     const struct shm_retired *retired = shm_retired_at(h, fold);
-    for (unsigned i = 0; i <= h->n_slots; i++) {
+    for (unsigned i = 0; i <= shm_slots_used(h); i++) {
         struct reader_slot *s = &r->slots[i];
         const struct shm_slot *slot = shm_slot_at(h, i);
         uint64_t folded = shm_load(&retired->slots[i].generation);
         s->live = s->ended = false;
-        s->assigned = atomic_load_explicit(&slot->assigned, memory_order_acquire) != 0;
+        s->assigned = atomic_load_explicit(&slot->assigned, memory_order_acquire) != 0 &&
+                      shm_load(&retired->slots[i].nobodys) == 0;
         if (!s->assigned && shm_load(&slot->generation) <= folded && i > 0)
             continue;
         shm_copy_out(s->retired, retired->slots[i].words, SHM_WORD_EPOCH);
@@ -269,6 +272,8 @@ compare_processes(const void *a, const void *b)
     if (order == 0)
         order = x->number < y->number ? -1 : x->number > y->number;
     if (order == 0)
+        order = x->configuration < y->configuration ? -1 : x->configuration > y->configuration;
+    if (order == 0)
         order = x->generation < y->generation ? -1 : x->generation > y->generation;
     return order != 0 ? order : x->slot < y->slot ? -1 : x->slot > y->slot;
 }
@@ -292,6 +297,19 @@ fill_processes(struct shm_reader *r, struct snapshot *s, struct errbuf *err)
 
 /* --- all of it --- */
 
+/* A text that changes under us is left out; the next snapshot has it. */
+static void
+load_refusal(const struct shm_header *h, struct snapshot *s)
+{
+    s->refused_ms = atomic_load_explicit(&h->refused_ms, memory_order_acquire);
+    load_text(s->refused_text, sizeof(s->refused_text), h->refused_text, COUNT_OF(h->refused_text));
+    atomic_thread_fence(memory_order_acquire);
+    if (shm_load(&h->refused_ms) != s->refused_ms)
+        s->refused_ms = 0;
+    if (s->refused_ms == 0)
+        s->refused_text[0] = '\0';
+}
+
 static void
 fill_header(const struct shm_reader *r, struct snapshot *s)
 {
@@ -312,6 +330,7 @@ fill_header(const struct shm_reader *r, struct snapshot *s)
     s->period_ended_ms = r->book.ended_ms;
     s->period_length_ms = r->book.length_ms;
     s->last_period = r->book.last_period;
+    load_refusal(h, s);
 }
 
 int

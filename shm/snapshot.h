@@ -63,6 +63,8 @@ struct snapshot_process {
     int32_t pid;                  /* 0: none runs */
     uint32_t generation;          /* forks of this slot so far: 1.. */
     uint32_t restarts;            /* of these: after a death */
+    uint32_t configuration; /* the generation of the configuration that it was assigned under */
+    bool leaving;           /* a later configuration has no use for it: it is to end */
     enum slot_state state;
     int64_t since_ms;     /* in this state: on the wall clock */
     int64_t heartbeat_ms; /* the last sign of life, on the wall clock; 0: none */
@@ -83,18 +85,20 @@ struct snapshot {
     int64_t taken_ms;   /* wall clock */
     int32_t master_pid; /* as the master saw it */
     enum master_state master_state;
-    int64_t started_ms;              /* the master, on the wall clock */
-    uint32_t generation;             /* of the configuration: 1, and one more for each reload */
-    int64_t heartbeat_ms;            /* the master's last turn, wall clock */
-    uint32_t restarts;               /* of workers, all */
-    int64_t period_ms;               /* configured length */
+    int64_t started_ms;                /* the master, on the wall clock */
+    uint32_t generation;               /* of the configuration: 1, and one more for each reload */
+    int64_t heartbeat_ms;              /* the master's last turn, wall clock */
+    int64_t refused_ms;                /* the last reload was refused: when, wall clock; 0: no */
+    char refused_text[SHM_TEXT_BYTES]; /* why; "" if it was not */
+    uint32_t restarts;                 /* of workers, all */
+    int64_t period_ms;                 /* configured length */
     uint64_t period;                 /* number of the last closed period, 1..; 0: none closed yet */
     int64_t period_ended_ms;         /* wall clock; 0: none */
     int64_t period_length_ms;        /* what it really was */
     struct stat_figures totals;      /* since the master's start, with percentiles */
     struct stat_figures last_period; /* with percentiles */
     size_t n_processes;
-    struct snapshot_process *processes; /* sorted by topic, number, generation; helpers last */
+    struct snapshot_process *processes; /* sorted by topic, number, age; helpers last */
     size_t capacity;                    /* internal */
 };
 

@@ -170,7 +170,7 @@ set_stage(const char *directory, int n, char **specs, int64_t period_ms)
         start_actor(i);
     recorder_set(ledger_recorder(theatre.ledger), STAT_WORKERS_RUNNING, theatre.n);
     recorder_set(ledger_recorder(theatre.ledger), STAT_WORKERS_WANTED, theatre.n);
-    ledger_set_master(theatre.ledger, MASTER_RUNNING, 1);
+    ledger_set_master(theatre.ledger, MASTER_RUNNING);
     ledger_turn(theatre.ledger);
 }
 

@@ -432,7 +432,7 @@ run(struct driver *d)
     for (unsigned i = 1; i <= d->n_workers + 1; i++)
         if (d->children[i].pid != 0)
             kill_child(d, i);
-    ledger_set_master(d->ledger, MASTER_STOPPED, 1);
+    ledger_set_master(d->ledger, MASTER_STOPPED);
     ledger_turn(d->ledger);
 }
 
@@ -469,7 +469,7 @@ main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     assign(&d);
-    ledger_set_master(d.ledger, MASTER_RUNNING, 1);
+    ledger_set_master(d.ledger, MASTER_RUNNING);
     ledger_turn(d.ledger);
     d.period_ends_ms = clock_mono_ms() + d.period_ms;
     answer("ok");

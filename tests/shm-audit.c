@@ -82,7 +82,7 @@ audit_assign(struct audit *audit, unsigned slot)
 void
 audit_hand_over(struct audit *audit, unsigned slot)
 {
-    ledger_release(audit->ledger, slot);
+    ledger_release(audit->ledger, slot, 0);
     audit_assign(audit, slot);
     audit->left = true; /* its figures of this period are in the instance's alone */
     audit->handed_over++;

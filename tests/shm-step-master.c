@@ -85,7 +85,7 @@ do_record(struct master *m)
 static void
 do_hand_over(struct master *m)
 {
-    ledger_release(m->ledger, 1);
+    ledger_release(m->ledger, 1, 0);
     ledger_assign(m->ledger, 1, "later-0", "later", 0);
 }
 

@@ -277,7 +277,7 @@ set_up(struct torture *t)
     t->play->n_slots = n;
     if (audit_open(&t->audit, &t->segment, t->play) == -1)
         return -1;
-    ledger_set_master(t->audit.ledger, MASTER_RUNNING, 1);
+    ledger_set_master(t->audit.ledger, MASTER_RUNNING);
     for (unsigned i = 1; i <= n; i++) {
         atomic_store(&t->pidfds[i], -1);
         audit_assign(&t->audit, i);

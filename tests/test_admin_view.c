@@ -57,7 +57,7 @@ open_stage(struct stage *s)
                  err.text);
     s->ledger = ledger_new(&s->segment);
     cr_assert_not_null(s->ledger);
-    ledger_set_master(s->ledger, MASTER_RUNNING, 1);
+    ledger_set_master(s->ledger, MASTER_RUNNING);
     ledger_turn(s->ledger);
     assign(s, 1, "metrics", 0);
     assign(s, 2, "metrics", 1);

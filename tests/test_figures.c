@@ -237,7 +237,7 @@ Test(figures, json_has_the_window_that_was_asked_for)
 Test(figures, json_tells_that_it_is_stale_and_why)
 {
     look();
-    ledger_set_master(ledger, MASTER_STOPPED, 1);
+    ledger_set_master(ledger, MASTER_STOPPED);
     ledger_turn(ledger);
     look();
     figures_tell_origin(&origin, "/run/x.shm", reader, &snapshot); /* nobody holds a lock */

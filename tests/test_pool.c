@@ -17,6 +17,8 @@ new_pool(size_t n)
     timing = pool_default_timing();
     struct pool *pool = pool_new(n, &timing, 42, START);
     cr_assert_not_null(pool);
+    for (size_t i = 0; i < n; i++)
+        pool_add(pool, i, START);
     return pool;
 }
 
@@ -255,6 +257,7 @@ Test(pool, no_hang_is_found_while_stopping)
     timing.hang_ms = 5000;
     pool_free(&pool);
     pool = pool_new(1, &timing, 1, START);
+    pool_add(pool, 0, START);
     fork_all(pool, 1, START);
     (void)pool_note_stop(pool, START);
     expect(pool, START, POOL_TERM, 0);
@@ -321,5 +324,51 @@ Test(pool, stopping_before_anything_was_forked_is_over_at_once)
     (void)pool_note_stop(pool, START);
     expect(pool, START, POOL_NOTHING, 0);
     cr_assert(pool_is_over(pool, START));
+    pool_free(&pool);
+}
+
+Test(pool, one_that_leaves_is_termed_then_killed_and_not_forked_again)
+{
+    struct pool *pool = new_pool(2);
+    fork_all(pool, 2, START);
+    cr_assert(pool_note_leave(pool, 1, START + 10));
+    expect(pool, START + 10, POOL_TERM, 1);
+    expect(pool, START + 10, POOL_NOTHING, 0);
+    cr_assert(pool_note_leave(pool, 1, START + 5000), "asking again changes nothing");
+    int64_t deadline = START + 10 + timing.shutdown_ms;
+    pool_note_heartbeat(pool, 0, deadline, deadline);
+    expect(pool, deadline - 1, POOL_NOTHING, 0);
+    expect(pool, deadline, POOL_KILL_LATE, 1);
+    cr_assert(pool_note_death(pool, 1, deadline).asked);
+    expect(pool, deadline + 1000, POOL_NOTHING, 0);
+    cr_assert_not(pool_was_forced(pool), "nobody has asked all to stop");
+    pool_add(pool, 1, deadline + 1000);
+    expect(pool, deadline + 1000, POOL_FORK, 1);
+    pool_free(&pool);
+}
+
+Test(pool, the_excused_goes_on_until_it_leaves_is_dismissed_or_hangs)
+{
+    struct pool *pool = new_pool(3);
+    fork_all(pool, 3, START);
+    for (size_t i = 0; i < 3; i++)
+        cr_assert(pool_note_excused(pool, i));
+    expect(pool, START + 1, POOL_NOTHING, 0);
+    cr_assert(pool_note_death(pool, 0, START + 2).asked);
+    cr_assert(pool_note_leave(pool, 1, START + 3));
+    expect(pool, START + 3, POOL_TERM, 1);
+    cr_assert(pool_note_death(pool, 1, START + 4).asked);
+    expect(pool, START + timing.hang_ms, POOL_KILL_HUNG, 2);
+    cr_assert(pool_note_death(pool, 2, START + timing.hang_ms).asked);
+    expect(pool, START + 60000, POOL_NOTHING, 0);
+    pool_free(&pool);
+}
+
+Test(pool, one_that_does_not_run_is_gone_at_once)
+{
+    struct pool *pool = new_pool(2);
+    cr_assert_not(pool_note_leave(pool, 0, START));
+    cr_assert_not(pool_note_excused(pool, 1));
+    expect(pool, START, POOL_NOTHING, 0);
     pool_free(&pool);
 }

@@ -55,7 +55,7 @@ prepare(void)
         recorder_time(recorders[i], STAT_REQUEST, (int64_t)i * 1000000, 1000 * i);
         recorder_publish(recorders[i]);
     }
-    ledger_set_master(ledger, MASTER_RUNNING, 1);
+    ledger_set_master(ledger, MASTER_RUNNING);
     ledger_turn(ledger);
     ledger_close_period(ledger, segment.header->started_mono_ms + 1000);
     source_init(&source, "/run/unit.shm", segment_reader(&segment), 0);

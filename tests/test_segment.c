@@ -285,7 +285,7 @@ Test(segment, who_loses_his_slot_stays_in_the_totals)
     struct recorder *r = start(1);
     complete(r, 5, 2 * ms);
     ledger_reap(ledger, 1, LEDGER_ASKED, SLOT_FREE);
-    ledger_release(ledger, 1);
+    ledger_release(ledger, 1, 0);
     cr_assert_null(process(1));
     cr_assert_eq(look()->totals.values[STAT_COMPLETED], 5u);
     ledger_assign(ledger, 1, "alarms-0", "alarms", 0);
@@ -302,6 +302,46 @@ Test(segment, who_loses_his_slot_stays_in_the_totals)
     cr_assert_eq(look()->totals.values[STAT_COMPLETED], 6u);
     cr_assert_eq(process(1)->restarts, 0u, "the former one was asked to end");
     recorder_free(&r);
+}
+
+Test(segment, a_lifetime_passes_to_the_one_who_goes_on_under_the_name)
+{
+    struct recorder *r = start(1);
+    complete(r, 5, 2 * ms);
+    ledger_note_reload(ledger);
+    ledger_assign(ledger, SLOTS, "metrics-0", "metrics", 0);
+    struct recorder *heir = start(SLOTS);
+    complete(heir, 3, 7 * ms);
+    cr_assert_eq(process(1)->configuration, 1u);
+    cr_assert_eq(process(SLOTS)->configuration, 2u);
+    ledger_note_leaving(ledger, 1);
+    cr_assert(process(1)->leaving && !process(SLOTS)->leaving);
+    ledger_reap(ledger, 1, LEDGER_ASKED, SLOT_FREE);
+    cr_assert_eq(process(SLOTS)->lifetime.values[STAT_COMPLETED], 3u);
+    ledger_release(ledger, 1, SLOTS);
+    cr_assert_null(process(1));
+    cr_assert_eq(process(SLOTS)->totals.values[STAT_COMPLETED], 3u);
+    cr_assert_eq(process(SLOTS)->lifetime.values[STAT_COMPLETED], 8u);
+    cr_assert_eq(process(SLOTS)->lifetime.times[STAT_REQUEST].max_ns, 7u * ms);
+    cr_assert_eq(process(SLOTS)->lifetime.times[STAT_REQUEST].min_ns, 2u * ms);
+    cr_assert_eq(look()->totals.values[STAT_COMPLETED], 8u);
+    recorder_free(&r);
+    recorder_free(&heir);
+}
+
+Test(segment, why_a_reload_was_refused_is_told_until_the_next_one)
+{
+    cr_assert_eq(look()->refused_ms, 0);
+    ledger_note_refused(ledger, "file:3: [kafka] x: unknown");
+    cr_assert_gt(look()->refused_ms, 0);
+    cr_assert_str_eq(look()->refused_text, "file:3: [kafka] x: unknown");
+    ledger_turn(ledger);
+    cr_assert_eq(look()->totals.values[STAT_RELOADS_REFUSED], 1u);
+    ledger_note_reload(ledger);
+    ledger_turn(ledger);
+    cr_assert_eq(look()->refused_ms, 0);
+    cr_assert_str_eq(look()->refused_text, "");
+    cr_assert_eq(look()->generation, 2u);
 }
 
 Test(segment, all_periods_together_are_the_totals)

@@ -74,13 +74,19 @@ look(void)
     return lives;
 }
 
-Test(segment_file, its_space_is_reserved_and_the_group_may_read)
+Test(segment_file, its_space_is_reserved_when_needed_and_the_group_may_read)
 {
     struct stat st;
     create();
     cr_assert_eq(stat(path, &st), 0);
     cr_assert_eq(st.st_mode & 07777, 0640u);
     cr_assert_eq((size_t)st.st_size, segment.bytes);
+    int64_t fixed = (int64_t)(segment.header->slots_at + segment.header->slot_bytes);
+    cr_assert_geq(st.st_blocks * 512, fixed, "no holes before the slots");
+    cr_assert_lt(st.st_blocks * 512, st.st_size, "nor memory for slots that nobody uses");
+    for (unsigned slot = 1; slot <= segment.header->n_slots; slot++)
+        cr_assert_eq(segment_reserve(&segment, slot, &err), 0, "%s", err.text);
+    cr_assert_eq(stat(path, &st), 0);
     cr_assert_geq(st.st_blocks * 512, st.st_size, "no holes");
     char made[160];
     snprintf(made, sizeof(made), "%s.new", path);

@@ -473,7 +473,7 @@ Test(telling, a_released_slot_is_told_under_its_old_name)
     complete(1, 7, 5000000);
     (void)ledger_reap(ledger, 1, LEDGER_ASKED, SLOT_FREE);
     telling_note_release(telling, 1);
-    ledger_release(ledger, 1);
+    ledger_release(ledger, 1, 0);
     telling_note_release(telling, 1);
     ledger_assign(ledger, 1, "alarms-0", "alarms", 0);
     recorder_free(&workers[1]);

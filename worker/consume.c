@@ -33,6 +33,12 @@ compare_partitions(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+bool
+consumer_has_joined(const struct consumer *consumer)
+{
+    return consumer->joined;
+}
+
 size_t
 consumer_partitions(const struct consumer *consumer)
 {
@@ -54,6 +60,8 @@ consume_note_error(struct consumer *c, const char *what)
 {
     uint64_t held_back;
     recorder_add(c->recorder, STAT_KAFKA_ERRORS, 1);
+    if (!c->joined)
+        recorder_set_wait(c->recorder, "kafka", what);
     if (!log_limit_pass(&c->error_limit, clock_mono_ms(), &held_back))
         return;
     if (held_back > 0)
@@ -168,6 +176,9 @@ on_assigned(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
         return;
     }
     log_info("%d partitions of %s assigned", list->cnt, c->topic);
+    if (!c->joined)
+        recorder_set_wait(c->recorder, NULL, NULL);
+    c->joined = true;
     c->topic_gone = c->topic_gone && list->cnt == 0;
     c->join_again_ms = clock_mono_ms() + JOIN_AGAIN_MS;
     if (c->hooks.claim == NULL || c->n_partitions == 0) {

@@ -96,6 +96,9 @@ void consumer_claim_again(struct consumer *consumer);
  */
 void consumer_update_lag(struct consumer *consumer, int64_t now_ms, bool holding_back);
 
+/* Returns: true once the group has assigned partitions to it, or none for want of any. */
+bool consumer_has_joined(const struct consumer *consumer);
+
 /* Returns: partitions owned now. */
 size_t consumer_partitions(const struct consumer *consumer);
 

@@ -12,14 +12,14 @@
 
 enum { ONE_REQUEST_MS = 500 };
 
-static volatile sig_atomic_t stops_asked, reopens_asked;
+static volatile sig_atomic_t stops_asked, reopens_asked, excused;
 static volatile int64_t stop_asked_ms; /* only the handler uses it */
 
 static void
 on_signal(int number)
 {
-    if (number == SIGUSR1) {
-        reopens_asked = 1;
+    if (number == SIGUSR1 || number == SIGUSR2) {
+        *(number == SIGUSR1 ? &reopens_asked : &excused) = 1;
         return;
     }
     int64_t now = clock_mono_ms(); /* clock_gettime is async-signal-safe */
@@ -33,7 +33,7 @@ void
 signals_catch(void)
 {
     struct sigaction action = {.sa_handler = on_signal};
-    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
     sigset_t unblock;
     sigemptyset(&unblock);
     sigemptyset(&action.sa_mask);
@@ -53,6 +53,12 @@ unsigned
 signals_stops(void)
 {
     return (unsigned)stops_asked;
+}
+
+bool
+signals_excused(void)
+{
+    return excused != 0;
 }
 
 bool

@@ -61,6 +61,7 @@ struct worker {
     unsigned tries;    /* attempts at the present batch that failed */
     bool sick;         /* the last attempt failed; said once until it succeeds */
     bool in_write;     /* an attempt is under way */
+    bool excused;      /* others have taken over: leave */
     bool broken;       /* out of memory or a fatal error: leave, the master starts another */
     struct errbuf sickness;
 };
@@ -134,13 +135,14 @@ keep_waiting(void *arg)
 static bool
 must_leave(const struct worker *w)
 {
-    return w->broken || signals_stops() > 0;
+    return w->broken || w->excused || signals_stops() > 0;
 }
 
 static void
 show_state(struct worker *w)
 {
-    enum slot_state state = signals_stops() > 0                     ? SLOT_DRAINING
+    enum slot_state state = must_leave(w)                           ? SLOT_DRAINING
+                            : !consumer_has_joined(w->consumer)     ? SLOT_STARTING
                             : w->sick && w->batch.n > 0             ? SLOT_RETRYING
                             : consumer_partitions(w->consumer) == 0 ? SLOT_IDLE
                                                                     : SLOT_CONSUMING;
@@ -431,7 +433,15 @@ on_claim(void *arg, const char *cluster_id, struct store_position *positions, si
 static void
 on_revoked(void *arg, bool lost)
 {
-    let_go(arg, lost, clock_mono_ms() + REVOKE_MS);
+    struct worker *w = arg;
+    /* Before the batch is written: the master then has the others leave meanwhile. */
+    if (signals_excused() && !w->excused) {
+        log_info("others take over; leaving");
+        w->excused = true;
+        recorder_set_state(w->recorder, SLOT_DRAINING);
+        recorder_publish(w->recorder);
+    }
+    let_go(w, lost, clock_mono_ms() + REVOKE_MS);
 }
 
 /* --- taking messages in --- */

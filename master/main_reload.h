@@ -1,0 +1,41 @@
+/*
+ * main_reload.h - one running program: what it holds, and how it takes another configuration over.
+ * Part of the wiring, like main.c.
+ *
+ * Process: master.  Owner: struct persister, on run's stack in main.c.  Concurrency: one thread;
+ * children have a copy as it was at their fork.
+ */
+#ifndef MASTER_MAIN_RELOAD_H
+#define MASTER_MAIN_RELOAD_H
+
+#include "lib/cfg.h"
+#include "master/main_plan.h"
+#include "master/reload.h"
+#include "shm/segment.h"
+
+struct persister {
+    struct config *cfg;    /* in effect; freed by its owner here */
+    struct main_plan plan; /* of it */
+    struct segment segment;
+    struct ledger *ledger;
+    struct shm_reader *reader;  /* of that segment */
+    struct config *next;        /* being checked, or NULL */
+    struct main_plan next_plan; /* of it */
+};
+
+/* Opens the log that a configuration asks for. Returns: 0, or -1 with a text: it stays as it was.
+ */
+int main_reload_log(const struct config *cfg, struct errbuf *err) MUST_CHECK;
+
+/*
+ * Has the figures told as a configuration asks for, or not at all.
+ * Takes: the plan in effect, whose telling may be NULL. Returns: 0, or -1 with a text if memory is
+ * out: nothing has changed.
+ */
+int main_reload_telling(const struct persister *p, const struct config *cfg,
+                        struct master_plan *plan, struct errbuf *err) MUST_CHECK;
+
+/* Returns: the operations of master/reload.h for p, which outlives them. */
+struct reload_ops main_reload_ops(struct persister *p);
+
+#endif

@@ -1,0 +1,155 @@
+/*
+ * notify.c - see notify.h.
+ *
+ * Source of the protocol: sd_notify(3), sd_watchdog_enabled(3), systemd.service(5).
+ *
+ * Process: master.  Owner: struct notify.  Concurrency: one thread.
+ */
+#include "master/notify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "master/master_priv.h"
+
+enum { PATH_BYTES = 4096 };
+
+static int
+write_pid(const char *path)
+{
+    char text[32];
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd == -1)
+        return -1;
+    int n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+    bool good = write(fd, text, (size_t)n) == n;
+    if (close(fd) == 0 && good)
+        return 0;
+    unlink(path);
+    return -1;
+}
+
+/* The file beside it, from which it is renamed into place. */
+static int
+name_new(const struct notify *n, char path[PATH_BYTES], struct errbuf *err)
+{
+    if ((size_t)snprintf(path, PATH_BYTES, "%s.new", n->pid_file) < PATH_BYTES)
+        return 0;
+    return errbuf_set(err, "pid file: the path is too long");
+}
+
+int
+notify_open(struct notify *notify, const char *pid_file, struct errbuf *err)
+{
+    char path[PATH_BYTES];
+    uint64_t watchdog_us = 0;
+    *notify = (struct notify){.pid_file = pid_file};
+    if (sd_watchdog_enabled(0, &watchdog_us) > 0)
+        notify->watchdog_ms = (int64_t)(watchdog_us / 2000);
+    if (pid_file == NULL)
+        return 0;
+    if (name_new(notify, path, err) == -1)
+        return -1;
+    /* It must be possible later, too: better to fail now. */
+    unlink(path);
+    if (write_pid(path) == -1 || unlink(path) == -1 || (unlink(pid_file) == -1 && errno != ENOENT))
+        return errbuf_set(err, "pid file %s: %s", pid_file, strerror(errno));
+    return 0;
+}
+
+static void
+write_pid_file(struct notify *n)
+{
+    char path[PATH_BYTES];
+    struct errbuf err = {.text = ""};
+    if (n->pid_file == NULL || n->written)
+        return;
+    if (name_new(n, path, &err) == 0 && write_pid(path) == 0 && rename(path, n->pid_file) == 0)
+        n->written = true;
+    else
+        log_error("pid file %s: %s", n->pid_file, strerror(errno));
+}
+
+static void
+tell_ready(struct notify *n)
+{
+    if (!n->told_ready)
+        sd_notify(0, "READY=1");
+    n->told_ready = true;
+}
+
+void
+notify_ready(struct notify *notify)
+{
+    write_pid_file(notify);
+    tell_ready(notify);
+}
+
+bool
+notify_running(struct notify *notify)
+{
+    bool news = !notify->told_ready;
+    tell_ready(notify);
+    return news;
+}
+
+void
+notify_reloading(struct notify *notify)
+{
+    /* CLOCK_MONOTONIC, as clock_mono_ns is. */
+    if (!notify->reloading)
+        sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(clock_mono_ns() / 1000));
+    notify->reloading = true;
+}
+
+void
+notify_reloaded(struct notify *notify)
+{
+    if (notify->reloading)
+        sd_notify(0, "READY=1");
+    notify->reloading = false;
+}
+
+void
+notify_stopping(struct notify *notify)
+{
+    notify->reloading = false;
+    sd_notify(0, "STOPPING=1");
+}
+
+void
+notify_status(struct notify *notify, const char *format, ...)
+{
+    char text[sizeof(notify->status)];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (strcmp(text, notify->status) == 0)
+        return;
+    memcpy(notify->status, text, sizeof(text));
+    sd_notifyf(0, "STATUS=%s", text);
+}
+
+void
+notify_turn(struct notify *notify, int64_t now_ms)
+{
+    if (notify->watchdog_ms == 0 || now_ms < notify->due_ms)
+        return;
+    notify->due_ms = now_ms + notify->watchdog_ms;
+    sd_notify(0, "WATCHDOG=1");
+}
+
+void
+notify_close(struct notify *notify)
+{
+    if (notify->written)
+        unlink(notify->pid_file);
+    notify->written = false;
+}

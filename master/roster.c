@@ -1,0 +1,315 @@
+/*
+ * roster.c - see roster.h.
+ *
+ * Process: master.  Owner: the caller of roster_new.  Concurrency: one thread.
+ */
+#include "master/roster.h"
+
+#include <stdlib.h>
+
+#include "master/master_priv.h"
+
+enum phase {
+    PHASE_NOBODY,
+    PHASE_MEMBER,   /* belongs here */
+    PHASE_LEAVER,   /* is to leave */
+    PHASE_EXCUSED,  /* ... and has been told to, at the next revocation */
+    PHASE_DISMISSED /* ... now */
+};
+
+struct place {
+    enum phase phase;
+    struct seat seat;
+    size_t wanted; /* the number of what it was placed for */
+    bool joined;   /* it was seen at work */
+    bool failed;   /* it is not alive just now */
+    bool begun;    /* one of its crew, that was excused, has begun to leave */
+};
+
+/* A seat that the configuration wants. */
+struct wanted {
+    struct seat seat;
+    bool placed;
+    int64_t again_ms; /* not to be placed before */
+};
+
+struct roster {
+    unsigned n_slots;
+    struct place *places; /* by slot; 0 is not used */
+    struct wanted *wanted;
+    size_t n_wanted;
+    int64_t limit_ms;
+};
+
+struct roster *
+roster_new(unsigned n_slots)
+{
+    struct roster *r = calloc(1, sizeof(*r));
+    if (r != NULL && (r->places = calloc((size_t)n_slots + 1, sizeof(*r->places))) == NULL) {
+        free(r);
+        return NULL;
+    }
+    if (r != NULL)
+        r->n_slots = n_slots;
+    return r;
+}
+
+void
+roster_free(struct roster **roster)
+{
+    if (*roster != NULL) {
+        free((*roster)->places);
+        free((*roster)->wanted);
+        free(*roster);
+    }
+    *roster = NULL;
+}
+
+static bool
+is_leaving(const struct place *p)
+{
+    return p->phase > PHASE_MEMBER;
+}
+
+/* --- another configuration --- */
+
+static bool
+is_same_seat(const struct seat *a, const struct seat *b)
+{
+    return a->crew == b->crew && a->number == b->number && strcmp(a->name, b->name) == 0;
+}
+
+/* Returns: true if a member that goes on has that seat. */
+static bool
+keep_member(struct roster *r, const struct seat *seat, bool *kept)
+{
+    for (unsigned slot = 1; slot <= r->n_slots; slot++)
+        if (r->places[slot].phase == PHASE_MEMBER && !kept[slot] &&
+            is_same_seat(&r->places[slot].seat, seat)) {
+            kept[slot] = true;
+            return true;
+        }
+    return false;
+}
+
+int
+roster_change(struct roster *roster, const struct seat *seats, size_t n, const bool *same,
+              int64_t now_ms)
+{
+    assert(n <= roster->n_slots);
+    bool *kept = calloc((size_t)roster->n_slots + 1, sizeof(*kept));
+    struct wanted *wanted = calloc(n + 1, sizeof(*wanted));
+    if (kept == NULL || wanted == NULL) {
+        free(kept);
+        free(wanted);
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        wanted[i].seat = seats[i];
+        wanted[i].placed = same[seats[i].crew] && keep_member(roster, &seats[i], kept);
+    }
+    for (unsigned slot = 1; slot <= roster->n_slots; slot++)
+        if (roster->places[slot].phase == PHASE_MEMBER && !kept[slot])
+            roster->places[slot].phase = PHASE_LEAVER;
+    free(kept);
+    free(roster->wanted);
+    roster->wanted = wanted;
+    roster->n_wanted = n;
+    roster->limit_ms = now_ms + ROSTER_LIMIT_MS;
+    for (unsigned slot = 1; slot <= roster->n_slots; slot++)
+        roster->places[slot].begun = false;
+    return 0;
+}
+
+/* --- what to do --- */
+
+static unsigned
+find_free(const struct roster *r)
+{
+    for (unsigned slot = 1; slot <= r->n_slots; slot++)
+        if (r->places[slot].phase == PHASE_NOBODY)
+            return slot;
+    return 0;
+}
+
+static bool
+is_crew_there(const struct roster *r, unsigned crew)
+{
+    for (unsigned slot = 1; slot <= r->n_slots; slot++)
+        if (r->places[slot].phase != PHASE_NOBODY && r->places[slot].seat.crew == crew)
+            return true;
+    return false;
+}
+
+static bool
+place_next(struct roster *r, int64_t now_ms, struct roster_action *action)
+{
+    unsigned slot = find_free(r);
+    for (size_t i = 0; i < r->n_wanted && slot != 0; i++) {
+        struct wanted *w = &r->wanted[i];
+        if (w->placed || now_ms < w->again_ms || (w->seat.alone && is_crew_there(r, w->seat.crew)))
+            continue;
+        w->placed = true;
+        r->places[slot] = (struct place){.phase = PHASE_MEMBER, .seat = w->seat, .wanted = i};
+        *action = (struct roster_action){
+            .deed = ROSTER_PLACE, .slot = slot, .seat = &r->places[slot].seat};
+        return true;
+    }
+    return false;
+}
+
+/* Those of a crew that are to take over. */
+struct newcomers {
+    size_t waiting; /* no slot for them yet */
+    size_t out;     /* placed, and not seen at work yet */
+    size_t failed;  /* of these: not alive */
+};
+
+static struct newcomers
+count_newcomers(const struct roster *r, unsigned crew)
+{
+    struct newcomers n = {0};
+    for (size_t i = 0; i < r->n_wanted; i++)
+        n.waiting += r->wanted[i].seat.crew == crew && !r->wanted[i].placed;
+    for (unsigned slot = 1; slot <= r->n_slots; slot++) {
+        const struct place *p = &r->places[slot];
+        if (p->phase != PHASE_MEMBER || p->seat.crew != crew || p->joined)
+            continue;
+        n.out++;
+        n.failed += p->failed;
+    }
+    return n;
+}
+
+static enum roster_deed
+judge_leaver(const struct roster *r, const struct place *p, int64_t now_ms)
+{
+    struct newcomers n = count_newcomers(r, p->seat.crew);
+    bool alive = n.out > n.failed;
+    if (p->seat.alone || p->begun || n.out == 0)
+        return ROSTER_DISMISS;
+    if (n.waiting > 0) /* no slot is free: room has to be made */
+        return ROSTER_DISMISS;
+    if (alive && now_ms >= r->limit_ms)
+        return ROSTER_DISMISS;
+    return p->phase == PHASE_LEAVER ? ROSTER_EXCUSE : ROSTER_NOTHING;
+}
+
+struct roster_action
+roster_next(struct roster *roster, int64_t now_ms)
+{
+    struct roster_action action = {.deed = ROSTER_NOTHING};
+    if (place_next(roster, now_ms, &action))
+        return action;
+    for (unsigned slot = 1; slot <= roster->n_slots; slot++) {
+        struct place *p = &roster->places[slot];
+        if (p->phase != PHASE_LEAVER && p->phase != PHASE_EXCUSED)
+            continue;
+        action.deed = judge_leaver(roster, p, now_ms);
+        if (action.deed == ROSTER_NOTHING)
+            continue;
+        p->phase = action.deed == ROSTER_EXCUSE ? PHASE_EXCUSED : PHASE_DISMISSED;
+        action.slot = slot;
+        action.seat = &p->seat;
+        return action;
+    }
+    return action;
+}
+
+/* --- what happened --- */
+
+/* The group rebalances now: all that are to leave its crew should use the occasion. */
+static void
+begin_leaving(struct roster *r, unsigned crew)
+{
+    for (unsigned slot = 1; slot <= r->n_slots; slot++)
+        if (r->places[slot].seat.crew == crew)
+            r->places[slot].begun = true;
+}
+
+void
+roster_note_state(struct roster *roster, unsigned slot, enum slot_state state)
+{
+    struct place *p = &roster->places[slot];
+    p->failed = state == SLOT_DEAD || state == SLOT_BACKOFF || state == SLOT_FREE;
+    p->joined |= state > SLOT_STARTING && state < SLOT_DEAD;
+    if (p->phase == PHASE_EXCUSED && state == SLOT_DRAINING)
+        begin_leaving(roster, p->seat.crew);
+}
+
+void
+roster_note_unplaced(struct roster *roster, unsigned slot, int64_t again_ms)
+{
+    struct wanted *w = &roster->wanted[roster->places[slot].wanted];
+    w->placed = false;
+    w->again_ms = again_ms;
+    roster->places[slot] = (struct place){.phase = PHASE_NOBODY};
+}
+
+void
+roster_note_gone(struct roster *roster, unsigned slot)
+{
+    struct place *p = &roster->places[slot];
+    if (p->phase == PHASE_EXCUSED)
+        begin_leaving(roster, p->seat.crew);
+    *p = (struct place){.phase = PHASE_NOBODY};
+}
+
+/* --- questions --- */
+
+const struct seat *
+roster_seat(const struct roster *roster, unsigned slot)
+{
+    return roster->places[slot].phase != PHASE_NOBODY ? &roster->places[slot].seat : NULL;
+}
+
+bool
+roster_is_leaving(const struct roster *roster, unsigned slot)
+{
+    return is_leaving(&roster->places[slot]);
+}
+
+unsigned
+roster_heir(const struct roster *roster, unsigned slot)
+{
+    for (unsigned i = 1; i <= roster->n_slots; i++)
+        if (i != slot && roster->places[i].phase == PHASE_MEMBER &&
+            strcmp(roster->places[i].seat.name, roster->places[slot].seat.name) == 0)
+            return i;
+    return 0;
+}
+
+bool
+roster_is_settled(const struct roster *roster)
+{
+    for (size_t i = 0; i < roster->n_wanted; i++)
+        if (!roster->wanted[i].placed)
+            return false;
+    for (unsigned slot = 1; slot <= roster->n_slots; slot++)
+        if (is_leaving(&roster->places[slot]))
+            return false;
+    return true;
+}
+
+struct roster_count
+roster_count(const struct roster *roster)
+{
+    struct roster_count count = {0};
+    for (size_t i = 0; i < roster->n_wanted; i++)
+        count.workers += roster->wanted[i].seat.topic[0] != '\0';
+    count.out = count.workers;
+    for (unsigned slot = 1; slot <= roster->n_slots; slot++) {
+        const struct place *p = &roster->places[slot];
+        if (p->seat.topic[0] == '\0')
+            continue;
+        count.leaving += is_leaving(p);
+        count.out -= p->phase == PHASE_MEMBER && p->joined;
+    }
+    return count;
+}
+
+bool
+roster_is_ready(const struct roster *roster)
+{
+    return roster_is_settled(roster) && roster_count(roster).out == 0;
+}

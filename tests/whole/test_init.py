@@ -1,0 +1,145 @@
+"""The init script, as root, through every verb, with the real program and a real Kafka.
+
+It touches nothing of the system: all its paths come from a file of defaults of the test's own.
+"""
+
+import os
+import pwd
+import shutil
+import subprocess
+import unittest
+
+from fixtures import proc
+from fixtures.persister import PROGRAM, PSTATS
+from fixtures.scenario import Scenario
+
+SCRIPT = os.path.join(proc.BUILD, "contrib", "init.d", "monasca-persister")
+
+
+def choose_user():
+    """nobody, if he may run what was built (it may lie below a directory of root's)."""
+    try:
+        subprocess.run([PROGRAM, "--version"], user="nobody", check=True, capture_output=True,
+                       cwd="/")
+        return "nobody"
+    except (OSError, subprocess.CalledProcessError):
+        return "root"
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can")
+@unittest.skipUnless(shutil.which("start-stop-daemon"), "there is no start-stop-daemon")
+class InitScript(Scenario):
+    seconds = 60
+
+    def setUp(self):
+        super().setUp()
+        self.user = choose_user()
+        directory = self.dir  # and those above it that the runner made for itself alone
+        while os.path.basename(directory).startswith("persister-") or "test_" in directory:
+            os.chmod(directory, 0o755)
+            directory = os.path.dirname(directory)
+        self.p = None
+        self.addCleanup(lambda: self.p and self.verb("stop"))
+
+    def prepare(self, start_timeout=30, **sections):
+        self.p = p = self.persister(start=False, **sections)
+        os.chmod(p.dir, 0o755)
+        self.run_directory = os.path.dirname(p.segment)
+        p.write_config()
+        owner = pwd.getpwnam(self.user)
+        for directory, _, files in os.walk(p.dir):
+            for path in [directory] + [os.path.join(directory, f) for f in files]:
+                os.chown(path, owner.pw_uid, owner.pw_gid)
+        self.defaults = os.path.join(self.dir, "defaults")
+        with open(self.defaults, "w", encoding="ascii") as f:
+            f.write(f"DAEMON={PROGRAM}\nPSTATS={PSTATS}\nCONFIG={p.config}\nUSER={self.user}\n"
+                    f"RUN_DIRECTORY={self.run_directory}\nSTATE_DIRECTORY={p.dir}/lib\n"
+                    f"LOG_DIRECTORY={p.dir}/log\nSTART_TIMEOUT={start_timeout}\n")
+
+    def verb(self, *words):
+        """Returns (exit code, standard output, standard error)."""
+        done = subprocess.run(["/bin/sh", SCRIPT, *words], capture_output=True, check=False,
+                              timeout=60, stdin=subprocess.DEVNULL, cwd="/",
+                              env={"INIT_DEFAULTS": self.defaults, "PATH": os.environ["PATH"]})
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    def expect(self, verb, code, says=""):
+        got, out, err = self.verb(verb)
+        self.assertEqual(got, code, f"{verb}: {out}{err}")
+        self.assertIn(says, out + err, verb)
+        return out + err
+
+    def master(self):
+        with open(os.path.join(self.run_directory, "monasca-persister.pid"), encoding="ascii") as f:
+            return int(f.read())
+
+    def test_every_verb_and_each_twice(self):
+        self.use_shared()
+        self.prepare()
+        self.expect("status", 3, "not running")
+        self.expect("stop", 0, "not running")
+        self.expect("reload", 7, "not running")
+        self.expect("start", 0, "started")
+        states = {s["state"] for s in self.p.processes().values()}
+        self.assertNotIn("starting", states, "it returns when all workers consume")
+        master = self.master()
+        self.assertEqual(os.stat(f"/proc/{master}").st_uid, pwd.getpwnam(self.user).pw_uid)
+        self.expect("start", 0, "already running")
+        self.expect("status", 0, "running (pid")
+        self.feed(2000)
+        for _ in range(2):
+            self.expect("reload", 0, "is taken")
+        self.assertEqual(self.master(), master)
+        self.expect("force-reload", 0, "is taken")
+        self.expect("restart", 0, "started")
+        self.assertNotEqual(self.master(), master)
+        self.wait_drained()
+        self.expect("restart", 0, "started")
+        self.expect("stop", 0, "stopped")
+        self.expect("stop", 0, "not running")
+        self.expect("status", 3, "not running")
+        self.assertEqual([f for f in os.listdir(self.run_directory) if f.endswith(".pid")], [])
+        self.expect("restart", 0, "started")
+        self.expect("stop", 0, "stopped")
+        self.assert_stored(2000)
+        self.assertEqual(self.verb("dance")[0], 2)
+        self.assertEqual(self.verb()[0], 2)
+
+    def test_a_wrong_configuration(self):
+        self.use_shared()
+        self.prepare()
+        self.expect("start", 0, "started")
+        master = self.master()
+        with open(self.p.config, "a", encoding="ascii") as f:
+            f.write("[kafka]\nnum_processors = many\n")
+        self.expect("reload", 1, "num_processors: 'many'")
+        text = self.expect("restart", 6, "num_processors: 'many'")
+        self.assertNotIn("stopped", text)
+        self.assertEqual(self.master(), master, "restart has looked before it stops anything")
+        self.expect("status", 0)
+        self.expect("stop", 0, "stopped")
+        self.expect("start", 6, "num_processors: 'many'")
+        self.expect("status", 3)
+
+    def test_workers_that_cannot_consume(self):
+        self.own_broker(start=False)
+        self.own_influx()
+        self.prepare(start_timeout=4)
+        text = self.expect("start", 1, "not all workers consume")
+        self.assertIn("waits for kafka", text)
+        self.expect("status", 0, "not all workers consume yet")
+        self.broker.start()
+        self.make_topic()
+        ready = os.path.join(self.run_directory, "monasca-persister.pid")
+        proc.wait_until(lambda: os.path.exists(ready), 40, "it is ready after all")
+        self.expect("stop", 0, "stopped")
+
+    def test_a_master_that_was_killed(self):
+        self.use_shared()
+        self.prepare()
+        self.expect("start", 0, "started")
+        os.kill(self.master(), 9)
+        proc.wait_until(lambda: self.verb("status")[0] == 1, 10, "it is dead with a pid file")
+        self.expect("start", 0, "started")
+        self.expect("status", 0)
+        self.expect("stop", 0)
