@@ -198,8 +198,16 @@ class LoopTest(Loop):
 
     def kill_one(self, p):
         """A worker that has messages in its hands."""
-        worker = next(w for w in p.figures()["processes"] if w["pid"])
-        os.kill(worker["pid"], signal.SIGKILL)
+        def killed():
+            for name, worker in p.processes().items():
+                os.kill(worker["pid"], signal.SIGSTOP)
+                holds = p.processes()[name]["in_flight"] > 0
+                os.kill(worker["pid"], signal.SIGKILL if holds else signal.SIGCONT)
+                if holds:
+                    return True
+            return False
+
+        proc.wait_until(killed, 20, "a worker has messages in its hands")
         proc.wait_until(lambda: p.totals()["restarts"] > 0, 20, "it is forked again")
 
     def test_nothing_is_told_twice_over_a_kill(self):
