@@ -246,7 +246,11 @@ static int
 write_new(const struct journal *j, const char *path, const struct idset *present, size_t *dropped)
 {
     struct stat st;
-    FILE *in = fopen(j->path, "re"), *out = fopen(path, "we");
+    /* The directory is the persister's, and root may be who runs this: nothing is followed. */
+    int fd = unlink(path) == -1 && errno != ENOENT
+                 ? -1
+                 : open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    FILE *in = fopen(j->path, "re"), *out = fd == -1 ? NULL : fdopen(fd, "w");
     int result = -1;
     if (in != NULL && out != NULL && fstat(fileno(in), &st) == 0 &&
         fchmod(fileno(out), st.st_mode & 0777) == 0 &&
@@ -257,6 +261,8 @@ write_new(const struct journal *j, const char *path, const struct idset *present
         fclose(in);
     if (out != NULL && fclose(out) != 0)
         result = -1;
+    if (out == NULL && fd != -1)
+        close(fd);
     errno = why;
     return result;
 }
