@@ -41,6 +41,12 @@ class UpstreamsScriptTest(Scenario):
         for i, host in enumerate(HOSTS):
             self.persister(f"p{i}", admin={"enabled": True, "bind": host, "port": self.port})
 
+        def shared():
+            parts = [p.totals()["partitions"] for p in self.persisters]
+            return all(parts) and sum(parts) == self.partitions
+
+        proc.wait_until(shared, 30, "both have a part of the topic")
+
     def make_jmeter(self, first, messages):
         path = os.path.join(self.dir, "bin", "jmeter")
         os.makedirs(os.path.dirname(path), exist_ok=True)
