@@ -10,6 +10,7 @@ Process: the benchmark's.  Owner: the caller.  Concurrency: one thread.
 
 import argparse
 import datetime
+import json
 import os
 import platform
 import re
@@ -254,15 +255,16 @@ def table(head, rows):
 
 # --- the load -----------------------------------------------------------------------------------
 
-def load(options, broker, topic, messages, partitions=4):
-    """Makes the topic and puts so many messages on it, each distinct; returns what the loader says."""
+def load(build, broker, topic, messages, hosts=40, partitions=4):
+    """Makes the topic and puts so many distinct metrics on it; returns what persister-load says."""
     broker.client.create_topic(topic, partitions)
-    done = subprocess.run([os.path.join(options.build, "perf", "feeder"), "--brokers",
-                           broker.address, "--topic", topic, "--distinct", "--messages",
-                           str(messages)], stdout=subprocess.PIPE, check=False, text=True)
+    done = subprocess.run([os.path.join(build, "persister-load"), "--json", "--progress", "0",
+                           "--brokers", broker.address, "--topic", topic, "--kind", "metrics",
+                           "--distinct", "--hosts", str(hosts), "--messages", str(messages)],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{os.path.basename(sys.argv[0])}: the load could not be put on the topic")
-    return done.stdout
+    return json.loads(done.stdout)
 
 
 def have(*programs):

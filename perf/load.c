@@ -7,7 +7,6 @@
 #include "config.h"
 
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,17 +14,9 @@
 #include "lib/clock.h"
 #include "lib/num.h"
 #include "perf/load.h"
+#include "perf/stop.h"
 
 enum { EXIT_GOOD = 0, EXIT_UNDELIVERED = 1, EXIT_USAGE = 2, PROPERTIES_MAX = 64 };
-
-static volatile sig_atomic_t stop_asked;
-
-static void
-on_signal(int number)
-{
-    (void)number;
-    stop_asked = 1;
-}
 
 static void
 print_help(void)
@@ -332,13 +323,9 @@ main(int argc, char **argv)
     }
     if (a.done)
         return EXIT_GOOD;
-    struct sigaction action = {.sa_handler = on_signal};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
     struct load_counts counts;
     struct errbuf err = {.text = ""};
-    int result = load_run(&a.load, &stop_asked, &counts, &err);
+    int result = load_run(&a.load, stop_on_signals(), &counts, &err);
     print_summary(&a, &counts);
     if (result == 0)
         return EXIT_GOOD;

@@ -8,6 +8,7 @@
 #define PERF_LOAD_H
 
 #include <librdkafka/rdkafka.h>
+#include <signal.h>
 
 #include "lib/errbuf.h"
 #include "perf/payload.h"

@@ -21,31 +21,22 @@
 #include <unistd.h>
 
 #include "lib/num.h"
+#include "perf/stop.h"
 
-static volatile sig_atomic_t stop_asked;
-
-static void
-on_signal(int number)
-{
-    (void)number;
-    stop_asked = 1;
-}
+static const volatile sig_atomic_t *stop_asked;
 
 /* Takes TERM and INT only inside ppoll, so that none is missed. */
 static void
 catch_signals(sigset_t *during_wait)
 {
     sigset_t block;
-    struct sigaction action = {.sa_handler = on_signal};
-    sigemptyset(&action.sa_mask);
     sigemptyset(&block);
     sigaddset(&block, SIGTERM);
     sigaddset(&block, SIGINT);
     sigprocmask(SIG_BLOCK, &block, during_wait);
     sigdelset(during_wait, SIGTERM);
     sigdelset(during_wait, SIGINT);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
+    stop_asked = stop_on_signals();
 }
 
 /* "NAME:PARTITIONS" */
@@ -74,7 +65,7 @@ wait_for_end(const sigset_t *mask)
         fstat(STDIN_FILENO, &input) == 0 && (S_ISFIFO(input.st_mode) || S_ISSOCK(input.st_mode));
     struct pollfd fd = {.fd = watch ? STDIN_FILENO : -1, .events = POLLIN};
     char ignored[256];
-    while (!stop_asked) {
+    while (!*stop_asked) {
         int n = ppoll(&fd, 1, NULL, mask);
         if (n == -1 && errno != EINTR)
             return;

@@ -115,7 +115,7 @@ write_commands(FILE *to, const struct perf_report *report, const char *file, con
     fprintf(to, "set terminal %s size 1000,900 noenhanced\nset output ", terminal);
     add_quoted(to, file);
     fputs("\nset xdata time\nset timefmt \"%s\"\nset format x \"%H:%M:%S\"\nset grid\n"
-          "set key outside right top\nset yrange [0:*]\n",
+          "set key outside right top\nset lmargin 12\nset rmargin 36\nset yrange [0:*]\n",
           to);
     if (write_data(to, report) == 0)
         return;

@@ -11,17 +11,9 @@
 
 #include "lib/clock.h"
 #include "perf/perf_run.h"
+#include "perf/stop.h"
 
 enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, REPORT_BYTES = 1 << 28 };
-
-static volatile sig_atomic_t stop_asked;
-
-static void
-on_signal(int number)
-{
-    (void)number;
-    stop_asked = 1;
-}
 
 static void
 close_all(struct perf_sources *sources)
@@ -105,7 +97,7 @@ run(const struct perf_args *args, struct perf_sources *sources)
     if (begin_all(sources) == -1)
         return EXIT_FAILED;
     int64_t since_ms = clock_wall_ms();
-    bool finished = perf_run(args, sources, since_ms, &stop_asked);
+    bool finished = perf_run(args, sources, since_ms, args->options.stop);
     return report_all(args, sources, since_ms, clock_wall_ms() + 1, finished);
 }
 
@@ -133,7 +125,6 @@ main(int argc, char **argv)
         perf_args_free(&args);
         return EXIT_USAGE;
     }
-    args.options.stop = &stop_asked;
     if (args.deed == PERF_HELP || args.deed == PERF_VERSION) {
         if (args.deed == PERF_HELP)
             perf_args_help();
@@ -142,10 +133,7 @@ main(int argc, char **argv)
         perf_args_free(&args);
         return EXIT_GOOD;
     }
-    struct sigaction action = {.sa_handler = on_signal};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
+    args.options.stop = stop_on_signals();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int code = EXIT_USAGE;
     if (open_all(&args, &sources) == 0)

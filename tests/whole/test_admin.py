@@ -230,13 +230,21 @@ class DropWizard(AdminTest):
         self.assertEqual(ours, theirs)
 
     def test_rates_move_every_five_seconds(self):
-        self.driver.do("take metrics-0 500")
         meter = HANDLER + "events-processed-meter"
 
         def rate():
             return self.get("/metrics").json()["meters"][meter]["m1_rate"]
 
-        proc.wait_until(lambda: rate() > 0, 8, "the first tick")
+        # What was there at the port's first look is where it begins: on a busy machine that may be
+        # after the first of these.
+        for last in (False, True):
+            self.driver.do("take metrics-0 500")
+            try:
+                proc.wait_until(lambda: rate() > 0, 8, "a tick")
+                break
+            except AssertionError:
+                if last:
+                    raise
         self.assertEqual(rate(), 100)
 
 

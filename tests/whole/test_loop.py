@@ -11,7 +11,7 @@ import time
 import unittest
 
 from fixtures import monasca_api, proc
-from fixtures.loop import BEGINNING, PASSWORD, READER, Loop
+from fixtures.loop import BEGINNING, PASSWORD, PROJECT, READER, Loop
 
 COUNTERS = {"received": "requests.received", "completed": "requests.completed",
             "rejected": "requests.rejected", "returned": "requests.returned",
@@ -19,6 +19,7 @@ COUNTERS = {"received": "requests.received", "completed": "requests.completed",
 TIMINGS = {"request": "request_time", "delay": "delay", "write": "store_write_time"}
 MESSAGES = 200000
 WAVES = 8
+PERF = os.path.join(proc.BUILD, "persister-perf")
 
 
 class ApiTest(Loop):
@@ -146,40 +147,45 @@ class LoopTest(Loop):
                                  {process: figures[ours][part + "_s"]
                                   for process, figures in lifetimes.items()}, (ours, part))
 
-    def report(self, p, *more):
-        """What `persister-perf report --source monasca` says of an instance."""
-        env = dict(os.environ, OS_AUTH_URL=self.keystone.url, OS_USERNAME=READER,
-                   OS_PASSWORD=PASSWORD, OS_PROJECT_NAME="operators", OS_USER_DOMAIN_NAME="Default",
-                   OS_PROJECT_DOMAIN_NAME="Default")
-        done = subprocess.run([os.path.join(proc.BUILD, "persister-perf"), "report", "--source",
-                               "monasca", "--last", "1h", "--format", "json", *more], env=env,
-                              capture_output=True, check=False, timeout=60,
-                              stdin=subprocess.DEVNULL)
-        self.assertEqual(done.returncode, 0, done.stderr.decode())
-        said = json.loads(done.stdout)
-        self.assertEqual(said["disagreements"], [])
-        self.assertEqual(said["errors"], [])
-        return next(i for i in said["sources"][0]["instances"] if i["instance"] == p.instance)
+    def perf_report(self, p, since, *options):
+        """What persister-perf, which is told no more than an operator's openrc says, makes of it."""
+        keystone = {"OS_AUTH_URL": self.keystone.url, "OS_USERNAME": READER, "OS_PASSWORD": PASSWORD,
+                    "OS_PROJECT_NAME": PROJECT, "OS_USER_DOMAIN_NAME": "Default",
+                    "OS_PROJECT_DOMAIN_NAME": "Default", "OS_REGION_NAME": self.keystone.region}
+        done = subprocess.run([PERF, "report", "--source", "monasca", "--since", str(int(since)),
+                               "--until", "now", "--format", "json", *options],
+                              env={**os.environ, **keystone, "no_proxy": "*"}, capture_output=True,
+                              text=True, check=False, timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        report = json.loads(done.stdout)
+        self.assertEqual((report["complete"], report["errors"], report["disagreements"]),
+                         (True, [], []))
+        source, = report["sources"]
+        instance, = source["instances"]
+        self.assertEqual(instance["instance"], p.instance)
+        return instance
 
-    def assert_report(self, p):
-        """Loaded = what persister-perf reads through the API, for the instance and its processes."""
+    def assert_reported(self, p, instance):
         totals, lifetimes = p.totals(), self.lifetimes(p)
-        said = self.report(p)
-        for who in ("totals", "processes_sum"):
-            for ours in ("received", "completed"):
-                self.assertEqual(said[who][ours], totals[ours], (who, ours))
+        tracks = [(instance["totals"], totals)]
+        self.assertEqual({t["process"] for t in instance["processes"]}, set(lifetimes))
+        tracks += [(t["totals"], lifetimes[t["process"]]) for t in instance["processes"]]
+        for told, ours in tracks:
+            for name in ("received", "completed"):
+                self.assertEqual(told[name], ours[name], name)
             for part in ("min", "max"):
-                self.assert_same_time(said[who][f"request_{part}_ms"],
-                                      totals["request"][part + "_s"], (who, part))
-        self.assertEqual({q["process"]: q["totals"]["completed"] for q in said["processes"]},
-                         {process: figures["completed"] for process, figures in lifetimes.items()})
+                self.assertEqual(f"{told[f'request_{part}_ms'] / 1000:.9f}",
+                                 f"{ours['request'][f'{part}_s']:.9f}", part)
+        for name in ("received", "completed"):
+            self.assertEqual(instance["processes_sum"][name], totals[name], name)
 
-    def assert_same_time(self, ms, seconds, what):
-        """To the printed digit: pstats prints nanoseconds."""
-        self.assertEqual(f"{ms:.6f}", f"{seconds * 1000:.6f}", what)
+    def assert_perf_reads_it(self, p, since):
+        for options in ((), ("--period", "20")):
+            self.assert_reported(p, self.perf_report(p, since, *options))
 
     def test_what_was_loaded_comes_back(self):
         self.use_monasca()
+        since = time.time()
         p = self.telling()
         self.load_in_waves()
         self.end(p)
@@ -193,7 +199,7 @@ class LoopTest(Loop):
         self.assert_counters(p)
         self.assert_statistics(p)
         self.assert_extremes(p)
-        self.assert_report(p)
+        self.assert_perf_reads_it(p, since)
         self.assert_stored(MESSAGES)
 
     def kill_one(self, p):
@@ -215,6 +221,7 @@ class LoopTest(Loop):
         received anew by whoever gets its partitions; what it had stored and not committed is stored
         and counted again, in the same rows."""
         self.use_monasca(agent_seconds=5)
+        since = time.time()
         p = self.telling()
         feed = self.feeding(MESSAGES, bad=5, rate=8000)
         self.wait_flowing(p)
@@ -227,7 +234,7 @@ class LoopTest(Loop):
         self.assertEqual(sum(self.told("workers.restarts", p)[None]), 1)
         self.assert_counters(p)
         self.assert_extremes(p)
-        self.assert_report(p)
+        self.assert_perf_reads_it(p, since)
         self.assert_stored(MESSAGES, bad=5)
         self.assert_dead(MESSAGES, bad=5)
 

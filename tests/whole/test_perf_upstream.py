@@ -13,7 +13,7 @@ import tarfile
 import unittest
 
 from fixtures import fetched, proc
-from fixtures.persister import FEEDER
+from fixtures.persister import LOAD
 from fixtures.scenario import Scenario
 
 PROJECT, VERSION = "monasca-persister", "9.0.0"
@@ -41,12 +41,18 @@ class UpstreamsScriptTest(Scenario):
         for i, host in enumerate(HOSTS):
             self.persister(f"p{i}", admin={"enabled": True, "bind": host, "port": self.port})
 
+        def shared():
+            parts = [p.totals()["partitions"] for p in self.persisters]
+            return all(parts) and sum(parts) == self.partitions
+
+        proc.wait_until(shared, 30, "both have a part of the topic")
+
     def make_jmeter(self, first, messages):
         path = os.path.join(self.dir, "bin", "jmeter")
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="ascii") as f:
             f.write("#!/bin/sh\nuntil grep -q 'flushed metric count at start' */*_output.txt; do\n"
-                    f"  sleep 0.1\ndone\nexec {FEEDER} --brokers {self.broker.address} --topic {self.topic} "
+                    f"  sleep 0.1\ndone\nexec {LOAD} --brokers {self.broker.address} --topic {self.topic} "
                     f"--distinct --first {first} --messages {messages}\n")
         os.chmod(path, 0o755)
         return os.path.dirname(path)
