@@ -2,11 +2,13 @@
  * test_dead_tool_files.c - persister-dead's files: a dead letter file that a worker appends to and
  * rotates meanwhile, and the journal of what was replayed.
  *
- * Process: the unit tests.  Owner: each test.  Concurrency: one test forks a writer.
+ * Process: the unit tests.  Owner: each test.  Concurrency: some tests fork a writer.
  */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -133,6 +135,40 @@ Test(dead_from_file, no_file_is_an_empty_set_and_a_directory_is_an_error, .init 
     cr_assert_null(from_file_open(directory, &err));
     cr_assert_not_null(strstr(err.text, "no regular file"), "%s", err.text);
     cr_assert_null(from_file_open("/nonexistent/dead.jsonl", &err));
+}
+
+/* Holds the file's lock in the middle of a line, says so, and ends the line a moment later. */
+static void
+write_slowly(int said)
+{
+    int fd = open(path, O_WRONLY | O_APPEND);
+    if (fd == -1 || flock(fd, LOCK_EX) == -1 || write(fd, "half", 4) != 4 ||
+        write(said, "", 1) != 1)
+        _exit(1);
+    usleep(200000);
+    _exit(write(fd, " a line\n", 8) == 8 ? 0 : 1);
+}
+
+Test(dead_from_file, waits_for_a_writer_in_the_middle_of_a_line, .init = setup, .fini = teardown)
+{
+    struct errbuf err;
+    struct taken t = {.lines = 0};
+    int said[2], status;
+    char byte;
+    put(path, "", "one\n");
+    cr_assert_eq(pipe(said), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        write_slowly(said[1]);
+    cr_assert_eq(read(said[0], &byte, 1), 1);
+    struct from_file *f = from_file_open(path, &err);
+    cr_assert_not_null(f, "%s", err.text);
+    cr_assert_eq(from_file_each(f, 1000, take, &t, &err), 0);
+    cr_assert_str_eq(t.text, "dead.jsonl:1=one;dead.jsonl:2=half a line;");
+    cr_assert_eq(from_file_torn_bytes(f), 0);
+    from_file_free(&f);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert_eq(status, 0);
 }
 
 enum { LETTERS = 800 };

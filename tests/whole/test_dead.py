@@ -257,6 +257,31 @@ class Interrupted(Dead):
         self.assertEqual(self.stored(), set(range(self.messages)))
         self.stop()
 
+    def test_a_broker_that_goes_away_ends_it_and_it_goes_on_later(self):
+        self.own_broker()
+        self.own_influx()
+        p = self.reject(self.messages)
+        self.fix(p)
+        with subprocess.Popen(self.argv("replay", "--yes", "--json", "--rate", 500,
+                                        "-X", "message.timeout.ms=2000"),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as replay:
+            proc.wait_until(lambda: self.end() > self.messages + 200, 30, "it sends")
+            self.broker.pause()
+            out, err = replay.communicate(timeout=60)
+        self.broker.resume()
+        done = json.loads(out)
+        self.assertEqual(replay.returncode, FAILED)
+        self.assertRegex(err.decode(), rf"persister-dead: {self.topic}/\d+/\d+ to {self.topic}: .+\n")
+        self.assertGreater(done["undelivered"], 0)
+        self.assertEqual(done["sent"], done["delivered"] + done["undelivered"])
+        self.assertEqual(done["after"]["replayed"], done["delivered"])
+        again = self.replay()
+        self.assertEqual(again["delivered"], self.messages - done["delivered"])
+        self.wait_drained()
+        self.assertEqual(self.stored(), set(range(self.messages)))
+        self.stop()
+
     def journal_of_whole_lines(self, p):
         with open(p.dead + ".replayed", "rb") as f:
             return [line for line in f if line.endswith(b"\n")]
