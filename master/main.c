@@ -304,20 +304,19 @@ static int
 run_single(struct persister *p, enum topic_kind kind, struct errbuf *err)
 {
     struct snapshot snapshot = {.n_processes = 0};
-    struct seat seat = {.crew = kind};
-    while (p->plan.seats[seat.number].crew != kind)
-        seat.number++;
-    seat = p->plan.seats[seat.number]; /* the first of its kind */
+    const struct seat *seat = p->plan.seats; /* the first of its kind */
+    while (seat->crew != kind)
+        seat++;
     if (open_figures(p, NULL, err) == -1) {
         complain(err);
         return EXIT_FAILED;
     }
     block_signals();
-    log_set_process(seat.name);
-    ledger_assign(p->ledger, 1, seat.name, seat.topic, seat.number);
+    log_set_process(seat->name);
+    ledger_assign(p->ledger, 1, seat->name, seat->topic, seat->number);
     ledger_start(p->ledger, 1);
     ledger_started(p->ledger, 1, getpid());
-    int code = run_seat(p, &seat, 1);
+    int code = run_seat(p, seat, 1);
     (void)ledger_reap(p->ledger, 1, LEDGER_ASKED, SLOT_FREE);
     if (snapshot_take(p->reader, &snapshot, err) == 0)
         totals_log(&snapshot, LOG_LEVEL_DEBUG);

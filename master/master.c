@@ -45,31 +45,26 @@ refuse(struct master *m, const struct errbuf *err)
 }
 
 /* The plan has changed. */
-static int
-follow_plan(struct master *m, struct errbuf *err)
+static void
+follow_plan(struct master *m)
 {
     const struct master_plan *plan = m->options->plan;
     int64_t now = clock_mono_ms();
-    if (roster_change(m->crew.roster, plan->seats, plan->n, plan->same, now) == -1)
-        return errbuf_set(err, "out of memory");
+    roster_change(m->crew.roster, plan->seats, plan->n, plan->same, now);
     pool_set_timing(m->crew.pool, &plan->timing);
-    if (plan->period_ms != m->period_ms) {
-        m->period_ms = plan->period_ms;
-        m->period_due_ms = now + plan->period_ms;
-        ledger_set_period(m->options->ledger, plan->period_ms);
-    }
-    return 0;
+    if (plan->period_ms == m->period_ms)
+        return;
+    m->period_ms = plan->period_ms;
+    m->period_due_ms = now + plan->period_ms;
+    ledger_set_period(m->options->ledger, plan->period_ms);
 }
 
 static void
 take_over(struct master *m)
 {
-    struct errbuf err;
-    if (follow_plan(m, &err) == -1) {
-        refuse(m, &err);
-        return;
-    }
+    /* First the generation: those placed from now on belong to it. */
     ledger_note_reload(m->options->ledger);
+    follow_plan(m);
     /* Those that stay, too, go by what the log is now. */
     crew_signal(&m->crew, SIGUSR1);
     m->changing = true;
@@ -327,8 +322,9 @@ begin(struct master *m, sigset_t *old, struct errbuf *err)
     const struct master_options *o = m->options;
     int64_t now = clock_mono_ms();
     reload_init(&m->reload, o->reload);
-    if (crew_init(&m->crew, o) == -1 || follow_plan(m, err) == -1)
+    if (crew_init(&m->crew, o) == -1)
         return errbuf_set(err, "out of memory");
+    follow_plan(m);
     m->crew.reload = &m->reload;
     m->crew.signals = open_signals(old);
     if (m->crew.signals == -1)

@@ -23,6 +23,7 @@ struct place {
     size_t wanted; /* the number of what it was placed for */
     bool joined;   /* it was seen at work */
     bool failed;   /* it is not alive just now */
+    bool kept;     /* only within roster_change: it goes on */
     bool begun;    /* one of its crew, that was excused, has begun to leave */
 };
 
@@ -35,8 +36,8 @@ struct wanted {
 
 struct roster {
     unsigned n_slots;
-    struct place *places; /* by slot; 0 is not used */
-    struct wanted *wanted;
+    struct place *places;  /* by slot; 0 is not used */
+    struct wanted *wanted; /* room for n_slots */
     size_t n_wanted;
     int64_t limit_ms;
 };
@@ -45,12 +46,13 @@ struct roster *
 roster_new(unsigned n_slots)
 {
     struct roster *r = calloc(1, sizeof(*r));
-    if (r != NULL && (r->places = calloc((size_t)n_slots + 1, sizeof(*r->places))) == NULL) {
-        free(r);
+    if (r == NULL)
         return NULL;
-    }
-    if (r != NULL)
-        r->n_slots = n_slots;
+    r->n_slots = n_slots;
+    r->places = calloc((size_t)n_slots + 1, sizeof(*r->places));
+    r->wanted = calloc(n_slots, sizeof(*r->wanted));
+    if (r->places == NULL || r->wanted == NULL)
+        roster_free(&r);
     return r;
 }
 
@@ -79,46 +81,35 @@ is_same_seat(const struct seat *a, const struct seat *b)
     return a->crew == b->crew && a->number == b->number && strcmp(a->name, b->name) == 0;
 }
 
-/* Returns: true if a member that goes on has that seat. */
+/* Returns: true if a member has that seat, and so goes on. */
 static bool
-keep_member(struct roster *r, const struct seat *seat, bool *kept)
+keep_member(struct roster *r, const struct seat *seat)
 {
-    for (unsigned slot = 1; slot <= r->n_slots; slot++)
-        if (r->places[slot].phase == PHASE_MEMBER && !kept[slot] &&
-            is_same_seat(&r->places[slot].seat, seat)) {
-            kept[slot] = true;
+    for (unsigned slot = 1; slot <= r->n_slots; slot++) {
+        struct place *p = &r->places[slot];
+        if (p->phase == PHASE_MEMBER && !p->kept && is_same_seat(&p->seat, seat)) {
+            p->kept = true;
             return true;
         }
+    }
     return false;
 }
 
-int
+void
 roster_change(struct roster *roster, const struct seat *seats, size_t n, const bool *same,
               int64_t now_ms)
 {
     assert(n <= roster->n_slots);
-    bool *kept = calloc((size_t)roster->n_slots + 1, sizeof(*kept));
-    struct wanted *wanted = calloc(n + 1, sizeof(*wanted));
-    if (kept == NULL || wanted == NULL) {
-        free(kept);
-        free(wanted);
-        return -1;
-    }
-    for (size_t i = 0; i < n; i++) {
-        wanted[i].seat = seats[i];
-        wanted[i].placed = same[seats[i].crew] && keep_member(roster, &seats[i], kept);
-    }
     for (unsigned slot = 1; slot <= roster->n_slots; slot++)
-        if (roster->places[slot].phase == PHASE_MEMBER && !kept[slot])
-            roster->places[slot].phase = PHASE_LEAVER;
-    free(kept);
-    free(roster->wanted);
-    roster->wanted = wanted;
+        roster->places[slot].kept = roster->places[slot].begun = false;
+    for (size_t i = 0; i < n; i++)
+        roster->wanted[i] = (struct wanted){
+            .seat = seats[i], .placed = same[seats[i].crew] && keep_member(roster, &seats[i])};
     roster->n_wanted = n;
-    roster->limit_ms = now_ms + ROSTER_LIMIT_MS;
     for (unsigned slot = 1; slot <= roster->n_slots; slot++)
-        roster->places[slot].begun = false;
-    return 0;
+        if (roster->places[slot].phase == PHASE_MEMBER && !roster->places[slot].kept)
+            roster->places[slot].phase = PHASE_LEAVER;
+    roster->limit_ms = now_ms + ROSTER_LIMIT_MS;
 }
 
 /* --- what to do --- */

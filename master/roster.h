@@ -63,10 +63,9 @@ void roster_free(struct roster **roster);
  * Takes: n seats, at most n_slots, which are copied; for each crew number that occurs in them or
  * occurred before, whether its processes go on (their settings are the same) or are replaced:
  * same[crew]; now.
- * Returns: 0, or -1 if memory is out: nothing has changed then.
  */
-int roster_change(struct roster *roster, const struct seat *seats, size_t n, const bool *same,
-                  int64_t now_ms) MUST_CHECK;
+void roster_change(struct roster *roster, const struct seat *seats, size_t n, const bool *same,
+                  int64_t now_ms);
 
 /* Says what to do next; it counts as done when it is returned. */
 struct roster_action roster_next(struct roster *roster, int64_t now_ms) MUST_CHECK;

@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "lib/num.h"
 #include "perf/load.h"
+#include "perf/option.h"
 #include "perf/stop.h"
+
+static const char program[] = "persister-load";
 
 enum { EXIT_GOOD = 0, EXIT_UNDELIVERED = 1, EXIT_USAGE = 2, PROPERTIES_MAX = 64 };
 
@@ -56,9 +58,9 @@ print_help(void)
         "  --list-bad             print the kinds of bad messages and end\n"
         "  --version, --help\n"
         "\n"
-        "TERM and INT end it early: it waits for the deliveries and sums up. Exit codes: 0 all "
-        "that\n"
-        "was sent is in Kafka; 1 it is not, or nothing could be sent; 2 wrong options.\n",
+        "TERM and INT end it early: it waits for the deliveries and sums up; a second one ends\n"
+        "that wait. Exit codes: 0 all that was sent is in Kafka; 1 it is not, or nothing could\n"
+        "be sent; 2 wrong options.\n",
         stdout);
 }
 
@@ -73,16 +75,9 @@ struct arguments {
     bool done;          /* --help and the like */
 };
 
-static int
-fail_option(const char *name, const char *value, const char *allowed)
-{
-    fprintf(stderr, "persister-load: --%s %s: allowed: %s\n", name, value, allowed);
-    return -1;
-}
-
 /* The options that are numbers. */
 struct number_option {
-    const char *name;
+    const char *name; /* with its dashes */
     int64_t min, max;
     int64_t *wide; /* one of these two */
     uint32_t *narrow;
@@ -95,13 +90,10 @@ parse_number(const struct number_option *numbers, size_t n, const char *name, co
     for (size_t i = 0; i < n; i++) {
         const struct number_option *o = &numbers[i];
         int64_t number;
-        char allowed[96];
-        if (strcmp(o->name, name) != 0)
+        if (strcmp(o->name + 2, name) != 0)
             continue;
-        snprintf(allowed, sizeof(allowed), "a whole number from %lld to %lld", (long long)o->min,
-                 (long long)o->max);
-        if (num_parse_int(value, o->min, o->max, &number) == -1)
-            return fail_option(name, value, allowed);
+        if (option_number(program, o->name, value, o->min, o->max, &number) == -1)
+            return -1;
         if (o->wide != NULL)
             *o->wide = number;
         else
@@ -128,7 +120,7 @@ parse_text(struct arguments *a, const char *name, const char *value)
         o->replay_base64 = name[6] != '\0';
     }
     if (strcmp(name, "kind") == 0 && strcmp(value, "metrics") != 0 && strcmp(value, "alarms") != 0)
-        return fail_option(name, value, "metrics, alarms");
+        return option_fail(program, "--kind", value, "metrics, alarms");
     return 0;
 }
 
@@ -139,20 +131,20 @@ parse_value(struct arguments *a, const char *name, const char *value)
     struct payload_options *p = &o->payload;
     int64_t seed = -1;
     const struct number_option numbers[] = {
-        {"messages", 0, INT64_MAX, &o->messages, NULL},
-        {"seconds", 1, 1000000, &o->seconds, NULL},
-        {"rate", 1, 100000000, &o->rate, NULL},
-        {"first", 0, INT64_MAX, &o->first, NULL},
-        {"seed", 0, INT64_MAX, &seed, NULL},
-        {"start-ms", 0, INT64_MAX / 2000000, &p->start_ms, NULL},
-        {"timeout", 0, 1000000, &o->timeout_s, NULL},
-        {"progress", 0, 1000000, &a->progress_s, NULL},
-        {"tenants", 1, 1000000, NULL, &p->tenants},
-        {"hosts", 1, 1000000, NULL, &p->hosts},
-        {"names", 1, 100000, NULL, &p->names},
-        {"dimensions", 0, PAYLOAD_DIMENSIONS, NULL, &p->dimensions},
-        {"bad", 0, 100, NULL, &p->bad_percent},
-        {"duplicates", 0, 100, NULL, &p->duplicate_percent},
+        {"--messages", 0, INT64_MAX, &o->messages, NULL},
+        {"--seconds", 1, 1000000, &o->seconds, NULL},
+        {"--rate", 1, 100000000, &o->rate, NULL},
+        {"--first", 0, INT64_MAX, &o->first, NULL},
+        {"--seed", 0, INT64_MAX, &seed, NULL},
+        {"--start-ms", 0, INT64_MAX / 2000000, &p->start_ms, NULL},
+        {"--timeout", 0, 1000000, &o->timeout_s, NULL},
+        {"--progress", 0, 1000000, &a->progress_s, NULL},
+        {"--tenants", 1, 1000000, NULL, &p->tenants},
+        {"--hosts", 1, 1000000, NULL, &p->hosts},
+        {"--names", 1, 100000, NULL, &p->names},
+        {"--dimensions", 0, PAYLOAD_DIMENSIONS, NULL, &p->dimensions},
+        {"--bad", 0, 100, NULL, &p->bad_percent},
+        {"--duplicates", 0, 100, NULL, &p->duplicate_percent},
     };
     int result = parse_number(numbers, COUNT_OF(numbers), name, value);
     if (seed != -1) {
@@ -188,7 +180,7 @@ parse_option(struct arguments *a, int option, const char *name)
         return 0;
     case 'X':
         if (o->n_properties == PROPERTIES_MAX)
-            return fail_option("X", optarg, "at most 64 of them");
+            return option_fail(program, "-X", optarg, "at most 64 of them");
         a->properties[o->n_properties++] = optarg;
         return 0;
     case OPTION_LIST:

@@ -7,7 +7,6 @@
 #ifndef PERF_LOAD_H
 #define PERF_LOAD_H
 
-#include <librdkafka/rdkafka.h>
 #include <signal.h>
 
 #include "lib/errbuf.h"
@@ -35,7 +34,8 @@ struct load_counts {
 };
 
 /*
- * Sends what is asked for until it is done, or *stop is set, and waits for the delivery reports.
+ * Sends what is asked for until it is done, or *stop is set, and waits for the delivery reports; no
+ * longer once *stop is 2.
  * Returns: 0 if all that was sent was delivered; else -1 with a text. counts are filled in anyway.
  */
 int load_run(const struct load_options *options, const volatile sig_atomic_t *stop,

@@ -5,6 +5,7 @@
  * Process: persister-load.  Owner: struct sender, on load_run's stack.  Concurrency: one thread.
  */
 #include <errno.h>
+#include <librdkafka/rdkafka.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -352,7 +353,7 @@ await_deliveries(struct sender *s)
 {
     int64_t timeout_ms = s->o->timeout_s > 0 ? s->o->timeout_s * 1000 + 1000 : FOREVER_MS;
     int64_t give_up_ms = elapsed_ms(s) + timeout_ms;
-    while (rd_kafka_outq_len(s->rk) > 0 && elapsed_ms(s) < give_up_ms) {
+    while (rd_kafka_outq_len(s->rk) > 0 && elapsed_ms(s) < give_up_ms && *s->stop < 2) {
         rd_kafka_flush(s->rk, 100);
         show_progress(s);
     }

@@ -10,7 +10,10 @@
 #include <stdlib.h>
 
 #include "lib/num.h"
+#include "perf/option.h"
 #include "perf/source_time.h"
+
+static const char program[] = "persister-perf";
 
 enum { DROPWIZARD_PORT = 8091, WAIT_S = 10, DEFAULT_TIMEOUT_S = 3600, LAST_MS = 600000 };
 
@@ -125,8 +128,7 @@ struct raw {
 static int
 fail(const char *name, const char *value, const char *allowed)
 {
-    fprintf(stderr, "persister-perf: %s %s: allowed: %s\n", name, value, allowed);
-    return -1;
+    return option_fail(program, name, value, allowed);
 }
 
 static int
@@ -202,17 +204,6 @@ set_keystone(struct perf_args *a, const char *name, const char *value)
 }
 
 static int
-set_number(const char *name, const char *value, int64_t min, int64_t max, int64_t *out)
-{
-    char allowed[96];
-    if (num_parse_int(value, min, max, out) == 0)
-        return 0;
-    snprintf(allowed, sizeof(allowed), "a whole number from %lld to %lld", (long long)min,
-             (long long)max);
-    return fail(name, value, allowed);
-}
-
-static int
 set_format(struct perf_args *a, const char *value)
 {
     static const char *const names[] = {"text", "json", "csv"};
@@ -235,12 +226,12 @@ set_long(struct perf_args *a, struct raw *raw, const char *name, char *value)
         return set_format(a, value);
     if (strcmp(name, "period") == 0) {
         int64_t seconds = 0;
-        int result = set_number("--period", value, 1, 86400, &seconds);
+        int result = option_number(program, "--period", value, 1, 86400, &seconds);
         a->options.period_ms = seconds * 1000;
         return result;
     }
     if (strcmp(name, "timeout") == 0)
-        return set_number("--timeout", value, 1, 10000000, &a->timeout_s);
+        return option_number(program, "--timeout", value, 1, 10000000, &a->timeout_s);
     const struct {
         const char *name;
         const char **to;
@@ -264,11 +255,11 @@ set_short(struct perf_args *a, struct raw *raw, int option, const char *value)
         raw->hosts = value;
         return 0;
     case 'p':
-        return set_number("-p", value, 1, 65535, &raw->port);
+        return option_number(program, "-p", value, 1, 65535, &raw->port);
     case 'n':
-        return set_number("-n", value, 0, INT64_MAX, &a->messages);
+        return option_number(program, "-n", value, 0, INT64_MAX, &a->messages);
     case 'w':
-        return set_number("-w", value, 1, 3600, &a->wait_s);
+        return option_number(program, "-w", value, 1, 3600, &a->wait_s);
     default:
         return -1; /* getopt has said why */
     }

@@ -9,6 +9,7 @@
 
 #include "perf/perf_print.h"
 #include "perf/perf_sum.h"
+#include "shm/figures.h"
 
 /* cJSON writes a number that is none as null, and others so that they read back the same. */
 static void
@@ -20,8 +21,8 @@ add_number(cJSON *to, const char *name, double value)
 static void
 add_time(cJSON *to, const char *name, int64_t ms)
 {
-    char text[PERF_TIME_BYTES];
-    cJSON_AddStringToObject(to, name, perf_write_time(text, ms));
+    char text[FIGURES_TIME_BYTES];
+    cJSON_AddStringToObject(to, name, figures_write_time(text, ms));
 }
 
 static cJSON *
@@ -207,11 +208,12 @@ static void
 add_csv_row(struct buf *out, const struct reading *r, const struct reading_track *t,
             const struct reading_row *row)
 {
-    char from[PERF_TIME_BYTES], to[PERF_TIME_BYTES];
+    char from[FIGURES_TIME_BYTES], to[FIGURES_TIME_BYTES];
     add_field(out, r->source);
     add_field(out, t->instance);
     add_field(out, t->process);
-    buf_printf(out, "%s,%s,", perf_write_time(from, row->from_ms), perf_write_time(to, row->to_ms));
+    buf_printf(out, "%s,%s,", figures_write_time(from, row->from_ms),
+               figures_write_time(to, row->to_ms));
     const double values[] = {row->received,    row->completed,   row->time_avg_ms, row->time_min_ms,
                              row->time_max_ms, row->time_p99_ms, row->lag};
     for (size_t i = 0; i < COUNT_OF(values); i++)

@@ -30,10 +30,6 @@ void perf_print_text(const struct perf_report *report, struct buf *out);
 void perf_print_json(const struct perf_report *report, struct buf *out);
 void perf_print_csv(const struct perf_report *report, struct buf *out);
 
-/* Room for a time, "2026-11-23T10:00:00.000Z". Returns: text. */
-enum { PERF_TIME_BYTES = 32 };
-const char *perf_write_time(char text[PERF_TIME_BYTES], int64_t ms);
-
 /*
  * Draws rates, request times and lag over the time.
  * Takes: a file whose name ends in .svg or .png.

@@ -110,15 +110,6 @@ is_known_before(const struct reading *readings, size_t reading, const char *inst
     return false;
 }
 
-static bool
-is_first(const struct reading *r, size_t track)
-{
-    for (size_t k = 0; k < track; k++)
-        if (strcmp(r->tracks[k].instance, r->tracks[track].instance) == 0)
-            return false;
-    return true;
-}
-
 void
 perf_run_count(const struct reading *readings, size_t n, double *received, double *completed)
 {
@@ -128,7 +119,7 @@ perf_run_count(const struct reading *readings, size_t n, double *received, doubl
             const struct reading_track *t = &readings[i].tracks[k];
             struct perf_totals totals;
             /* An unnamed instance is another one with each source. */
-            if (!is_first(&readings[i], k) ||
+            if (!perf_is_first(&readings[i], k) ||
                 (t->instance[0] != '\0' && is_known_before(readings, i, t->instance)))
                 continue;
             if (perf_sum_processes(&readings[i], t->instance, &totals) == 0)

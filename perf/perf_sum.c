@@ -110,6 +110,15 @@ perf_add(struct perf_totals *into, const struct perf_totals *totals, bool first)
         widen(into, totals->from_ms, totals->to_ms);
 }
 
+bool
+perf_is_first(const struct reading *reading, size_t track)
+{
+    for (size_t k = 0; k < track; k++)
+        if (strcmp(reading->tracks[k].instance, reading->tracks[track].instance) == 0)
+            return false;
+    return true;
+}
+
 size_t
 perf_sum_processes(const struct reading *reading, const char *instance, struct perf_totals *totals)
 {
@@ -170,22 +179,13 @@ compare_with_processes(const struct reading *r, struct buf *out)
     return lines;
 }
 
-static const struct reading_track *
-find(const struct reading *r, const struct reading_track *like)
-{
-    for (size_t i = 0; i < r->n; i++)
-        if (strcmp(r->tracks[i].instance, like->instance) == 0 &&
-            strcmp(r->tracks[i].process, like->process) == 0)
-            return &r->tracks[i];
-    return NULL;
-}
-
 static size_t
 compare_readings(const struct reading *a, const struct reading *b, struct buf *out)
 {
     size_t lines = 0;
     for (size_t i = 0; i < a->n; i++) {
-        const struct reading_track *t = &a->tracks[i], *other = find(b, t);
+        const struct reading_track *t = &a->tracks[i],
+                                   *other = reading_find(b, t->instance, t->process);
         struct perf_totals x, y;
         if (other == NULL)
             continue;

@@ -29,6 +29,9 @@ void perf_sum(const struct reading_track *track, struct perf_totals *totals);
 /* Adds the totals of one process to those of several. Takes: zero-filled totals the first time. */
 void perf_add(struct perf_totals *into, const struct perf_totals *totals, bool first);
 
+/* Returns: true if no track before that one is of the same instance: to go through instances. */
+bool perf_is_first(const struct reading *reading, size_t track);
+
 /*
  * The sum over the processes of an instance.
  * Returns: how many processes there are; 0: totals mean nothing.

@@ -5,23 +5,12 @@
  */
 #include <math.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "perf/perf_print.h"
 #include "perf/perf_sum.h"
+#include "shm/figures.h"
 
 enum { NAME_COLUMNS = 24 };
-
-const char *
-perf_write_time(char text[PERF_TIME_BYTES], int64_t ms)
-{
-    time_t seconds = (time_t)(ms / 1000);
-    struct tm utc;
-    gmtime_r(&seconds, &utc);
-    size_t n = strftime(text, PERF_TIME_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(text + n, PERF_TIME_BYTES - n, ".%03dZ", (int)(ms % 1000));
-    return text;
-}
 
 static void
 add_number(struct buf *out, int columns, double value, int digits)
@@ -49,9 +38,9 @@ add_heads(struct buf *out)
 static void
 add_row(struct buf *out, const struct reading_row *row)
 {
-    char text[PERF_TIME_BYTES];
+    char text[FIGURES_TIME_BYTES];
     double seconds = (double)(row->to_ms - row->from_ms) / 1000;
-    buf_printf(out, "  %.12s", perf_write_time(text, row->to_ms) + 11);
+    buf_printf(out, "  %.12s", figures_write_time(text, row->to_ms) + 11);
     add_number(out, 9, row->received, 0);
     add_number(out, 9, row->completed, 0);
     add_number(out, 8, row->received / seconds, 0);
@@ -117,15 +106,6 @@ add_totals(struct buf *out, const char *name, const struct perf_totals *t)
     buf_add_char(out, '\n');
 }
 
-static bool
-is_first_of_instance(const struct reading *r, size_t i)
-{
-    for (size_t k = 0; k < i; k++)
-        if (strcmp(r->tracks[k].instance, r->tracks[i].instance) == 0)
-            return false;
-    return true;
-}
-
 static void
 add_all_totals(struct buf *out, const struct reading *r)
 {
@@ -142,7 +122,7 @@ add_all_totals(struct buf *out, const struct reading *r)
                    &totals);
     }
     for (size_t i = 0; i < r->n; i++) {
-        if (is_first_of_instance(r, i) && perf_sum_processes(r, r->tracks[i].instance, &totals) > 0)
+        if (perf_is_first(r, i) && perf_sum_processes(r, r->tracks[i].instance, &totals) > 0)
             add_totals(out, "sum over processes", &totals);
     }
 }
@@ -150,9 +130,9 @@ add_all_totals(struct buf *out, const struct reading *r)
 void
 perf_print_text(const struct perf_report *report, struct buf *out)
 {
-    char since[PERF_TIME_BYTES], until[PERF_TIME_BYTES];
-    buf_printf(out, "from %s to %s%s\n", perf_write_time(since, report->since_ms),
-               perf_write_time(until, report->until_ms),
+    char since[FIGURES_TIME_BYTES], until[FIGURES_TIME_BYTES];
+    buf_printf(out, "from %s to %s%s\n", figures_write_time(since, report->since_ms),
+               figures_write_time(until, report->until_ms),
                report->finished ? "" : ": NOT FINISHED, this is what there was until then");
     for (size_t i = 0; i < report->n; i++) {
         const struct reading *r = &report->readings[i];

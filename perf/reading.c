@@ -9,12 +9,21 @@
 #include <stdlib.h>
 
 struct reading_track *
-reading_track(struct reading *reading, const char *instance, const char *process)
+reading_find(const struct reading *reading, const char *instance, const char *process)
 {
     for (size_t i = 0; i < reading->n; i++)
         if (strcmp(reading->tracks[i].instance, instance) == 0 &&
             strcmp(reading->tracks[i].process, process) == 0)
             return &reading->tracks[i];
+    return NULL;
+}
+
+struct reading_track *
+reading_track(struct reading *reading, const char *instance, const char *process)
+{
+    struct reading_track *found = reading_find(reading, instance, process);
+    if (found != NULL)
+        return found;
     void *bigger = realloc(reading->tracks, (reading->n + 1) * sizeof(*reading->tracks));
     if (bigger == NULL)
         return NULL;

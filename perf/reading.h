@@ -38,6 +38,10 @@ struct reading {
     size_t n;
 };
 
+/* Returns: the track of that name, or NULL. */
+struct reading_track *reading_find(const struct reading *reading, const char *instance,
+                                   const char *process);
+
 /*
  * Finds a track, or adds an empty one with all totals NAN.
  * Returns: it, valid until the next call; NULL if memory is out.

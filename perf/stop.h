@@ -9,7 +9,7 @@
 
 #include <signal.h>
 
-/* Catches TERM and INT from now on. Returns: a flag that is not 0 once one of them has come. */
+/* Catches TERM and INT from now on. Returns: how often one of them has come, 2 for more. */
 const volatile sig_atomic_t *stop_on_signals(void);
 
 #endif

@@ -44,7 +44,7 @@ static void
 change(bool metrics_same, bool others_same, int64_t now)
 {
     bool same[CREWS] = {metrics_same, others_same, others_same};
-    cr_assert_eq(roster_change(roster, seats, n_seats, same, now), 0);
+    roster_change(roster, seats, n_seats, same, now);
     n_seats = 0;
 }
 

@@ -1,8 +1,8 @@
 /*
  * worker.c - the loop that joins consume, decode, batch, store and dead letters.
  *
- * A batch goes through attempt() until all of it is settled: the store takes or refuses each row,
- * the refused go to the dead letters, and only then are the counters moved and the offsets
+ * A batch goes through settle_attempt() until all of it is settled: the store takes or refuses each
+ * row, the refused go to the dead letters, and only then are the counters moved and the offsets
  * committed, in that order.  While the store or the dead letters are sick, the worker waits with
  * the batch in hand, serving Kafka's control events but fetching nothing.  Whenever partitions go
  * (rebalance, stop), what is settled is committed and the rest is given back: forgotten here, and
@@ -18,7 +18,6 @@
 #include "lib/backoff.h"
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "store/rows.h"
 #include "store/store.h"
 #include "worker/batch.h"
 #include "worker/consume.h"
@@ -27,6 +26,7 @@
 #include "worker/figures.h"
 #include "worker/kafka_conf.h"
 #include "worker/memory.h"
+#include "worker/settle.h"
 #include "worker/signals.h"
 
 enum {
@@ -38,32 +38,6 @@ enum {
     CLOSE_MS = 5000,   /* for leaving the group */
     LEVELS_MS = 100,   /* between two looks at what only has a level */
     MEMORY_MS = 1000
-};
-
-struct worker {
-    const struct worker_args *args;
-    const struct config *cfg;
-    struct recorder *recorder;
-    struct store_hooks store_hooks;
-    struct store *store;
-    struct consumer *consumer;
-    struct decoder *decoder;
-    struct dead_letters *dead;
-    struct batch batch;
-    struct store_position *ends; /* of the batch's partitions, for a store that keeps the offsets */
-    size_t n_ends, capacity_ends;
-    struct backoff backoff;
-    struct log_limit reject_limit;
-    int64_t give_up_ms; /* when waits for the store have to end; INT64_MAX: never */
-    int64_t stop_ms;    /* when everything has to have ended; INT64_MAX until a stop is asked for */
-    int64_t levels_due_ms, memory_due_ms;
-    const char *whose; /* where the present attempt is: the store's name, or the dead letters */
-    unsigned tries;    /* attempts at the present batch that failed */
-    bool sick;         /* the last attempt failed; said once until it succeeds */
-    bool in_write;     /* an attempt is under way */
-    bool excused;      /* others have taken over: leave */
-    bool broken;       /* out of memory or a fatal error: leave, the master starts another */
-    struct errbuf sickness;
 };
 
 /* --- looking around --- */
@@ -149,202 +123,7 @@ show_state(struct worker *w)
     recorder_set_state(w->recorder, state);
 }
 
-/* --- settling a batch --- */
-
-static bool
-keeps_offsets(const struct worker *w)
-{
-    return w->store->ops->claim != NULL;
-}
-
-static void
-settle(void *arg, uint32_t row, const struct reject *why)
-{
-    struct worker *w = arg;
-    if (batch_settle(&w->batch, row, why) == -1)
-        w->broken = true; /* the row stays pending and is given back */
-}
-
-static void
-log_reject(struct worker *w, const struct entry *entry)
-{
-    const struct reject *why = &w->batch.rejects[entry->why];
-    uint64_t held_back;
-    if (!log_limit_pass(&w->reject_limit, clock_mono_ms(), &held_back))
-        return;
-    if (held_back > 0)
-        log_warning("%llu more messages rejected since", (unsigned long long)held_back);
-    log_warning("rejected %s[%d]@%lld: %s: %s", w->cfg->topic[w->args->kind].topic,
-                (int)entry->message.partition, (long long)entry->message.offset,
-                reject_name(why->reason), why->detail);
-}
-
-/* Makes the refused rows durable in the dead letters. */
-static enum store_status
-bury(struct worker *w, struct errbuf *err)
-{
-    uint32_t n = w->batch.in_state[ENTRY_REFUSED];
-    if (n == 0)
-        return STORE_DONE;
-    w->whose = "dead_letters";
-    struct dead_letter *letters = calloc(n, sizeof(*letters));
-    if (letters == NULL) {
-        errbuf_set(err, "dead letters: out of memory");
-        return STORE_SICK;
-    }
-    n = 0;
-    for (uint32_t row = 0; row < w->batch.n; row++) {
-        struct entry *entry = &w->batch.entries[row];
-        if (entry->state == ENTRY_REFUSED)
-            letters[n++] = (struct dead_letter){&entry->message, &w->batch.rejects[entry->why]};
-    }
-    enum store_status status = dead_letters_write(w->dead, letters, n, err);
-    free(letters);
-    if (status != STORE_DONE)
-        return status;
-    for (uint32_t row = 0; row < w->batch.n; row++)
-        if (w->batch.entries[row].state == ENTRY_REFUSED)
-            log_reject(w, &w->batch.entries[row]);
-    batch_bury(&w->batch);
-    return STORE_DONE;
-}
-
-static enum store_status
-bury_refused(void *arg, struct errbuf *err)
-{
-    return bury(arg, err);
-}
-
-static void
-note_durable(void *arg, int32_t partition, int64_t next)
-{
-    struct worker *w = arg;
-    consumer_note_durable(w->consumer, partition, next);
-}
-
-/*
- * Moves the counters, releases the messages, empties batch and store.
- * Takes: why unsettled rows are returned, if there are any.
- */
-static void
-end_batch(struct worker *w, enum stat_value why)
-{
-    struct batch *b = &w->batch;
-    uint64_t returned = b->in_state[ENTRY_PENDING] + b->in_state[ENTRY_REFUSED];
-    if (keeps_offsets(w) && returned > 0)
-        returned = b->n; /* all or nothing: the buried come again, too */
-    if (returned < b->n)
-        figures_settle_batch(w->recorder, b, clock_wall_ns() - clock_mono_ns());
-    recorder_add(w->recorder, STAT_RETURNED, returned);
-    recorder_add(w->recorder, why, returned);
-    recorder_set(w->recorder, STAT_IN_FLIGHT, 0);
-    if (returned > 0)
-        log_info("%llu messages given back", (unsigned long long)returned);
-    for (uint32_t row = 0; row < b->n; row++)
-        consumer_release(&b->entries[row].message);
-    batch_reset(b);
-    w->store->ops->reset(w->store);
-    w->tries = 0;
-    figures_show_batch(w->recorder, b, 0, 0, 0); /* empty: no age, so no clock */
-    recorder_publish(w->recorder);
-}
-
-/* Notes what may be committed, then ends the batch: completed is counted before Kafka hears of it.
- */
-static void
-finish_batch(struct worker *w, enum stat_value why)
-{
-    bool whole = w->batch.in_state[ENTRY_PENDING] + w->batch.in_state[ENTRY_REFUSED] == 0;
-    recorder_add(w->recorder, STAT_BATCHES, whole && w->batch.n > 0);
-    if ((whole || !keeps_offsets(w)) && batch_committable(&w->batch, note_durable, w) == -1)
-        w->broken = true;
-    end_batch(w, why);
-}
-
-static void
-note_sick(struct worker *w, const struct errbuf *err)
-{
-    recorder_add(w->recorder, STAT_STORE_ERRORS, 1);
-    recorder_set_wait(w->recorder, w->whose, err->text);
-    w->tries++;
-    if (!w->sick || strcmp(w->sickness.text, err->text) != 0)
-        log_error("%s; waiting with %u messages in hand", err->text, w->batch.n);
-    w->sick = true;
-    w->sickness = *err;
-}
-
-static void
-note_well(struct worker *w)
-{
-    if (w->sick)
-        log_notice("writing again, after %u tries", w->backoff.tries + 1);
-    w->sick = false;
-    w->tries = 0;
-    recorder_set_wait(w->recorder, NULL, NULL);
-    backoff_reset(&w->backoff);
-}
-
-static void
-note_end(void *arg, int32_t partition, int64_t next)
-{
-    struct worker *w = arg;
-    struct store_position *ends =
-        rows_reserve(w->ends, &w->capacity_ends, w->n_ends, sizeof(*ends));
-    if (ends == NULL) {
-        w->broken = true;
-        return;
-    }
-    w->ends = ends;
-    ends[w->n_ends++] = (struct store_position){.partition = partition, .next = next};
-}
-
-/* The store's part of an attempt, and for a store that keeps the offsets that of the dead letters.
- */
-static enum store_status
-write_rows(struct worker *w, struct errbuf *err)
-{
-    struct store_write write = {.settle = settle, .arg = w, .before_commit = bury_refused};
-    w->n_ends = 0;
-    if (keeps_offsets(w) && batch_ends(&w->batch, note_end, w) == -1)
-        w->broken = true;
-    if (w->broken)
-        return STORE_STOPPED;
-    write.positions = w->ends;
-    write.n_positions = w->n_ends;
-    if (!keeps_offsets(w) && w->batch.in_state[ENTRY_PENDING] == 0)
-        return STORE_DONE;
-    return w->store->ops->write(w->store, &write, err);
-}
-
-/* One attempt at making the whole batch durable. */
-static enum store_status
-attempt(struct worker *w)
-{
-    struct errbuf err = {.text = ""};
-    if (w->tries > 0)
-        recorder_add(w->recorder, STAT_STORE_RETRIES, 1);
-    recorder_set_state(w->recorder, SLOT_WRITING);
-    w->whose = w->store->ops->name;
-    w->in_write = true;
-    int64_t began_ns = clock_mono_ns();
-    enum store_status status = write_rows(w, &err);
-    int64_t ended_ns = clock_mono_ns();
-    recorder_time(w->recorder, STAT_WRITE, ended_ns - began_ns, 1);
-    batch_stamp_stored(&w->batch, ended_ns);
-    if (status == STORE_DONE && w->batch.in_state[ENTRY_PENDING] > 0) {
-        w->broken = true; /* settle ran out of memory */
-        status = STORE_STOPPED;
-    }
-    if (status == STORE_DONE)
-        status = bury(w, &err);
-    if (status == STORE_DONE)
-        note_well(w);
-    else if (status == STORE_SICK)
-        note_sick(w, &err);
-    w->in_write = false;
-    show_state(w);
-    return status;
-}
+/* --- one turn --- */
 
 static void
 serve(struct worker *w, int wait_ms)
@@ -375,16 +154,17 @@ static void
 flush_batch(struct worker *w)
 {
     while (w->batch.n > 0 && !must_leave(w)) {
-        enum store_status status = attempt(w);
+        enum store_status status = settle_attempt(w);
+        show_state(w);
         if (status == STORE_DONE) {
-            finish_batch(w, STAT_RETURNED_STOPPED);
+            settle_finish_batch(w, STAT_RETURNED_STOPPED);
             consumer_commit(w->consumer);
         } else if (status == STORE_SICK) {
             wait_to_retry(w);
         } else if (status == STORE_FENCED) {
             log_warning("somebody else has taken partitions over; giving %u messages back",
                         w->batch.n);
-            end_batch(w, STAT_RETURNED_FENCED);
+            settle_end_batch(w, STAT_RETURNED_FENCED);
             consumer_claim_again(w->consumer);
         }
     }
@@ -400,15 +180,16 @@ let_go(struct worker *w, bool lost, int64_t write_until)
     if (w->batch.n > 0 && !lost && !w->sick && !w->broken) {
         int64_t give_up = w->give_up_ms;
         w->give_up_ms = write_until < give_up ? write_until : give_up;
-        (void)attempt(w);
+        (void)settle_attempt(w);
+        show_state(w);
         w->give_up_ms = give_up;
         notice_stop(w); /* one that was asked for meanwhile */
     }
     if (lost) {
-        end_batch(w, STAT_RETURNED_LOST);
+        settle_end_batch(w, STAT_RETURNED_LOST);
         return;
     }
-    finish_batch(w, must_leave(w) ? STAT_RETURNED_STOPPED : STAT_RETURNED_REVOKED);
+    settle_finish_batch(w, must_leave(w) ? STAT_RETURNED_STOPPED : STAT_RETURNED_REVOKED);
     consumer_commit(w->consumer);
     int64_t commit_until = clock_mono_ms() + COMMIT_MS;
     if (!consumer_settle_commits(w->consumer,
@@ -424,9 +205,9 @@ on_claim(void *arg, const char *cluster_id, struct store_position *positions, si
     w->whose = w->store->ops->name;
     enum store_status status = w->store->ops->claim(w->store, cluster_id, positions, n, &err);
     if (status == STORE_DONE)
-        note_well(w);
+        settle_note_well(w);
     else if (status == STORE_SICK)
-        note_sick(w, &err);
+        settle_note_sick(w, &err);
     return status;
 }
 
@@ -477,7 +258,7 @@ take(struct worker *w, struct message *message, int64_t now_ms)
         w->batch.entries[row].created_ns = created_ns(record.creation_time);
     }
     if (added == STORE_REFUSED)
-        settle(w, (uint32_t)row, &why);
+        settle_row(w, (uint32_t)row, &why);
     else if (added == STORE_NO_MEMORY)
         w->broken = true;
 }

@@ -66,6 +66,22 @@ class Load(Scenario):
         self.assertGreater(said["sent"], 0)
         self.assertEqual(said["delivered"], said["sent"])
 
+    def test_a_second_term_ends_the_wait_for_a_dead_broker(self):
+        self.own_broker()
+        feed = Feed([*self.here(), "--rate", "1000", "--seconds", "60", "--timeout", "0"],
+                    os.path.join(self.dir, "load.log"))
+        time.sleep(1)
+        self.broker.kill()
+        time.sleep(1)
+        feed.process.send_signal(signal.SIGTERM)
+        time.sleep(1)
+        self.assertIsNone(feed.process.poll(), "it waits for what is on its way")
+        feed.process.send_signal(signal.SIGTERM)
+        out, _ = feed.process.communicate(timeout=20)
+        self.assertEqual(feed.process.returncode, 1)
+        said = json.loads(out)
+        self.assertLess(said["delivered"], said["sent"])
+
     def test_what_it_cannot_do(self):
         self.use_shared()
         for arguments, code, says in (

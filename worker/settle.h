@@ -1,0 +1,70 @@
+/*
+ * settle.h - the worker's state, and what becomes of a batch: written, refused and buried, counted,
+ * given back.
+ *
+ * Process: worker.  Owner: struct worker, on worker_run's stack.  Concurrency: one thread.
+ */
+#ifndef WORKER_SETTLE_H
+#define WORKER_SETTLE_H
+
+#include "lib/backoff.h"
+#include "lib/log.h"
+#include "store/store.h"
+#include "worker/batch.h"
+#include "worker/consume.h"
+#include "worker/worker.h"
+
+struct worker {
+    const struct worker_args *args;
+    const struct config *cfg;
+    struct recorder *recorder;
+    struct store_hooks store_hooks;
+    struct store *store;
+    struct consumer *consumer;
+    struct decoder *decoder;
+    struct dead_letters *dead;
+    struct batch batch;
+    struct store_position *ends; /* of the batch's partitions, for a store that keeps the offsets */
+    size_t n_ends, capacity_ends;
+    struct backoff backoff;
+    struct log_limit reject_limit;
+    int64_t give_up_ms; /* when waits for the store have to end; INT64_MAX: never */
+    int64_t stop_ms;    /* when everything has to have ended; INT64_MAX until a stop is asked for */
+    int64_t levels_due_ms, memory_due_ms;
+    const char *whose; /* where the present attempt is: the store's name, or the dead letters */
+    unsigned tries;    /* attempts at the present batch that failed */
+    bool sick;         /* the last attempt failed; said once until it succeeds */
+    bool in_write;     /* an attempt is under way */
+    bool excused;      /* others have taken over: leave */
+    bool broken;       /* out of memory or a fatal error: leave, the master starts another */
+    struct errbuf sickness;
+};
+
+/*
+ * A row is settled; a hook for stores. Takes: the worker; the row; why it is refused, or NULL if it
+ * is stored.
+ */
+void settle_row(void *worker, uint32_t row, const struct reject *why);
+
+/*
+ * One attempt at making the whole batch durable.
+ * Returns: STORE_DONE if all of it is; STORE_SICK and STORE_FENCED as the store says; STORE_STOPPED
+ * if it was ended, or memory is out.
+ */
+enum store_status settle_attempt(struct worker *w);
+
+/*
+ * Moves the counters, releases the messages, empties batch and store.
+ * Takes: why unsettled rows are returned, if there are any.
+ */
+void settle_end_batch(struct worker *w, enum stat_value why);
+
+/* Notes what may be committed, then ends the batch: completed is counted before Kafka hears of it.
+ */
+void settle_finish_batch(struct worker *w, enum stat_value why);
+
+/* The last attempt at writing, or at taking partitions over, failed; or it succeeded. */
+void settle_note_sick(struct worker *w, const struct errbuf *err);
+void settle_note_well(struct worker *w);
+
+#endif
