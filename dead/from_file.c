@@ -23,7 +23,13 @@
 #include "lib/clock.h"
 #include "lib/num.h"
 
-enum { CHUNK_BYTES = 256 << 10, FILES_MAX = 1001, LOCK_WAIT_MS = 10000, ROTATED_MAX = 1000000 };
+enum {
+    CHUNK_BYTES = 256 << 10,
+    FILES_MAX = 1001,
+    LOCK_WAIT_MS = 10000,
+    LOCK_LOOK_US = 200, /* workers that reject much let go of it for moments only */
+    ROTATED_MAX = 1000000
+};
 
 struct one_file {
     char *path;
@@ -195,7 +201,7 @@ open_locked(const char *path)
             errno = ETIMEDOUT;
             return -1;
         }
-        usleep(2000);
+        usleep(LOCK_LOOK_US);
     }
 }
 

@@ -186,6 +186,7 @@ write_letters(void)
         if (dead_file_append(file, line, strlen(line), &err) == -1 ||
             dead_file_commit(file, &err) == -1)
             _exit(1);
+        usleep(500); /* a worker consumes a batch meanwhile */
     }
     _exit(0);
 }
