@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "lib/base.h"
+#include "lib/buf.h"
 #include "lib/errbuf.h"
 
 /* The three kinds of topic, each a section of upstream's file. */
@@ -22,7 +23,8 @@ enum topic_kind { TOPIC_METRICS, TOPIC_ALARM_HISTORY, TOPIC_EVENTS, TOPIC_KINDS 
 enum {
     CFG_SECRET = 1,  /* masked in dumps and messages */
     CFG_IGNORED = 2, /* means nothing here: its field is "", 0 or false whatever the file says */
-    CFG_RELOAD = 4   /* can change without new workers */
+    CFG_RELOAD = 4,  /* can change without new workers */
+    CFG_FIXED = 8    /* cannot change while the program runs; strings only */
 };
 
 /* Bounds of [statsd] that others rely on. */
@@ -102,6 +104,12 @@ void cfg_dump(const struct config *cfg, FILE *out);
  * Upstream's options that mean nothing here are left out.
  */
 void cfg_sample(FILE *out);
+
+/*
+ * Appends the list of all options in man(7)'s macros, and the names of those that mean nothing
+ * here: the part of doc/monasca-persister.conf.5 between its two comments.
+ */
+void cfg_write_man(struct buf *out);
 
 /*
  * Compares two configurations for a reload.

@@ -99,18 +99,14 @@ cfg_same(const struct config *a, const struct config *b)
 int
 cfg_check_reload(const struct config *now, const struct config *next, struct errbuf *err)
 {
-    const struct {
-        const char *name, *now, *next;
-    } fixed[] = {
-        {"instance", now->persister.instance, next->persister.instance},
-        {"run_directory", now->persister.run_directory, next->persister.run_directory},
-        {"segment", now->persister.segment, next->persister.segment},
-    };
-    for (size_t i = 0; i < COUNT_OF(fixed); i++)
-        if (strcmp(fixed[i].now, fixed[i].next) != 0)
-            return errbuf_set(err,
-                              "%s: [persister] %s: '%.100s' cannot take the place of '%.100s' "
-                              "without a restart",
-                              next->file, fixed[i].name, fixed[i].next, fixed[i].now);
+    for (size_t i = 0; i < cfg_n_options; i++) {
+        const struct cfg_option *o = &cfg_options[i];
+        if (!(o->flags & CFG_FIXED) || is_same_value(now, next, o))
+            continue;
+        const void *was = (const char *)now + o->offset, *is = (const char *)next + o->offset;
+        return errbuf_set(
+            err, "%s: [%s] %s: '%.100s' cannot take the place of '%.100s' without a restart",
+            next->file, o->section, o->name, *(const cfg_string *)is, *(const cfg_string *)was);
+    }
     return 0;
 }

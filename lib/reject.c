@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "lib/roff.h"
+
 static const char *const names[REJECT_REASONS] = {
 #define REJECT(NAME, name, help) #name,
 #include "lib/reject.def"
@@ -19,6 +21,21 @@ reject_name(enum reject_reason reason)
 {
     assert((unsigned)reason < REJECT_REASONS);
     return names[reason];
+}
+
+void
+reject_write_man(struct buf *out)
+{
+    static const char *const helps[REJECT_REASONS] = {
+#define REJECT(NAME, name, help) help,
+#include "lib/reject.def"
+#undef REJECT
+    };
+    for (size_t i = 0; i < REJECT_REASONS; i++) {
+        buf_printf(out, ".TP\n.B %s\n", names[i]);
+        roff_add(out, helps[i]);
+        buf_add_char(out, '\n');
+    }
 }
 
 /* Cuts back over a UTF-8 sequence that vsnprintf split. */

@@ -8,6 +8,7 @@
 #define LIB_REJECT_H
 
 #include "lib/base.h"
+#include "lib/buf.h"
 
 enum reject_reason {
 #define REJECT(NAME, name, help) REJECT_##NAME,
@@ -24,6 +25,9 @@ struct reject {
 
 /* Returns: the reason's name as in reject.def ("not_json"); static. */
 const char *reject_name(enum reject_reason reason);
+
+/* Appends the list of reasons in man(7)'s macros, for monasca-persister(8). */
+void reject_write_man(struct buf *out);
 
 /*
  * Fills in a verdict. Control characters in the text become '?', text is cut to fit, never inside a

@@ -19,6 +19,7 @@
 #include "lib/cfg.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/reject.h"
 #include "master/directory.h"
 #include "master/lock.h"
 #include "master/main_admin.h"
@@ -46,13 +47,14 @@ enum {
 static const char program[] = "monasca-persister";
 static const char default_file[] = "/etc/monasca/monasca-persister.conf";
 
-enum deed { DEED_RUN, DEED_CHECK, DEED_DUMP, DEED_SAMPLE, DEED_HELP, DEED_VERSION };
+enum deed { DEED_RUN, DEED_CHECK, DEED_DUMP, DEED_SAMPLE, DEED_MAN, DEED_HELP, DEED_VERSION };
 
 struct arguments {
     enum deed deed;
     const char *file;     /* --config-file */
     const char *single;   /* --single, or NULL */
     const char *pid_file; /* --pid-file, or NULL */
+    const char *list;     /* --man, or NULL */
 };
 
 /* --- options --- */
@@ -82,6 +84,27 @@ print_help(void)
            program, default_file);
 }
 
+/* For the pages in doc/: the lists that are made from tables. Not in --help: nobody else needs it.
+ */
+static int
+print_man(const char *list)
+{
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    if (strcmp(list, "options") == 0)
+        cfg_write_man(&out);
+    else if (strcmp(list, "reasons") == 0)
+        reject_write_man(&out);
+    else {
+        fprintf(stderr, "%s: --man: 'options' or 'reasons' is allowed\n", program);
+        return EXIT_USAGE;
+    }
+    int code = out.failed ? EXIT_FAILED : EXIT_GOOD;
+    fwrite(out.data, 1, out.size, stdout);
+    buf_free(&out);
+    return code;
+}
+
 static int
 parse_arguments(int argc, char **argv, struct arguments *args)
 {
@@ -89,6 +112,7 @@ parse_arguments(int argc, char **argv, struct arguments *args)
                                             {"check", no_argument, NULL, DEED_CHECK},
                                             {"dump-config", no_argument, NULL, DEED_DUMP},
                                             {"sample-config", no_argument, NULL, DEED_SAMPLE},
+                                            {"man", required_argument, NULL, DEED_MAN},
                                             {"single", required_argument, NULL, 's'},
                                             {"pid-file", required_argument, NULL, 'p'},
                                             {"version", no_argument, NULL, DEED_VERSION},
@@ -107,6 +131,8 @@ parse_arguments(int argc, char **argv, struct arguments *args)
             args->pid_file = optarg;
         else
             args->deed = (enum deed)option;
+        if (option == DEED_MAN)
+            args->list = optarg;
     }
     if (optind < argc) {
         fprintf(stderr, "%s: unexpected argument '%s'\n", program, argv[optind]);
@@ -477,6 +503,8 @@ main(int argc, char **argv)
     case DEED_SAMPLE:
         cfg_sample(stdout);
         return flush_output(EXIT_GOOD);
+    case DEED_MAN:
+        return flush_output(print_man(args.list));
     default:
         break;
     }

@@ -5,6 +5,8 @@
  */
 #include "shm/pstats_list.h"
 
+#include "lib/roff.h"
+
 static const char *
 nature_name(const struct stat_descriptor *d)
 {
@@ -38,31 +40,15 @@ pstats_write_list(struct buf *out, const struct figures_choice *choice)
     }
 }
 
-/* Text of roff: no escape and no request in it, and hyphens that can be copied. */
-static void
-add_roff(struct buf *out, const char *text)
-{
-    if (*text == '.' || *text == '\'')
-        buf_add_text(out, "\\&");
-    for (; *text != '\0'; text++) {
-        if (*text == '\\')
-            buf_add_text(out, "\\e");
-        else if (*text == '-')
-            buf_add_text(out, "\\-");
-        else
-            buf_add_char(out, *text);
-    }
-}
-
 void
 pstats_write_man(struct buf *out)
 {
     for (unsigned i = 0; i < STAT_VALUES + STAT_TIMINGS; i++) {
         const struct stat_descriptor *d = figure(i);
         buf_add_text(out, ".TP\n.B ");
-        add_roff(out, d->name);
+        roff_add(out, d->name);
         buf_printf(out, "\n(%s; %s) ", nature_name(d), d->unit);
-        add_roff(out, d->help);
+        roff_add(out, d->help);
         buf_add_char(out, '\n');
     }
 }
