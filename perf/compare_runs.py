@@ -42,6 +42,8 @@ class World:
                             group_initial_rebalance_delay_ms=1000)
         self.influx = Influx(os.path.join(directory, "influx"))
         self.postgres = Postgres()
+        self.batch = max([BATCH] + [int(value) for _, option, value in options.set
+                                    if option == "batch_size" and value.isdecimal()])
         self.topic, self.python, self.series = "metrics", None, None
         self.lines = os.path.join(directory, "lines")
         self.copies = {n: [os.path.join(self.postgres.dir, f"rows-{n}-{i}") for i in range(n)]
@@ -332,7 +334,7 @@ def run_persister(kind, world, name, store, workers):
         sys.stderr.write(f"perf/compare: {name}: the end of its log:\n{persister.log()}\n")
     rows, wrong = (last, None) if store == "discard" else world.check(store)
     # The last batch of each worker waits for others to fill it up.
-    rate = benchlib.slope(looks, world.messages - workers * BATCH)
+    rate = benchlib.slope(looks, world.messages - workers * world.batch)
     found.update(rate=rate, seconds=looks[-1][0], cpu=cpu, mib=tree.largest(),
                  processes=tree.each(), rows=rows, looks=[(round(t, 2), n) for t, n in looks],
                  void="; ".join(filter(None, [void, wrong, complaint])) or None)
