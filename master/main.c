@@ -23,6 +23,7 @@
 #include "master/directory.h"
 #include "master/lock.h"
 #include "master/main_admin.h"
+#include "master/main_ask.h"
 #include "master/main_check.h"
 #include "master/main_reload.h"
 #include "master/master.h"
@@ -39,6 +40,7 @@ enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIGURATION = 78 }
 
 enum {
     CHECK_MS = 30000,    /* for the check in a child */
+    RELOAD_MS = 40000,   /* for the answer to --reload, a check and more */
     TOTALS_SECONDS = 30, /* between two lines of totals */
     SLOTS_MIN = 64,      /* what a reload has room for, at least; memory is taken as it is used */
     NOTICES_BYTES = 65536
@@ -47,7 +49,16 @@ enum {
 static const char program[] = "monasca-persister";
 static const char default_file[] = "/etc/monasca/monasca-persister.conf";
 
-enum deed { DEED_RUN, DEED_CHECK, DEED_DUMP, DEED_SAMPLE, DEED_MAN, DEED_HELP, DEED_VERSION };
+enum deed {
+    DEED_RUN,
+    DEED_CHECK,
+    DEED_DUMP,
+    DEED_RELOAD,
+    DEED_SAMPLE,
+    DEED_MAN,
+    DEED_HELP,
+    DEED_VERSION
+};
 
 struct arguments {
     enum deed deed;
@@ -67,6 +78,8 @@ print_help(void)
            "\n"
            "  --config-file FILE   configuration (default: %s)\n"
            "  --check              check the configuration, run nothing\n"
+           "  --reload             have the instance that runs take over the configuration; wait\n"
+           "                       until it has, or say why it does not\n"
            "  --dump-config        print the configuration in effect, secrets masked\n"
            "  --sample-config      print every option with its default and meaning\n"
            "  --single TOPIC       run one worker without forking, for debugging; TOPIC is the\n"
@@ -79,8 +92,8 @@ print_help(void)
            "configuration again; USR1 reopens the log and the dead letters. pstats shows its\n"
            "figures.\n"
            "\n"
-           "Exit codes: 0 stopped as asked, or nothing to object; 1 failed, or a worker had to be\n"
-           "killed when stopping; 2 wrong options; 78 wrong configuration.\n",
+           "Exit codes: 0 stopped as asked, or nothing to object; 1 failed, not reloaded, or a\n"
+           "worker had to be killed when stopping; 2 wrong options; 78 wrong configuration.\n",
            program, default_file);
 }
 
@@ -110,6 +123,7 @@ parse_arguments(int argc, char **argv, struct arguments *args)
 {
     static const struct option options[] = {{"config-file", required_argument, NULL, 'f'},
                                             {"check", no_argument, NULL, DEED_CHECK},
+                                            {"reload", no_argument, NULL, DEED_RELOAD},
                                             {"dump-config", no_argument, NULL, DEED_DUMP},
                                             {"sample-config", no_argument, NULL, DEED_SAMPLE},
                                             {"man", required_argument, NULL, DEED_MAN},
@@ -422,6 +436,19 @@ check(const struct config *cfg)
 }
 
 static int
+reload(const struct config *cfg)
+{
+    struct errbuf err;
+    buf_clear(&notices); /* the instance logs them */
+    if (main_ask_reload(cfg, RELOAD_MS, &err) == -1) {
+        fprintf(stderr, "%s: not reloaded, everything goes on as it was: %s\n", program, err.text);
+        return EXIT_FAILED;
+    }
+    printf("%s: instance '%s' has taken it over\n", cfg->file, cfg->persister.instance);
+    return EXIT_GOOD;
+}
+
+static int
 dump(const struct config *cfg)
 {
     log_notices();
@@ -441,6 +468,8 @@ run_with_configuration(const struct arguments *args)
         complain(&err);
     } else if (args->deed == DEED_CHECK) {
         code = check(cfg);
+    } else if (args->deed == DEED_RELOAD) {
+        code = reload(cfg);
     } else if (args->deed == DEED_DUMP) {
         code = dump(cfg);
     } else {

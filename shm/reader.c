@@ -158,12 +158,28 @@ shm_reader_close(struct shm_reader **reader)
     *reader = NULL;
 }
 
+/* A read lock would be refused while the master holds its write lock. */
+static bool
+find_holder(const struct shm_reader *reader, struct flock *lock)
+{
+    *lock = (struct flock){.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    return fcntl(reader->fd, F_GETLK, lock) == 0 && lock->l_type != F_UNLCK;
+}
+
 bool
 shm_reader_master_lives(const struct shm_reader *reader)
 {
-    /* A read lock would be refused while the master holds its write lock. */
-    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
-    return fcntl(reader->fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    struct flock lock;
+    return find_holder(reader, &lock);
+}
+
+pid_t
+shm_reader_find_master(const struct shm_reader *reader)
+{
+    struct flock lock;
+    if (!find_holder(reader, &lock))
+        return 0;
+    return lock.l_pid > 0 ? lock.l_pid : -1; /* 0: of a pid namespace that we do not see */
 }
 
 bool

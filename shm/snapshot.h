@@ -13,6 +13,8 @@
 #ifndef SHM_SNAPSHOT_H
 #define SHM_SNAPSHOT_H
 
+#include <sys/types.h>
+
 #include "lib/errbuf.h"
 #include "shm/histogram.h"
 #include "shm/stat.h"
@@ -51,6 +53,13 @@ void shm_reader_close(struct shm_reader **reader);
  * Returns: true if it lives.
  */
 bool shm_reader_master_lives(const struct shm_reader *reader);
+
+/*
+ * The same, for who wants to send the master a signal: the kernel's word, while what the segment
+ * says is no better than who wrote it.
+ * Returns: its pid as we see it; 0: none lives; -1: one lives where we do not see its pid.
+ */
+pid_t shm_reader_find_master(const struct shm_reader *reader);
 
 /* Returns: true if the path leads to another file by now (a new master), or to none. */
 bool shm_reader_is_replaced(const struct shm_reader *reader);

@@ -10,7 +10,7 @@ import threading
 import time
 
 from fixtures import proc
-from fixtures.persister import PROGRAM
+from fixtures.persister import PROGRAM, ask
 from fixtures.scenario import Scenario, is_bad
 from test_postgresql import PostgresScenario
 
@@ -165,6 +165,40 @@ class WhatChanges(Scenario):
         self.assertLessEqual(before.items(), self.pids(p).items())
         p.reload(kafka_alarm_history={"enabled": False})
         self.assertEqual(self.pids(p), before)
+
+    def test_asked_for_by_the_program_itself(self):
+        """--reload waits for the answer and tells it."""
+        p = self.start_one()
+        pids = self.pids(p)
+        self.assertEqual(ask(p.config, "--reload"), (0, ""))
+        self.assertEqual(p.figures()["master"]["reloads"], 1)
+        p.sections["kafka"]["num_processors"] = "many"
+        p.write_config()
+        code, said = ask(p.config, "--reload")
+        self.assertEqual(code, 78)
+        self.assertRegex(said, r"persister\.conf:\d+: \[kafka\] num_processors: 'many'.*\n$")
+        del p.sections["kafka"]["num_processors"]
+        # What only the instance's check finds out, with the library's help.
+        p.sections["kafka"]["librdkafka.fetch.wait.max.ms"] = "soon"
+        p.write_config()
+        code, said = ask(p.config, "--reload")
+        self.assertEqual(code, 1)
+        self.assertIn("fetch.wait.max.ms", said)
+        self.assertIn("everything goes on as it was", said)
+        self.assertEqual(p.figures()["master"]["reloads_refused"], 1)
+        del p.sections["kafka"]["librdkafka.fetch.wait.max.ms"]
+        p.sections["persister"]["instance"] = "another"
+        p.write_config()
+        code, said = ask(p.config, "--reload")
+        self.assertEqual(code, 1)
+        self.assertIn("no instance 'another' runs", said)
+        p.sections["persister"]["instance"] = p.instance
+        p.write_config()
+        self.assertEqual(self.pids(p), pids)
+        self.stop()
+        code, said = ask(p.config, "--reload")
+        self.assertEqual(code, 1)
+        self.assertIn("does not run", said)
 
     def test_the_lifetime_goes_on_under_the_same_name(self):
         p = self.start_one()
