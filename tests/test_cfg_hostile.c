@@ -6,50 +6,32 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "lib/buf.h"
-#include "lib/cfg.h"
+#include "tests/cfg_fixture.h"
 
-static struct errbuf err;
-
-static struct config *
-load_bytes(const char *bytes, size_t n)
-{
-    char path[64];
-    int fd = memfd_create("cfg", MFD_CLOEXEC);
-    cr_assert_neq(fd, -1);
-    cr_assert_eq(write(fd, bytes, n), (ssize_t)n);
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    err.text[0] = '\0';
-    struct config *cfg = cfg_load(path, NULL, &err);
-    close(fd);
-    cr_assert(cfg != NULL || err.text[0] != '\0', "an error has a text");
-    return cfg;
-}
+TestSuite(cfg_hostile, .init = cfg_set_up, .fini = cfg_tear_down);
 
 Test(cfg_hostile, hostile_files_are_refused_in_peace)
 {
     static const char nul[] = "[influxdb]\nuser = a\0b\n", utf16[] = "\xff\xfe[\0a\0]\0\n\0";
-    cr_expect_null(load_bytes(nul, sizeof(nul) - 1));
-    cr_expect_not_null(strstr(err.text, ":2: a control character"), "%s", err.text);
-    cr_expect_null(load_bytes(utf16, sizeof(utf16) - 1));
+    cr_expect_null(cfg_load_bytes(nul, sizeof(nul) - 1));
+    cr_expect_not_null(strstr(cfg_error.text, ":2: a control character"), "%s", cfg_error.text);
+    cr_expect_null(cfg_load_bytes(utf16, sizeof(utf16) - 1));
     enum { N = 5 << 20 };
     char *text = malloc(N);
     memset(text, '#', N);
-    cr_expect_null(load_bytes(text, N));
-    cr_expect_not_null(strstr(err.text, "too large"), "%s", err.text);
+    cr_expect_null(cfg_load_bytes(text, N));
+    cr_expect_not_null(strstr(cfg_error.text, "too large"), "%s", cfg_error.text);
     memset(text, 'x', N);
-    cr_expect_null(load_bytes(text, 1 << 20));
+    cr_expect_null(cfg_load_bytes(text, 1 << 20));
     memcpy(text, "[influxdb]\n", 11);
     text[1000] = '=';
-    cr_expect_null(load_bytes(text, 1 << 20));
-    cr_expect_not_null(strstr(err.text, ":2: [influxdb] xxx"), "%s", err.text);
+    cr_expect_null(cfg_load_bytes(text, 1 << 20));
+    cr_expect_not_null(strstr(cfg_error.text, ":2: [influxdb] xxx"), "%s", cfg_error.text);
     text[0] = '[';
     memset(text + 1, 'x', N - 1);
     text[2000] = ']';
-    cr_expect_null(load_bytes(text, 2001));
+    cr_expect_null(cfg_load_bytes(text, 2001));
     free(text);
 }
 
@@ -58,8 +40,8 @@ Test(cfg_hostile, too_many_lines_are_refused_at_once)
     enum { N = 100 * 1000 };
     char *text = malloc(N);
     memset(text, '\n', N);
-    cr_expect_null(load_bytes(text, N));
-    cr_expect_not_null(strstr(err.text, ":20001: too many lines"), "%s", err.text);
+    cr_expect_null(cfg_load_bytes(text, N));
+    cr_expect_not_null(strstr(cfg_error.text, ":20001: too many lines"), "%s", cfg_error.text);
     free(text);
 }
 
@@ -77,8 +59,8 @@ Test(cfg_hostile, references_that_multiply_end)
             buf_printf(&text, "$%s ", names[i + 1]);
         buf_add_char(&text, '\n');
     }
-    cr_expect_null(load_bytes(text.data, text.size));
-    cr_expect_not_null(strstr(err.text, "too many references"), "%s", err.text);
+    cr_expect_null(cfg_load_bytes(text.data, text.size));
+    cr_expect_not_null(strstr(cfg_error.text, "too many references"), "%s", cfg_error.text);
     buf_free(&text);
 }
 
@@ -106,7 +88,7 @@ Test(cfg_hostile, mutations_get_an_answer)
             else
                 text[at] = letters[(state >> 40) % (sizeof(letters) - 1)];
         }
-        struct config *cfg = load_bytes(text, n);
+        struct config *cfg = cfg_load_bytes(text, n);
         if (cfg != NULL) {
             cfg_dump(cfg, out);
             accepted++;

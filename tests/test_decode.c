@@ -1,9 +1,6 @@
 /*
  * test_decode.c - the decoder, rule by rule.  Real and doubtful messages: test_decode_corpus.c.
  *
- * Each message is decoded in a block of exactly its size, so that AddressSanitizer sees a byte too
- * far.
- *
  * Process: the tests.  Owner: each test.  Concurrency: one thread.
  */
 #include <criterion/criterion.h>
@@ -12,41 +9,9 @@
 #include <stdlib.h>
 
 #include "lib/json.h"
-#include "worker/decode.h"
+#include "tests/decode_fixture.h"
 
-enum { MAX_MESSAGE = 1048576 };
-
-static struct decoder *decoder;
-static struct record record;
-static struct reject why;
-static char *message; /* of the last decode */
-
-static void
-setup(void)
-{
-    decoder = decoder_new(MAX_MESSAGE);
-    cr_assert_not_null(decoder);
-    message = NULL;
-}
-
-static void
-teardown(void)
-{
-    free(message);
-    decoder_free(&decoder);
-    cr_assert_null(decoder);
-}
-
-TestSuite(decode, .init = setup, .fini = teardown, .timeout = 120);
-
-static int
-decode(enum topic_kind kind, const char *text, size_t n)
-{
-    free(message);
-    message = malloc(n > 0 ? n : 1);
-    memcpy(message, text, n);
-    return decoder_decode(decoder, kind, (struct slice){message, n}, &record, &why);
-}
+TestSuite(decode, .init = decode_set_up, .fini = decode_tear_down, .timeout = 120);
 
 static int
 decode_metric(const char *text)
@@ -557,7 +522,7 @@ Test(decode, what_an_alarm_may_lack)
     for (size_t i = 0; i < COUNT_OF(alarm_members); i++) {
         const char *name = alarm_members[i][0];
         static const char *const may_lack[] = {
-            "link",     "lifecycleState", "subAlarms",        "alarmDescription", "alarmDefinitionId",
+            "link",     "lifecycleState", "subAlarms",     "alarmDescription", "alarmDefinitionId",
             "severity", "alarmName",      "actionsEnabled"};
         bool optional = false;
         for (size_t j = 0; j < COUNT_OF(may_lack); j++)

@@ -3,9 +3,6 @@
  * what upstream makes of it, and the same meaning as cJSON and plain code find, also in thousands
  * of mutated messages.
  *
- * Each message is decoded in a block of exactly its size, so that AddressSanitizer sees a byte too
- * far.
- *
  * Process: the tests.  Owner: each test.  Concurrency: one thread.
  */
 #include <criterion/criterion.h>
@@ -14,41 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "worker/decode.h"
+#include "tests/decode_fixture.h"
 
-enum { MAX_MESSAGE = 1048576 };
-
-static struct decoder *decoder;
-static struct record record;
-static struct reject why;
-static char *message; /* of the last decode */
-
-static void
-setup(void)
-{
-    decoder = decoder_new(MAX_MESSAGE);
-    cr_assert_not_null(decoder);
-    message = NULL;
-}
-
-static void
-teardown(void)
-{
-    free(message);
-    decoder_free(&decoder);
-    cr_assert_null(decoder);
-}
-
-TestSuite(decode_corpus, .init = setup, .fini = teardown, .timeout = 120);
-
-static int
-decode(enum topic_kind kind, const char *text, size_t n)
-{
-    free(message);
-    message = malloc(n > 0 ? n : 1);
-    memcpy(message, text, n);
-    return decoder_decode(decoder, kind, (struct slice){message, n}, &record, &why);
-}
+TestSuite(decode_corpus, .init = decode_set_up, .fini = decode_tear_down, .timeout = 120);
 
 static void
 expect_slice(struct slice s, const char *expected)
