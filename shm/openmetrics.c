@@ -135,9 +135,10 @@ next_process(const struct page *page, size_t *i, struct snapshot_process *both)
         return NULL;
     const struct snapshot_process *p = &s->processes[(*i)++];
     while (*i < s->n_processes && strcmp(s->processes[*i].name, p->name) == 0) {
-        struct stat_figures older = p->lifetime;
+        const struct stat_figures older = p->lifetime, older_period = p->last_period;
         *both = s->processes[(*i)++]; /* the newer */
         stat_add(&both->lifetime, &older);
+        stat_add(&both->last_period, &older_period);
         p = both;
     }
     return p;
@@ -264,18 +265,31 @@ add_timing_family(const struct page *page, enum stat_timing t)
     add_created(page, name);
 }
 
+static void
+add_extreme(const struct page *page, const char *family, const struct snapshot_process *process,
+            const struct stat_times *times, bool max)
+{
+    if (times->count > 0)
+        add_seconds(page, family, "", process, max ? times->max_ns : times->min_ns);
+}
+
 /* Prometheus can make averages of sums and counts, but no extremes of anything. */
 static void
-add_extremes(const struct page *page, enum stat_timing t, bool max)
+add_extremes(const struct page *page, enum stat_timing t, bool of_processes, bool max)
 {
-    const struct stat_times *times = &page->snapshot->last_period.times[t];
+    const struct snapshot_process *p;
+    struct snapshot_process both;
     char name[NAME_BYTES], help[320];
-    snprintf(name, sizeof(name), "period_%s_%s_seconds", stat_timings[t].name, max ? "max" : "min");
+    snprintf(name, sizeof(name), "%speriod_%s_%s_seconds", of_processes ? "process_" : "",
+             stat_timings[t].name, max ? "max" : "min");
     snprintf(help, sizeof(help), "The %s in the last closed period: %s",
              max ? "longest" : "shortest", stat_timings[t].help);
     add_family(page, name, "gauge", "seconds", help);
-    if (times->count > 0)
-        add_seconds(page, name, "", NULL, max ? times->max_ns : times->min_ns);
+    if (!of_processes)
+        add_extreme(page, name, NULL, &page->snapshot->last_period.times[t], max);
+    else
+        for (size_t i = 0; (p = next_process(page, &i, &both)) != NULL;)
+            add_extreme(page, name, p, &p->last_period.times[t], max);
 }
 
 static void
@@ -352,9 +366,11 @@ openmetrics_write(struct buf *out, enum openmetrics_format format, const struct 
         if (!figures_is_chosen(choice, stat_timings[t].name))
             continue;
         add_timing_family(&page, t);
-        add_extremes(&page, t, false);
-        add_extremes(&page, t, true);
+        add_extremes(&page, t, false, false);
+        add_extremes(&page, t, false, true);
         add_process_timing(&page, t);
+        add_extremes(&page, t, true, false);
+        add_extremes(&page, t, true, true);
     }
     add_process_states(&page);
     if (format == OPENMETRICS_1)

@@ -294,6 +294,24 @@ Test(figures, openmetrics_has_instance_and_workers_in_families_of_their_own)
     cr_assert_str_eq(out.data + out.size - 7, "# EOF\n");
 }
 
+Test(figures, openmetrics_has_the_extremes_of_the_last_period)
+{
+    static const char process[] = "monasca_persister_process_period_request_";
+    openmetrics(OPENMETRICS_1, NULL);
+    assert_has(
+        "monasca_persister_period_request_max_seconds{instance=\"unit \\\"x\\\"\"} 0.005000001");
+    assert_has("monasca_persister_process_period_request_max_seconds{instance=\"unit \\\"x\\\"\","
+               "topic=\"metrics\",process=\"metrics-0\"} 0.005000001");
+    assert_has("monasca_persister_process_period_request_min_seconds{instance=\"unit \\\"x\\\"\","
+               "topic=\"metrics\",process=\"metrics-0\"} 0.003000000");
+    ledger_close_period(ledger, segment.header->started_mono_ms + 2000);
+    openmetrics(OPENMETRICS_1, NULL);
+    assert_has("# TYPE monasca_persister_process_period_request_max_seconds gauge");
+    char sample[sizeof(process) + 32];
+    snprintf(sample, sizeof(sample), "\n%smax_seconds{", process);
+    cr_assert_null(strstr(out.data, sample), "nothing was timed");
+}
+
 Test(figures, openmetrics_has_exact_buckets)
 {
     openmetrics(OPENMETRICS_1, NULL);
