@@ -16,9 +16,8 @@ import tempfile
 import threading
 import time
 import unittest
-import urllib.request
 
-from fixtures import agent_poll, proc
+from fixtures import agent_poll, proc, prometheus
 from fixtures.admin import DRIVER, Driver
 from fixtures.browser import BINARY, Browser
 from fixtures.scenario import Scenario
@@ -346,54 +345,30 @@ class Prometheus(AdminTest):
                               input=self.get("/metrics/prometheus").body, check=False)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
 
-    def start_prometheus(self, accept_text):
-        config = os.path.join(self.dir, "prometheus.yml")
-        port = proc.free_ports()
-        with open(config, "w", encoding="utf-8") as f:
-            json.dump({"scrape_configs": [{
-                "job_name": "persister", "scrape_interval": "1s", "scrape_timeout": "1s",
-                "metrics_path": "/metrics/prometheus" if accept_text else "/metrics",
-                "static_configs": [{"targets": [f"127.0.0.1:{self.driver.port}"]}]}]}, f)
-        server = proc.Server(self.dir, "prometheus")
-        server.spawn(["prometheus", "--config.file=" + config,
-                      "--storage.tsdb.path=" + os.path.join(self.dir, "tsdb"),
-                      f"--web.listen-address=127.0.0.1:{port}"])
-        self.addCleanup(server.kill)
-        return port
-
-    def query(self, port, expression):
-        url = f"http://127.0.0.1:{port}/api/v1/query?query=" + urllib.request.quote(expression)
-        try:
-            with urllib.request.urlopen(url, timeout=5) as f:
-                return [(r["metric"], float(r["value"][1]))
-                        for r in json.load(f)["data"]["result"]]
-        except OSError:
-            return []
-
     def test_a_real_one_scrapes_it(self):
-        if not shutil.which("prometheus"):
+        if not prometheus.is_here():
             self.skipTest("no prometheus")
         self.work()
-        port = self.start_prometheus(False)
-        proc.wait_until(lambda: self.query(port, 'up{job="persister"}') and
-                        self.query(port, 'up{job="persister"}')[0][1] == 1, 30, "it is up")
+        server = prometheus.Prometheus(self.dir, self.driver.port)
+        self.addCleanup(server.kill)
+        query = server.start().query
         totals = self.stats()["totals"]
         for figure in ("received", "completed", "rejected"):
-            (_, value), = self.query(port, f"monasca_persister_{figure}_total")
+            (_, value), = query(f"monasca_persister_{figure}_total")
             self.assertEqual(value, totals[figure], figure)
-            (_, value), = self.query(port, f"sum(monasca_persister_process_{figure}_total)")
+            (_, value), = query(f"sum(monasca_persister_process_{figure}_total)")
             self.assertEqual(value, totals[figure], figure)
-        (labels, value), = self.query(port, "monasca_persister_lag")
+        (labels, value), = query("monasca_persister_lag")
         self.assertEqual(value, 77)
         self.assertNotIn("pid", labels)
-        buckets = {m["le"]: v for m, v in self.query(port, "monasca_persister_request_seconds_bucket")}
+        buckets = {m["le"]: v for m, v in query("monasca_persister_request_seconds_bucket")}
         self.assertEqual(buckets["+Inf"], 1000)
         self.assertGreaterEqual(len(buckets), 20)
         below = [v for le, v in sorted(buckets.items(), key=lambda b: float(b[0]))]
         self.assertEqual(below, sorted(below))
-        (_, half), = self.query(port, "histogram_quantile(0.5, monasca_persister_request_seconds_bucket)")
+        (_, half), = query("histogram_quantile(0.5, monasca_persister_request_seconds_bucket)")
         self.assertTrue(0.001 <= half <= 0.0026, half)
-        (_, scraped), = self.query(port, 'scrape_samples_scraped{job="persister"}')
+        (_, scraped), = query('scrape_samples_scraped{job="monasca-persister"}')
         self.assertGreater(scraped, 100)
 
 
