@@ -344,6 +344,19 @@ join_for_lost_topic(struct consumer *c)
         consume_note_error(c, err.text);
 }
 
+/*
+ * librdkafka (2.0.2) joins at most once a second, and looks whether it may again once a second, or
+ * when it is asked something: members who join at the same time and meet would wait for 2 s.
+ */
+static void
+hasten_join(const struct consumer *c)
+{
+    rd_kafka_topic_partition_list_t *list;
+    if (c->n_partitions == 0 && !c->closing &&
+        rd_kafka_assignment(c->rk, &list) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_topic_partition_list_destroy(list);
+}
+
 int
 consumer_serve(struct consumer *consumer, int wait_ms, struct errbuf *err)
 {
@@ -360,6 +373,7 @@ consumer_serve(struct consumer *consumer, int wait_ms, struct errbuf *err)
         try_claim(consumer);
     position_restart_lost(consumer);
     join_for_lost_topic(consumer);
+    hasten_join(consumer);
     if (consumer->commit_again_ms != 0 && clock_mono_ms() >= consumer->commit_again_ms)
         consumer_commit(consumer);
     return check_fatal(consumer, err);
