@@ -64,6 +64,7 @@ struct arguments {
     enum deed deed;
     const char *file;     /* --config-file */
     const char *single;   /* --single, or NULL */
+    const char *log_file; /* --log-file, or NULL */
     const char *pid_file; /* --pid-file, or NULL */
     const char *list;     /* --man, or NULL */
 };
@@ -84,6 +85,7 @@ print_help(void)
            "  --sample-config      print every option with its default and meaning\n"
            "  --single TOPIC       run one worker without forking, for debugging; TOPIC is the\n"
            "                       topic's name or its section in the configuration\n"
+           "  --log-file FILE      log there if the configuration names neither a file nor syslog\n"
            "  --pid-file FILE      write the process id there once all workers consume\n"
            "  --version            print the version\n"
            "  --help               print this\n"
@@ -128,6 +130,7 @@ parse_arguments(int argc, char **argv, struct arguments *args)
                                             {"sample-config", no_argument, NULL, DEED_SAMPLE},
                                             {"man", required_argument, NULL, DEED_MAN},
                                             {"single", required_argument, NULL, 's'},
+                                            {"log-file", required_argument, NULL, 'l'},
                                             {"pid-file", required_argument, NULL, 'p'},
                                             {"version", no_argument, NULL, DEED_VERSION},
                                             {"help", no_argument, NULL, DEED_HELP},
@@ -141,6 +144,8 @@ parse_arguments(int argc, char **argv, struct arguments *args)
             args->file = optarg;
         else if (option == 's')
             args->single = optarg;
+        else if (option == 'l')
+            args->log_file = optarg;
         else if (option == 'p')
             args->pid_file = optarg;
         else
@@ -192,12 +197,13 @@ log_notices(void)
 }
 
 static int
-open_log(const struct config *cfg, struct errbuf *err)
+open_log(const struct config *cfg, const char *log_file, struct errbuf *err)
 {
-    if (log_share(err) == -1 || main_reload_log(cfg, err) == -1)
+    if (log_share(err) == -1 || main_reload_log(cfg, log_file, err) == -1)
         return -1;
     log_is_elsewhere =
-        (cfg->DEFAULT.use_syslog || cfg->DEFAULT.log_file[0] != '\0') && !cfg->DEFAULT.use_stderr;
+        (cfg->DEFAULT.use_syslog || cfg->DEFAULT.log_file[0] != '\0' || log_file != NULL) &&
+        !cfg->DEFAULT.use_stderr;
     return 0;
 }
 
@@ -382,7 +388,7 @@ usage_single(const struct config *cfg, const char *name)
 static int
 prepare(struct persister *p, bool single, struct lock *lock, struct errbuf *err)
 {
-    int opened = open_log(p->cfg, err);
+    int opened = open_log(p->cfg, p->log_file, err);
     log_notices();
     int code = opened == -1                            ? EXIT_CONFIGURATION
                : !single                               ? check_configuration(p->cfg, err)
@@ -400,7 +406,7 @@ static int
 run(struct config *cfg, const struct arguments *args)
 {
     struct errbuf err = {.text = ""};
-    struct persister p = {.cfg = cfg, .segment = {.fd = -1}};
+    struct persister p = {.cfg = cfg, .log_file = args->log_file, .segment = {.fd = -1}};
     struct lock lock;
     bool single = args->single != NULL;
     enum topic_kind kind = single ? find_topic(cfg, args->single) : TOPIC_KINDS;
@@ -539,13 +545,14 @@ main(int argc, char **argv)
     }
     /* argv is overwritten by titles; these live as long as the program. */
     if (keep_text(&args.file) == -1 || keep_text(&args.single) == -1 ||
-        keep_text(&args.pid_file) == -1) {
+        keep_text(&args.log_file) == -1 || keep_text(&args.pid_file) == -1) {
         fprintf(stderr, "%s: out of memory\n", program);
         return EXIT_FAILED;
     }
     title_init(argc, argv);
     int code = flush_output(run_with_configuration(&args));
     free((char *)(uintptr_t)args.pid_file);
+    free((char *)(uintptr_t)args.log_file);
     free((char *)(uintptr_t)args.single);
     free((char *)(uintptr_t)args.file);
     return code;

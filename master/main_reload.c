@@ -13,9 +13,10 @@
 #include "master/main_check.h"
 
 int
-main_reload_log(const struct config *cfg, struct errbuf *err)
+main_reload_log(const struct config *cfg, const char *log_file, struct errbuf *err)
 {
-    struct log_options options = {.file = cfg->DEFAULT.log_file,
+    bool says = cfg->DEFAULT.log_file[0] != '\0' || cfg->DEFAULT.use_syslog || log_file == NULL;
+    struct log_options options = {.file = says ? cfg->DEFAULT.log_file : log_file,
                                   .syslog = cfg->DEFAULT.use_syslog,
                                   .facility = cfg->DEFAULT.syslog_log_facility,
                                   .stderr_too = cfg->DEFAULT.use_stderr,
@@ -94,7 +95,7 @@ static int
 take(void *arg, struct errbuf *err)
 {
     struct persister *p = arg;
-    if (main_reload_log(p->next, err) == -1 || take_telling(p, err) == -1)
+    if (main_reload_log(p->next, p->log_file, err) == -1 || take_telling(p, err) == -1)
         return -1;
     p->next_plan.plan.telling = p->plan.plan.telling;
     main_plan_free(&p->plan);

@@ -19,13 +19,17 @@ struct persister {
     struct segment segment;
     struct ledger *ledger;
     struct shm_reader *reader;  /* of that segment */
+    const char *log_file;       /* --log-file, or NULL */
     struct config *next;        /* being checked, or NULL */
     struct main_plan next_plan; /* of it */
 };
 
-/* Opens the log that a configuration asks for. Returns: 0, or -1 with a text: it stays as it was.
+/*
+ * Opens the log that a configuration asks for.
+ * Takes: the file for one that asks for neither a file nor syslog; NULL: standard error then.
+ * Returns: 0, or -1 with a text: it stays as it was.
  */
-int main_reload_log(const struct config *cfg, struct errbuf *err) MUST_CHECK;
+int main_reload_log(const struct config *cfg, const char *log_file, struct errbuf *err) MUST_CHECK;
 
 /*
  * Has the figures told as a configuration asks for, or not at all.

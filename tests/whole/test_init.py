@@ -6,6 +6,7 @@ It touches nothing of the system: all its paths come from a file of defaults of 
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import unittest
 
@@ -120,6 +121,21 @@ class InitScript(Scenario):
         self.expect("stop", 0, "stopped")
         self.expect("start", 6, "num_processors: 'many'")
         self.expect("status", 3)
+
+    def test_the_log_of_a_configuration_that_names_none(self):
+        """It is in a file that can be rotated, also after a reload."""
+        self.use_shared()
+        self.prepare(DEFAULT={"log_file": ""})
+        self.expect("start", 0, "started")
+        log = os.path.join(self.p.dir, "log", "persister.log")
+        self.assertTrue(self.p.lines("ready: all", log))
+        os.rename(log, log + ".1")
+        os.kill(self.master(), signal.SIGUSR1)
+        proc.wait_until(lambda: os.path.exists(log), 10, "the log is opened anew")
+        self.expect("reload", 0, "is taken")
+        self.assertTrue(self.p.lines("reload", log))
+        self.expect("stop", 0, "stopped")
+        self.assertTrue(self.p.lines("stopped", log))
 
     def test_workers_that_cannot_consume(self):
         self.own_broker(start=False)
