@@ -4,6 +4,7 @@
  * Process: persister-dead.  Owner: list_run's stack.  Concurrency: one thread.
  */
 #include "dead/run.h"
+#include "dead/show.h"
 #include "dead/tally.h"
 #include "dead/when.h"
 
@@ -26,10 +27,7 @@ write_text(struct buf *out, const struct box_item *item)
     buf_printf(out, "%.*s/%d/%lld  %s  %.*s  %zu bytes  %s", (int)l->topic.n, l->topic.p,
                (int)l->partition, (long long)l->offset, time, (int)l->reason.n, l->reason.p,
                l->payload.n, item->replayed ? "replayed  " : "");
-    for (size_t i = 0; i < l->detail.n; i++) {
-        unsigned char c = (unsigned char)l->detail.p[i];
-        buf_add_char(out, c < 0x20 || c == 0x7f ? '?' : (char)c);
-    }
+    show_write_line(out, l->detail);
     buf_add_char(out, '\n');
 }
 
