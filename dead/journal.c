@@ -76,11 +76,22 @@ int
 journal_load(const char *path, struct idset *set, size_t *broken, struct errbuf *err)
 {
     *broken = 0;
-    FILE *in = fopen(path, "re");
-    if (in == NULL)
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd == -1)
         return errno == ENOENT ? 0 : fail("cannot open", path, err);
-    int result = read_lines(in, path, set, broken, err);
-    fclose(in);
+    FILE *in = fdopen(fd, "r");
+    int result;
+    if (in == NULL || fstat(fd, &st) == -1)
+        result = fail("cannot open", path, err);
+    else if (!S_ISREG(st.st_mode)) /* one without an end would be read for ever */
+        result = errbuf_set(err, "%s is no regular file", path);
+    else
+        result = read_lines(in, path, set, broken, err);
+    if (in != NULL)
+        fclose(in);
+    else
+        close(fd);
     return result;
 }
 
@@ -121,7 +132,8 @@ static int
 open_locked(struct journal *j, struct errbuf *err)
 {
     for (int turn = 0; turn < 10; turn++) {
-        j->fd = open(j->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+        j->fd =
+            open(j->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
         if (j->fd == -1)
             return fail("cannot open", j->path, err);
         if (flock(j->fd, LOCK_EX | LOCK_NB) == -1)
@@ -143,6 +155,8 @@ cut_torn_line(struct journal *j, struct errbuf *err)
     off_t end;
     if (fstat(j->fd, &st) == -1)
         return fail("cannot stat", j->path, err);
+    if (!S_ISREG(st.st_mode))
+        return errbuf_set(err, "%s is no regular file", j->path);
     if (lined_file_find_end(j->fd, st.st_size, &end) == -1)
         return fail("cannot read", j->path, err);
     if (end < st.st_size && ftruncate(j->fd, end) == -1)

@@ -40,6 +40,7 @@ struct replay {
     struct sender *sender;
     struct flight *marks; /* to be sent */
     struct tally before, after;
+    uint64_t known; /* letters that the options mean, replayed or not */
     uint64_t chosen, sent, delivered, too_large, undelivered;
     uint64_t open;  /* flights */
     int64_t due_ns; /* of the next message under --rate, monotonic */
@@ -294,7 +295,10 @@ take_before(void *arg, const struct box_item *item, struct errbuf *err)
     struct replay *r = arg;
     if (tally_add(&r->before, item->letter, item->replayed) == -1)
         return errbuf_set(err, "out of memory");
-    r->chosen += is_meant(r, item) && !is_full(r, r->chosen);
+    if (run_means(r->run, item->letter)) {
+        r->known++;
+        r->chosen += (r->run->a->again || !item->replayed) && !is_full(r, r->chosen);
+    }
     return 0;
 }
 
@@ -428,7 +432,8 @@ run_steps(struct replay *r)
         box_each(&r->box, take_before, r, err) == -1)
         return DEAD_FAILED;
     if (a->filter.one && r->chosen == 0) {
-        errbuf_set(err, "no such letter that was not replayed before (--again)");
+        errbuf_set(err, r->known == 0 ? "no such letter"
+                                      : "it was replayed before; --again sends it once more");
         return DEAD_NOTHING;
     }
     if (!a->dry_run && r->chosen > 0) {

@@ -218,6 +218,17 @@ Test(dead_from_file, a_torn_line_is_no_beginning_of_another, .init = setup, .fin
     free(torn);
 }
 
+Test(dead_from_file, a_fifo_among_the_rotated_does_not_stop_it, .init = setup, .fini = teardown,
+     .timeout = 10)
+{
+    struct errbuf err;
+    char name[96];
+    snprintf(name, sizeof(name), "%s.7", path);
+    cr_assert_eq(mkfifo(name, 0600), 0);
+    cr_assert_null(from_file_open(path, &err));
+    cr_assert_not_null(strstr(err.text, "dead.jsonl.7 is no regular file"), "%s", err.text);
+}
+
 /* Holds the file's lock in the middle of a line, says so, and ends the line a moment later. */
 static void
 write_slowly(int said)
@@ -369,12 +380,6 @@ Test(dead_journal, one_process_writes, .init = setup, .fini = teardown)
     cr_assert_not_null(j);
     journal_close(&j);
     cr_assert_null(journal_open("/nonexistent/x", 0, 0, &err));
-    j = journal_open("/dev/full", getuid(), getgid(), &err);
-    cr_assert_not_null(j);
-    journal_add(j, SLICE("m"), 0, 1, make_id(1), "to", 0);
-    cr_assert_eq(journal_write(j, &err), -1);
-    cr_assert_not_null(strstr(err.text, "No space left"), "%s", err.text);
-    journal_close(&j);
 }
 
 Test(dead_journal, forgets_letters_that_are_gone, .init = setup, .fini = teardown)
@@ -397,6 +402,22 @@ Test(dead_journal, forgets_letters_that_are_gone, .init = setup, .fini = teardow
     cr_assert_eq(st.st_mode & 0777, 0600u);
     idset_free(&present);
     idset_free(&left);
+}
+
+/* What has no end, or no writer, would be read for ever. */
+Test(dead_journal, is_a_regular_file, .init = setup, .fini = teardown, .timeout = 10)
+{
+    struct errbuf err;
+    struct idset set = {.n = 0};
+    size_t broken;
+    cr_assert_eq(mkfifo(state, 0600), 0);
+    const char *const wrong[] = {state, "/dev/full", "/dev/zero", directory};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        cr_assert_eq(journal_load(wrong[i], &set, &broken, &err), -1, "%s", wrong[i]);
+        cr_assert_not_null(strstr(err.text, "no regular file"), "%s", err.text);
+        cr_assert_null(journal_open(wrong[i], getuid(), getgid(), &err), "%s", wrong[i]);
+        cr_assert_not_null(strstr(err.text, wrong[i]), "%s", err.text);
+    }
 }
 
 /* A full disk: nothing is lost, and no line is cut in two, once there is room again. */
