@@ -139,21 +139,22 @@ Test(dead_from_file, no_file_is_an_empty_set_and_a_directory_is_an_error, .init 
     cr_assert_null(from_file_open("/nonexistent/dead.jsonl", &err));
 }
 
-/* A line that is longer than what is read at once, of one letter. */
+/* What is longer than what is read at once, as a letter may be. */
 static void
-put_long(char c)
+put_long(char c, size_t n, const char *end)
 {
-    char *line = malloc(300002);
-    memset(line, c, 300000);
-    line[300000] = '\n';
-    line[300001] = '\0';
-    put(path, "", line);
-    free(line);
+    char *text = malloc(n + 1);
+    memset(text, c, n);
+    text[n] = '\0';
+    put(path, "", text);
+    put(path, "", end);
+    free(text);
 }
 
 struct rewriting {
     size_t whole, mixed, faults;
-    const char *then; /* what stands in the file after the first line was read */
+    off_t keep;       /* after the first line was read so much stays, */
+    const char *then; /* and these lines follow; NULL: nothing happens */
 };
 
 static int
@@ -168,9 +169,9 @@ take_and_rewrite(void *arg, const struct line *line, struct errbuf *err)
         w->mixed += !same;
     }
     if (w->then != NULL) {
-        cr_assert_eq(truncate(path, 0), 0);
+        cr_assert_eq(truncate(path, w->keep), 0);
         for (const char *c = w->then; *c != '\0'; c++)
-            put_long(*c);
+            put_long(*c, 250000, "\n");
         w->then = NULL;
     }
     return 0;
@@ -180,12 +181,12 @@ take_and_rewrite(void *arg, const struct line *line, struct errbuf *err)
 Test(dead_from_file, an_emptied_file_makes_no_letter_of_two_halves, .init = setup, .fini = teardown)
 {
     struct errbuf err;
-    static const char *const fillings[] = {"", "b", "bb", "bbbb"};
+    static const char *const fillings[] = {"", "b", "bb", "bbbbb"};
     for (size_t i = 0; i < sizeof(fillings) / sizeof(fillings[0]); i++) {
         struct rewriting w = {.then = fillings[i]};
         unlink(path);
         for (int n = 0; n < 3; n++)
-            put_long('a');
+            put_long('a', 300000, "\n");
         struct from_file *f = from_file_open(path, &err);
         cr_assert_not_null(f, "%s", err.text);
         cr_assert_eq(from_file_each(f, 1000000, take_and_rewrite, &w, &err), 0, "%s", err.text);
@@ -200,22 +201,16 @@ Test(dead_from_file, an_emptied_file_makes_no_letter_of_two_halves, .init = setu
 Test(dead_from_file, a_torn_line_is_no_beginning_of_another, .init = setup, .fini = teardown)
 {
     struct errbuf err;
-    struct rewriting w = {.then = NULL};
-    char *torn = malloc(300001);
-    memset(torn, 'a', 300000);
-    torn[300000] = '\0';
-    put_long('a');
-    put(path, "", torn);
+    struct rewriting w = {.keep = 300001, .then = "b"};
+    put_long('a', 300000, "\n");
+    put_long('a', 300000, "");
     struct from_file *f = from_file_open(path, &err);
     cr_assert_not_null(f, "%s", err.text);
     cr_assert_eq(from_file_torn_bytes(f), 300000);
-    cr_assert_eq(truncate(path, 300001), 0);
-    put_long('b');
     cr_assert_eq(from_file_each(f, 1000000, take_and_rewrite, &w, &err), 0, "%s", err.text);
     cr_assert_eq(w.whole, 1u);
     cr_assert_eq(w.faults + w.mixed, 0u);
     from_file_free(&f);
-    free(torn);
 }
 
 Test(dead_from_file, a_fifo_among_the_rotated_does_not_stop_it, .init = setup, .fini = teardown,
