@@ -244,6 +244,28 @@ class Replay(Dead):
         self.assertEqual(done["too_large"], len(sizes) - small)
         self.stop()
 
+    def test_notes_of_letters_that_are_gone_are_forgotten_when_they_are_many(self):
+        self.use_shared()
+        path, state = os.path.join(self.dir, "x.jsonl"), os.path.join(self.dir, "x.state")
+        where = ["--yes", "--json", "--file", path, "--state", state, "--brokers",
+                 f"127.0.0.1:{self.broker.port}"]
+        letter = {"topic": self.topic, "partition": 0, "offset": 1, "reason": "not_json",
+                  "time": "2026-09-21T14:13:20.123Z", "detail": "", "payload": "e30="}
+        for gone, more, left in ((9999, b"", 10000), (10000, b"no letter\n", 10001), (10000, b"", 1)):
+            with open(path, "wb") as f:
+                f.write(json.dumps(letter).encode() + b"\n" + more)
+            with open(state, "w", encoding="ascii") as f:
+                f.writelines(f'{{"id":"{i:032x}"}}\n' for i in range(1, gone + 1))
+            done = subprocess.run([PROGRAM, "replay", *where], stdin=subprocess.DEVNULL,
+                                  capture_output=True, check=False, timeout=60)
+            self.assertEqual(done.returncode, PARTLY if more else DONE, done.stderr)
+            self.assertEqual(json.loads(done.stdout)["after"]["replayed"], 1)
+            with open(state, "rb") as f:
+                self.assertEqual(len(f.readlines()), left, (gone, more))
+        done = subprocess.run([PROGRAM, "replay", *where], stdin=subprocess.DEVNULL,
+                              capture_output=True, check=False, timeout=60)
+        self.assertEqual(json.loads(done.stdout)["chosen"], 0, "that it was replayed is still known")
+
     def test_what_it_could_not_count_it_does_not_say(self):
         self.use_shared()
         p = self.reject(60)
@@ -474,6 +496,13 @@ class Options(Dead):
         done = subprocess.run([PROGRAM, "show", "metrics/0/1", "--raw", "--file", path],
                               capture_output=True, check=False, timeout=10)
         self.assertEqual((done.returncode, done.stdout), (DONE, b"{}"))
+        with open(path, "a", encoding="ascii") as f:
+            f.write(json.dumps(dict(letter, payload="e319")) + "\n")
+        done = subprocess.run([PROGRAM, "show", "metrics/0/1", "--raw", "--file", path],
+                              capture_output=True, check=False, timeout=10)
+        self.assertEqual((done.returncode, done.stdout), (FAILED, b""))
+        self.assertIn(b"several letters have this place", done.stderr)
+
 
 
 if __name__ == "__main__":
