@@ -1,7 +1,10 @@
 """contrib/dashboards: every query put to the real Prometheus and the real Monasca API."""
 
+import json
+import math
 import os
 import re
+import signal
 import subprocess
 import time
 import unittest
@@ -12,6 +15,41 @@ from fixtures.prometheus import DASHBOARDS, Prometheus, is_here
 from fixtures.scenario import Scenario
 
 MESSAGES, BAD = 3000, 2
+
+
+class Shape(unittest.TestCase):
+    """What Grafana wants of a dashboard, and what would look odd."""
+
+    def check(self, dashboard, plugin):
+        panels = list(grafana.panels(dashboard))
+        for key in "id", "title":
+            names = [p[key] for p in panels if p["type"] != "text"]
+            self.assertEqual(len(names), len(set(names)), key)
+        for panel in panels:
+            refs = [t["refId"] for t in panel.get("targets", [])]
+            self.assertEqual(len(refs), len(set(refs)), panel["title"])
+        variables = dashboard["templating"]["list"]
+        self.assertEqual([v["query"] for v in variables if v["type"] == "datasource"], [plugin])
+        known = {v["name"] for v in variables} | {"__rate_interval", "__range", "all", "__all"}
+        self.assertLessEqual(set(re.findall(r"\$\{?(\w+)", json.dumps(dashboard))), known)
+
+    def test_by_prometheus(self):
+        dashboard, taken = grafana.load("grafana-prometheus.json"), set()
+        self.check(dashboard, "prometheus")
+        for panel in dashboard["panels"]:
+            g = panel["gridPos"]
+            cells = {(x, y) for x in range(g["x"], g["x"] + g["w"])
+                     for y in range(g["y"], g["y"] + g["h"])}
+            self.assertFalse(taken & cells, panel["title"])
+            self.assertLessEqual(g["x"] + g["w"], 24, panel["title"])
+            taken |= cells
+        self.assertEqual(len(taken) % 24, 0, "each line is full")
+
+    def test_by_monasca(self):
+        dashboard = grafana.load("grafana-monasca.json")
+        self.check(dashboard, "monasca-datasource")
+        for row in dashboard["rows"]:
+            self.assertEqual(sum(p["span"] for p in row["panels"]) % 12, 0, row["title"])
 
 
 @unittest.skipUnless(is_here(), "no prometheus")
@@ -29,39 +67,75 @@ class ByPrometheus(Scenario):
         self.logs.append(self.prometheus.log)
         self.prometheus.start()
 
-    def work(self):
-        """For some scrapes on end, then until Prometheus has seen the last of it."""
-        feed = self.feeding(MESSAGES, bad=BAD, rate=500)
-        feed.wait()
-        self.wait_drained()
-        totals = self.p.totals()
-        proc.wait_until(lambda: self.value("monasca_persister_received_total") == totals["received"],
-                        20, "it has seen all")
-        return self.p.totals()
-
     def value(self, expression):
         found = self.prometheus.query(expression)
         return found[0][1] if len(found) == 1 else None
 
+    def ask(self, target):
+        return self.prometheus.query(grafana.fill(
+            target["expr"], {"__rate_interval": "10s", "__range": "5m", "process": ".*",
+                             "instance": self.p.instance}))
+
+    def gives_numbers(self, title, target):
+        """And the legend tells its series apart."""
+        found = self.ask(target)
+        named = re.findall(r"{{(\w+)}}", target["legendFormat"])
+        legends = [tuple(labels[name] for name in named) for labels, _ in found]
+        self.assertEqual(len(legends), len(set(legends)), title)
+        return any(math.isfinite(value) for _, value in found)
+
+    def kill_one(self):
+        os.kill(min(self.p.processes().items())[1]["pid"], signal.SIGKILL)
+        proc.wait_until(lambda: self.p.totals()["restarts"] == 1 and self.p.all_run(), 20,
+                        "it is forked again")
+
     def test_every_panel_has_data(self):
-        totals = self.work()
-        values = {"__rate_interval": "30s", "instance": self.p.instance, "process": ".*"}
-        dashboard = grafana.load("grafana-prometheus.json")
-        for title, target in grafana.targets(dashboard):
-            with self.subTest(title, expr=target["expr"]):
-                found = self.prometheus.query(grafana.fill(target["expr"], values))
-                self.assertTrue(found)
-                for labels, _ in found:
-                    for label in re.findall(r"{{(\w+)}}", target["legendFormat"]):
-                        self.assertIn(label, labels, "what the legend shows")
-        for name in ("received", "completed", "rejected"):
-            self.assertEqual(self.value(f"monasca_persister_{name}_total"), totals[name])
-            self.assertEqual(self.value(f"sum(monasca_persister_process_{name}_total)"), totals[name])
+        """Each at some time while it works, with bad messages and a worker that dies."""
+        self.feed(MESSAGES, bad=BAD)
+        self.kill_one()
+        feed = self.feeding(10**9, first=MESSAGES, bad=BAD, rate=500)
+        waiting = grafana.targets(grafana.load("grafana-prometheus.json"))
+        self.assertGreater(len(waiting), 70)
+
+        def all_seen():
+            waiting[:] = [(title, t) for title, t in waiting if not self.gives_numbers(title, t)]
+            return not waiting
+
+        try:
+            proc.wait_until(all_seen, 30, "every query gives numbers")
+        except AssertionError:
+            self.fail([(title, t["expr"]) for title, t in waiting])
+        feed.process.send_signal(signal.SIGTERM)
+        feed.wait()
+        self.wait_drained()
+        self.assert_agrees()
+        self.stop()
+
+    def assert_agrees(self):
+        """At rest Prometheus says what the segment says, once it has seen the last of it."""
+        proc.wait_until(lambda: [self.p.totals()[name] for name in
+                                 ("in_flight", "lag", "lag_committed")] == [0, 0, 0], 20, "it rests")
+        totals = self.p.totals()
+        expected = {f"monasca_persister_{name}_total": totals[name] for name in
+                    ("received", "completed", "rejected", "returned", "restarts", "batches")}
+        expected |= {f"sum(monasca_persister_process_{name}_total)": totals[name]
+                     for name in ("received", "completed", "rejected")}
+        expected |= {f"monasca_persister_{name}": totals[name] for name in
+                     ("lag", "in_flight", "lag_committed", "workers_running", "workers_wanted")}
+        found = {}
+
+        def agrees():
+            found.update({expression: self.value(expression) for expression in expected})
+            return found == expected
+
+        try:
+            proc.wait_until(agrees, 20, "it agrees")
+        except AssertionError:
+            self.assertEqual(found, expected)
         self.assertGreater(totals["rejected"], 0)
         firing = {labels["alertname"] for labels, _ in
                   self.prometheus.query('ALERTS{alertstate="firing"}')}
         self.assertLessEqual(firing, {"PersisterRejects"})
-        self.stop()
 
     def test_variables_find_what_there_is(self):
         """label_values(SERIES, LABEL) is a request for the series, or for one label's values."""
@@ -76,9 +150,10 @@ class ByPrometheus(Scenario):
                                  "process": [f"{self.topic}-0", f"{self.topic}-1"]})
 
     def test_the_readmes_query(self):
-        self.work()
+        self.feed(100)
         with open(os.path.join(DASHBOARDS, "README.md"), encoding="utf-8") as f:
             expression, = re.findall(r"'query=(.+)'", f.read())
+        proc.wait_until(lambda: self.prometheus.query(expression), 20, "there is an answer")
         (labels, _), = self.prometheus.query(expression)
         self.assertEqual(labels, {"instance": self.p.instance})
 
