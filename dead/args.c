@@ -7,6 +7,7 @@
 
 #include "dead/args.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -195,6 +196,8 @@ add_property(struct arguments *a, const char *text)
 {
     if (a->n_properties == ARGS_PROPERTIES_MAX)
         return complain("-X: at most %d", ARGS_PROPERTIES_MAX);
+    if (strchr(text, '=') == NULL || text[0] == '=')
+        return complain("-X %s: allowed: NAME=VALUE, a property of librdkafka", text);
     a->properties[a->n_properties++] = text;
     return 0;
 }
@@ -208,7 +211,7 @@ take_value(struct arguments *a, int option)
         return 0;
     case OPTION_BROKERS:
         a->brokers = optarg;
-        return 0;
+        return optarg[0] != '\0' ? 0 : complain("--brokers '': allowed: HOST:PORT, and so on");
     case OPTION_SECTION:
         return take_section(a, optarg);
     case OPTION_REASON:
@@ -326,7 +329,10 @@ static int
 print_and_end(struct arguments *a, const char *text)
 {
     a->done = true;
-    return fputs(text, stdout) == EOF || fflush(stdout) != 0 ? -1 : 0;
+    if (fputs(text, stdout) != EOF && fflush(stdout) == 0)
+        return 0;
+    fprintf(stderr, "persister-dead: cannot write: %s\n", strerror(errno));
+    return -1;
 }
 
 int

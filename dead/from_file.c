@@ -3,6 +3,10 @@
  *
  * Rotation renames PATH under the lock of PATH, so whoever has the lock of what PATH names sees a
  * set of files that belong together. Descriptors stay good when the files are renamed or removed.
+ * What stands behind the last whole line is not read at all: the next writer cuts it off, and puts
+ * other lines there.  With keep = 0 the persister empties PATH instead of renaming it, and fills it
+ * anew; a file whose beginning has changed is therefore not read any further, lest the beginning of
+ * one letter go on with the end of another.
  *
  * Process: persister-dead; the tests.  Owner: struct from_file.  Concurrency: see from_file.h.
  */
@@ -21,6 +25,7 @@
 
 #include "lib/buf.h"
 #include "lib/clock.h"
+#include "lib/lined_file.h"
 #include "lib/num.h"
 
 enum {
@@ -28,14 +33,17 @@ enum {
     FILES_MAX = 1001,
     LOCK_WAIT_MS = 10000,
     LOCK_LOOK_US = 200, /* workers that reject much let go of it for moments only */
-    ROTATED_MAX = 1000000
+    ROTATED_MAX = 1000000,
+    HEAD_BYTES = 512 /* a letter's place is in them: its topic has 249 bytes at most */
 };
 
 struct one_file {
     char *path;
     int64_t number; /* 0: PATH itself */
-    int64_t size;   /* of whole lines, and what is torn behind them */
+    int64_t size;   /* of whole lines */
     int fd;
+    size_t head_n;
+    char head[HEAD_BYTES]; /* how it begins */
 };
 
 struct from_file {
@@ -88,29 +96,47 @@ raise_limit(void)
     }
 }
 
+/* Notes how much of the file there is now, and how it begins. Nobody writes to it meanwhile. */
+static int
+measure_file(struct from_file *f, struct one_file *file, struct errbuf *err)
+{
+    struct stat st;
+    off_t end;
+    if (fstat(file->fd, &st) == -1)
+        return fail("cannot stat", file->path, err);
+    if (!S_ISREG(st.st_mode))
+        return errbuf_set(err, "%s is no regular file", file->path);
+    ssize_t n = pread(file->fd, file->head, HEAD_BYTES, 0);
+    if (n == -1 || lined_file_find_end(file->fd, st.st_size, &end) == -1)
+        return fail("cannot read", file->path, err);
+    file->head_n = n < end ? (size_t)n : (size_t)end;
+    file->size = end;
+    f->torn_bytes += st.st_size - end;
+    f->user = st.st_uid;
+    f->group = st.st_gid;
+    return 0;
+}
+
 /* Adds an open file. It is closed if that fails. */
 static int
 add_file(struct from_file *f, char *path, int64_t number, int fd, struct errbuf *err)
 {
-    struct stat st;
-    int result = 0;
+    struct one_file *file = &f->files[f->n];
+    int result = -1;
     if (path == NULL)
-        result = errbuf_set(err, "out of memory");
+        errbuf_set(err, "out of memory");
     else if (f->n == FILES_MAX)
-        result = errbuf_set(err, "%s: more than %d files", f->path, FILES_MAX);
-    else if (fstat(fd, &st) == -1)
-        result = fail("cannot stat", path, err);
-    else if (!S_ISREG(st.st_mode))
-        result = errbuf_set(err, "%s is no regular file", path);
+        errbuf_set(err, "%s: more than %d files", f->path, FILES_MAX);
+    else {
+        *file = (struct one_file){.path = path, .number = number, .fd = fd};
+        result = measure_file(f, file, err);
+    }
     if (result == -1) {
         close(fd);
         free(path);
-        return -1;
-    }
-    f->files[f->n++] = (struct one_file){path, number, st.st_size, fd};
-    f->user = st.st_uid;
-    f->group = st.st_gid;
-    return 0;
+    } else
+        f->n++;
+    return result;
 }
 
 /* Returns: the N of NAME.N, or 0. */
@@ -131,7 +157,7 @@ open_rotated(struct from_file *f, int64_t number, struct errbuf *err)
     char *path;
     if (asprintf(&path, "%s.%lld", f->path, (long long)number) == -1)
         return errbuf_set(err, "out of memory");
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd == -1) {
         fail("cannot open", path, err);
         free(path);
@@ -171,14 +197,6 @@ open_directory(struct from_file *f, struct errbuf *err)
     return result;
 }
 
-static bool
-is_current(int fd, const char *path)
-{
-    struct stat ours, theirs;
-    return fstat(fd, &ours) == 0 && stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
-           ours.st_ino == theirs.st_ino;
-}
-
 /* Returns: the descriptor with a shared lock; -1 with errno (ENOENT: no such file), or ETIMEDOUT.
  */
 static int
@@ -190,7 +208,7 @@ open_locked(const char *path)
         if (fd == -1)
             return -1;
         bool locked = flock(fd, LOCK_SH | LOCK_NB) == 0;
-        if (locked && is_current(fd, path))
+        if (locked && lined_file_is_current(fd, path))
             return fd;
         int why = locked ? EAGAIN : errno;
         close(fd);
@@ -314,7 +332,19 @@ take_chunk(struct reading *r, struct slice chunk, struct errbuf *err)
     return 0;
 }
 
-/* Up to the size it had; less if it was emptied meanwhile (keep = 0). */
+/* keep = 0: it is emptied where others are renamed, and may have been filled anew. */
+static bool
+is_emptied(const struct one_file *file)
+{
+    char head[HEAD_BYTES];
+    return pread(file->fd, head, file->head_n, 0) != (ssize_t)file->head_n ||
+           memcmp(head, file->head, file->head_n) != 0;
+}
+
+/*
+ * Up to the size it had. The look at the beginning comes after the read: a file is filled from its
+ * beginning, so what was read is the old file's as long as that stands there.
+ */
 static int
 read_file(struct from_file *f, struct reading *r, struct errbuf *err)
 {
@@ -327,13 +357,13 @@ read_file(struct from_file *f, struct reading *r, struct errbuf *err)
             continue;
         if (n == -1)
             return fail("cannot read", r->file->path, err);
-        if (n == 0)
-            break;
+        if (n == 0 || is_emptied(r->file))
+            return pass_on(r, (struct slice){NULL, 0},
+                           "the file was emptied before it was read to here (keep = 0)", err);
         if (take_chunk(r, (struct slice){f->chunk, (size_t)n}, err) == -1)
             return -1;
         at += n;
     }
-    f->torn_bytes += (int64_t)r->pending.size;
     return 0;
 }
 
@@ -342,7 +372,6 @@ from_file_each(struct from_file *files, size_t line_max, line_taker take, void *
                struct errbuf *err)
 {
     int result = 0;
-    files->torn_bytes = 0;
     for (size_t i = 0; i < files->n && result == 0; i++) {
         struct reading r = {.file = &files->files[i], .take = take, .arg = arg};
         buf_init(&r.pending, line_max);

@@ -16,6 +16,7 @@
 #include "dead/when.h"
 #include "lib/buf.h"
 #include "lib/json.h"
+#include "lib/lined_file.h"
 
 enum { PENDING_MAX = 1 << 30 };
 
@@ -75,11 +76,22 @@ int
 journal_load(const char *path, struct idset *set, size_t *broken, struct errbuf *err)
 {
     *broken = 0;
-    FILE *in = fopen(path, "re");
-    if (in == NULL)
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd == -1)
         return errno == ENOENT ? 0 : fail("cannot open", path, err);
-    int result = read_lines(in, path, set, broken, err);
-    fclose(in);
+    FILE *in = fdopen(fd, "r");
+    int result;
+    if (in == NULL || fstat(fd, &st) == -1)
+        result = fail("cannot open", path, err);
+    else if (!S_ISREG(st.st_mode)) /* one without an end would be read for ever */
+        result = errbuf_set(err, "%s is no regular file", path);
+    else
+        result = read_lines(in, path, set, broken, err);
+    if (in != NULL)
+        fclose(in);
+    else
+        close(fd);
     return result;
 }
 
@@ -99,21 +111,20 @@ journal_close(struct journal **journal)
     *journal = NULL;
 }
 
-static bool
-is_current(int fd, const char *path)
-{
-    struct stat ours, theirs;
-    return fstat(fd, &ours) == 0 && stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
-           ours.st_ino == theirs.st_ino;
-}
-
 /* A journal made by root would be out of reach for the persister's own user. */
-static void
-give_to(int fd, unsigned user, unsigned group)
+static int
+settle_new(const struct journal *j, unsigned user, unsigned group, struct errbuf *err)
 {
     struct stat st;
-    if (geteuid() == 0 && fstat(fd, &st) == 0 && st.st_size == 0 && fchown(fd, user, group) == -1)
+    if (fstat(j->fd, &st) == -1)
+        return fail("cannot stat", j->path, err);
+    if (st.st_size > 0)
+        return 0;
+    if (geteuid() == 0 && fchown(j->fd, user, group) == -1)
         (void)errno; /* then it stays root's, which works for root */
+    return lined_file_sync_directory(j->path) == -1
+               ? fail("cannot sync the directory of", j->path, err)
+               : 0;
 }
 
 /* Whoever compacts puts a new file in the old one's place, hence the turns. */
@@ -121,14 +132,15 @@ static int
 open_locked(struct journal *j, struct errbuf *err)
 {
     for (int turn = 0; turn < 10; turn++) {
-        j->fd = open(j->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+        j->fd =
+            open(j->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
         if (j->fd == -1)
             return fail("cannot open", j->path, err);
         if (flock(j->fd, LOCK_EX | LOCK_NB) == -1)
             return errno == EWOULDBLOCK
                        ? errbuf_set(err, "%s: another replay is under way", j->path)
                        : fail("cannot lock", j->path, err);
-        if (is_current(j->fd, j->path))
+        if (lined_file_is_current(j->fd, j->path))
             return 0;
         close(j->fd);
     }
@@ -139,25 +151,17 @@ open_locked(struct journal *j, struct errbuf *err)
 static int
 cut_torn_line(struct journal *j, struct errbuf *err)
 {
-    char chunk[4096];
     struct stat st;
+    off_t end;
     if (fstat(j->fd, &st) == -1)
         return fail("cannot stat", j->path, err);
-    off_t end = st.st_size;
-    while (end > 0) {
-        size_t n = end < (off_t)sizeof(chunk) ? (size_t)end : sizeof(chunk);
-        if (pread(j->fd, chunk, n, end - (off_t)n) != (ssize_t)n)
-            return fail("cannot read", j->path, err);
-        const char *newline = memrchr(chunk, '\n', n);
-        if (newline != NULL) {
-            end -= (off_t)(chunk + n - newline) - 1;
-            break;
-        }
-        end -= (off_t)n;
-    }
-    if (end == st.st_size)
-        return 0;
-    return ftruncate(j->fd, end) == -1 ? fail("cannot mend", j->path, err) : 0;
+    if (!S_ISREG(st.st_mode))
+        return errbuf_set(err, "%s is no regular file", j->path);
+    if (lined_file_find_end(j->fd, st.st_size, &end) == -1)
+        return fail("cannot read", j->path, err);
+    if (end < st.st_size && ftruncate(j->fd, end) == -1)
+        return fail("cannot mend", j->path, err);
+    return 0;
 }
 
 struct journal *
@@ -171,11 +175,9 @@ journal_open(const char *path, unsigned user, unsigned group, struct errbuf *err
     }
     j->fd = -1;
     buf_init(&j->pending, PENDING_MAX);
-    if (open_locked(j, err) == -1 || cut_torn_line(j, err) == -1) {
+    if (open_locked(j, err) == -1 || cut_torn_line(j, err) == -1 ||
+        settle_new(j, user, group, err) == -1)
         journal_close(&j);
-        return NULL;
-    }
-    give_to(j->fd, user, group);
     return j;
 }
 
@@ -195,23 +197,20 @@ journal_add(struct journal *journal, struct slice topic, int32_t partition, int6
 int
 journal_write(struct journal *journal, struct errbuf *err)
 {
-    const char *p = journal->pending.data;
-    size_t left = journal->pending.size;
-    bool failed = journal->pending.failed;
-    while (left > 0) {
-        ssize_t n = write(journal->fd, p, left);
-        if (n == -1 && errno == EINTR)
-            continue;
-        if (n == -1) {
-            fail("cannot write to", journal->path, err);
-            buf_clear(&journal->pending);
-            return -1;
-        }
-        p += n;
-        left -= (size_t)n;
+    struct buf *pending = &journal->pending;
+    bool failed = pending->failed;
+    size_t at = 0;
+    int result = 0;
+    while (at < pending->size && result == 0) {
+        ssize_t n = write(journal->fd, pending->data + at, pending->size - at);
+        if (n == -1 && errno != EINTR)
+            result = fail("cannot write to", journal->path, err);
+        at += n == -1 ? 0 : (size_t)n;
     }
-    buf_clear(&journal->pending);
-    return failed ? errbuf_set(err, "%s: out of memory", journal->path) : 0;
+    if (at < pending->size)
+        memmove(pending->data, pending->data + at, pending->size - at);
+    buf_truncate(pending, pending->size - at);
+    return failed ? errbuf_set(err, "%s: out of memory", journal->path) : result;
 }
 
 int

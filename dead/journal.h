@@ -38,10 +38,14 @@ struct journal *journal_open(const char *path, unsigned user, unsigned group,
 void journal_add(struct journal *journal, struct slice topic, int32_t partition, int64_t offset,
                  struct letter_id id, const char *to, int64_t now_ms);
 
-/* Hands what was added to the kernel: it outlives this process. -1 with a text. */
+/*
+ * Hands what was added to the kernel: it outlives this process. -1 with a text; what was not
+ * written is kept, and the next call goes on with it.
+ */
 int journal_write(struct journal *journal, struct errbuf *err) MUST_CHECK;
 
-/* Makes what was written durable: it outlives the machine's fall. -1 with a text. */
+/* Makes what was written durable: it outlives the machine's fall. -1 with a text. The file's name
+ * is durable since journal_open. */
 int journal_sync(struct journal *journal, struct errbuf *err) MUST_CHECK;
 
 /*

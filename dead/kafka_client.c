@@ -96,7 +96,7 @@ configure(rd_kafka_conf_t *conf, const struct kafka_client_options *o, enum kafk
         return -1;
     if (set(conf, "client.id", "persister-dead", err) == -1)
         return -1;
-    if (role == CLIENT_WRITES && o->cfg == NULL &&
+    if (role != CLIENT_READS && o->cfg == NULL &&
         set_all(conf, writer, COUNT_OF(writer), err) == -1)
         return -1;
     if (role == CLIENT_READS && set_all(conf, reader, COUNT_OF(reader), err) == -1)
@@ -104,7 +104,7 @@ configure(rd_kafka_conf_t *conf, const struct kafka_client_options *o, enum kafk
     for (size_t i = 0; i < o->n_properties; i++)
         if (set_property(conf, o->properties[i], err) == -1)
             return -1;
-    return 0;
+    return role == CLIENT_WRITES_SINGLY ? set(conf, "batch.num.messages", "1", err) : 0;
 }
 
 static rd_kafka_conf_t *
@@ -147,7 +147,7 @@ kafka_client_new(const struct kafka_client_options *options, enum kafka_client_r
     rd_kafka_conf_set_opaque(conf, c);
     rd_kafka_conf_set_log_cb(conf, be_silent);
     rd_kafka_conf_set_error_cb(conf, on_error);
-    if (role == CLIENT_WRITES)
+    if (role != CLIENT_READS)
         rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     c->rk = rd_kafka_new(role == CLIENT_READS ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, text,
                          sizeof(text));

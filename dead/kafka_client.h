@@ -14,7 +14,8 @@
 #include "lib/cfg.h"
 #include "lib/errbuf.h"
 
-enum kafka_client_role { CLIENT_READS, CLIENT_WRITES };
+/* Singly: one message a batch. */
+enum kafka_client_role { CLIENT_READS, CLIENT_WRITES, CLIENT_WRITES_SINGLY };
 
 struct kafka_client_options {
     const struct config *cfg;      /* NULL: brokers it must be */
@@ -34,8 +35,8 @@ struct kafka_client {
 
 /*
  * Makes a client; contacts nobody yet.
- * Takes: for CLIENT_WRITES who is given each delivery report (by rd_kafka_poll), and its argument.
- * Returns: the client, or NULL with a text.
+ * Takes: for those that write who is given each delivery report (by rd_kafka_poll), and its
+ * argument. Returns: the client, or NULL with a text.
  */
 struct kafka_client *kafka_client_new(const struct kafka_client_options *options,
                                       enum kafka_client_role role,

@@ -4,6 +4,7 @@
  * Process: persister-dead.  Owner: list_run's stack.  Concurrency: one thread.
  */
 #include "dead/run.h"
+#include "dead/show.h"
 #include "dead/tally.h"
 #include "dead/when.h"
 
@@ -13,7 +14,7 @@ struct listing {
     const struct run *run;
     struct tally tally;
     struct buf out;
-    uint64_t listed;
+    uint64_t listed, left_out;
 };
 
 /* "metrics/3/12345  2026-...  not_json  310 bytes  replayed  detail" */
@@ -26,10 +27,7 @@ write_text(struct buf *out, const struct box_item *item)
     buf_printf(out, "%.*s/%d/%lld  %s  %.*s  %zu bytes  %s", (int)l->topic.n, l->topic.p,
                (int)l->partition, (long long)l->offset, time, (int)l->reason.n, l->reason.p,
                l->payload.n, item->replayed ? "replayed  " : "");
-    for (size_t i = 0; i < l->detail.n; i++) {
-        unsigned char c = (unsigned char)l->detail.p[i];
-        buf_add_char(out, c < 0x20 || c == 0x7f ? '?' : (char)c);
-    }
+    show_write_line(out, l->detail);
     buf_add_char(out, '\n');
 }
 
@@ -52,8 +50,10 @@ static int
 take_letter(void *arg, const struct box_item *item, struct errbuf *err)
 {
     struct listing *l = arg;
-    if (!run_means(l->run, item->letter))
+    if (!run_means(l->run, item->letter)) {
+        l->left_out++;
         return 0;
+    }
     if (tally_add(&l->tally, item->letter, item->replayed) == -1)
         return errbuf_set(err, "out of memory");
     if (!l->run->a->each)
@@ -83,7 +83,10 @@ print_all(struct listing *l, struct box *box, struct errbuf *err)
         run_write_notes_json(&box->counts, &l->out);
         buf_add_text(&l->out, "}\n");
     } else {
-        if (!a->each)
+        if (l->tally.total.letters == 0 && l->left_out > 0)
+            buf_printf(&l->out, "no dead letters that the options mean; there are %llu others\n",
+                       (unsigned long long)l->left_out);
+        else if (!a->each)
             tally_write_text(&l->tally, &l->out);
         run_write_notes(&box->counts, &l->out);
     }

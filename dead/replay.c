@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "dead/journal.h"
+#include "dead/pace.h"
 #include "dead/run.h"
 #include "dead/sender.h"
 #include "dead/tally.h"
@@ -39,10 +40,12 @@ struct replay {
     struct sender *sender;
     struct flight *marks; /* to be sent */
     struct tally before, after;
+    uint64_t known; /* letters that the options mean, replayed or not */
     uint64_t chosen, sent, delivered, too_large, undelivered;
-    uint64_t open;      /* flights */
-    int64_t started_ns; /* of the sending, monotonic */
-    bool failed;        /* run->err says why */
+    uint64_t open;  /* flights */
+    int64_t due_ns; /* of the next message under --rate, monotonic */
+    bool counted;   /* `after` is known */
+    bool failed;    /* run->err says why */
 };
 
 static bool
@@ -147,10 +150,11 @@ static void
 keep_pace(struct replay *r)
 {
     while (r->run->a->rate > 0 && !*r->run->stop && !r->failed) {
-        int64_t due_ns = r->started_ns + (int64_t)r->sent * 1000000000 / r->run->a->rate;
-        int64_t wait_ms = (due_ns - clock_mono_ns()) / 1000000;
-        if (wait_ms <= 0)
+        int64_t now_ns = clock_mono_ns(), wait_ms = (r->due_ns - now_ns) / 1000000;
+        if (wait_ms <= 0) {
+            r->due_ns = pace_next(r->due_ns, now_ns, r->run->a->rate);
             return;
+        }
         serve(r, wait_ms < POLL_MS ? (int)wait_ms : POLL_MS);
     }
 }
@@ -209,11 +213,20 @@ send_letter(struct replay *r, const struct box_item *item, struct errbuf *err)
     return 0;
 }
 
+/* A message that the topic finds too large makes room for another one under --limit. */
+static bool
+has_room(struct replay *r)
+{
+    while (is_full(r, r->sent - r->too_large) && r->open > 0 && !r->failed && !*r->run->stop)
+        serve(r, POLL_MS);
+    return !is_full(r, r->sent - r->too_large);
+}
+
 static int
 take_to_send(void *arg, const struct box_item *item, struct errbuf *err)
 {
     struct replay *r = arg;
-    if (!is_meant(r, item) || is_full(r, r->sent))
+    if (!is_meant(r, item) || !has_room(r))
         return 0;
     keep_pace(r);
     if (*r->run->stop)
@@ -240,6 +253,21 @@ await_reports(struct replay *r)
     }
 }
 
+/* After the last report. What is left to be marked in the topic will be sent again. */
+static void
+end_notes(struct replay *r)
+{
+    struct errbuf err;
+    if (r->journal != NULL &&
+        (journal_write(r->journal, &err) == -1 || journal_sync(r->journal, &err) == -1))
+        note_failure(r, &err);
+    while (r->marks != NULL) {
+        struct flight *f = r->marks;
+        r->marks = f->next;
+        free(f);
+    }
+}
+
 static void
 send_all(struct replay *r)
 {
@@ -250,14 +278,13 @@ send_all(struct replay *r)
         note_failure(r, &err);
         return;
     }
-    r->started_ns = clock_mono_ns();
+    r->due_ns = clock_mono_ns();
     if (box_each(&r->box, take_to_send, r, &err) == -1)
         note_failure(r, &err);
     await_reports(r);
     keep_notes(r);
     sender_free(&r->sender);
-    if (r->journal != NULL && journal_sync(r->journal, &err) == -1)
-        note_failure(r, &err);
+    end_notes(r);
 }
 
 /* --- before and after --- */
@@ -268,7 +295,10 @@ take_before(void *arg, const struct box_item *item, struct errbuf *err)
     struct replay *r = arg;
     if (tally_add(&r->before, item->letter, item->replayed) == -1)
         return errbuf_set(err, "out of memory");
-    r->chosen += is_meant(r, item) && !is_full(r, r->chosen);
+    if (run_means(r->run, item->letter)) {
+        r->known++;
+        r->chosen += (r->run->a->again || !item->replayed) && !is_full(r, r->chosen);
+    }
     return 0;
 }
 
@@ -293,6 +323,7 @@ count_after(struct replay *r, struct errbuf *err)
     int result = -1;
     if (box_open(&box, &where, err) == 0 && box_each(&box, take_after, r, err) == 0)
         result = 0;
+    r->counted = result == 0;
     size_t stale = box.replayed.n - (size_t)r->after.total.replayed;
     if (result == 0 && r->journal != NULL && r->box.topic == NULL && box.counts.unusable == 0 &&
         stale >= STALE_MIN && stale > box.replayed.n / 2)
@@ -333,7 +364,8 @@ write_summary(struct replay *r, struct buf *out)
         if (r->undelivered > 0)
             buf_printf(out, ", not delivered: %llu", (unsigned long long)r->undelivered);
         buf_add_char(out, '\n');
-        write_counts(out, "after:", &r->after);
+        if (r->counted)
+            write_counts(out, "after:", &r->after);
     }
     run_write_notes(&r->box.counts, out);
 }
@@ -349,7 +381,7 @@ write_summary_json(struct replay *r, struct buf *out)
                (unsigned long long)r->chosen, (unsigned long long)r->sent,
                (unsigned long long)r->delivered, (unsigned long long)r->too_large,
                (unsigned long long)r->undelivered);
-    if (!r->run->a->dry_run) {
+    if (r->counted) {
         buf_add_text(out, "\"after\":{");
         tally_write_json(&r->after, out);
         buf_add_text(out, "},");
@@ -400,7 +432,8 @@ run_steps(struct replay *r)
         box_each(&r->box, take_before, r, err) == -1)
         return DEAD_FAILED;
     if (a->filter.one && r->chosen == 0) {
-        errbuf_set(err, "no such letter that was not replayed before (--again)");
+        errbuf_set(err, r->known == 0 ? "no such letter"
+                                      : "it was replayed before; --again sends it once more");
         return DEAD_NOTHING;
     }
     if (!a->dry_run && r->chosen > 0) {

@@ -55,7 +55,4 @@ int sender_send(struct sender *sender, const struct sender_message *message,
 /* Serves reports; waits for one for at most so long. */
 void sender_poll(struct sender *sender, int wait_ms);
 
-/* Returns: how many messages have had no report yet. */
-int sender_count_open(const struct sender *sender);
-
 #endif

@@ -33,14 +33,16 @@ find_help(struct slice reason)
     return "a reason that this version does not know";
 }
 
-void
-show_write_bytes(struct buf *out, struct slice bytes)
+/* Takes: the control characters that are let through. */
+static void
+write_visible(struct buf *out, struct slice bytes, const char *allowed)
 {
     for (size_t i = 0; i < bytes.n;) {
         unsigned char c = (unsigned char)bytes.p[i];
         size_t n = json_utf8_size(bytes.p + i, bytes.n - i);
         bool c1 = n == 2 && c == 0xc2 && (unsigned char)bytes.p[i + 1] < 0xa0;
-        if (n == 0 || c1 || (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) {
+        bool c0 = c == 0x7f || (c < 0x20 && (c == '\0' || strchr(allowed, c) == NULL));
+        if (n == 0 || c0 || c1) {
             for (size_t end = i + (c1 ? 2 : 1); i < end; i++)
                 buf_printf(out, "\\x%02x", (unsigned char)bytes.p[i]);
             continue;
@@ -48,6 +50,18 @@ show_write_bytes(struct buf *out, struct slice bytes)
         buf_add(out, bytes.p + i, n);
         i += n;
     }
+}
+
+void
+show_write_bytes(struct buf *out, struct slice bytes)
+{
+    write_visible(out, bytes, "\n\t");
+}
+
+void
+show_write_line(struct buf *out, struct slice bytes)
+{
+    write_visible(out, bytes, "");
 }
 
 static void
@@ -61,7 +75,7 @@ write_verdict(struct showing *s, const struct letter *l)
         break;
     case VERDICT_REJECTED:
         buf_printf(&s->out, "now        this version rejects it: %s: ", reject_name(why.reason));
-        show_write_bytes(&s->out, (struct slice){why.detail, strlen(why.detail)});
+        show_write_line(&s->out, (struct slice){why.detail, strlen(why.detail)});
         buf_add_char(&s->out, '\n');
         break;
     default:
@@ -84,7 +98,7 @@ write_text(struct showing *s, const struct box_item *item)
         buf_printf(&s->out, "%s:%lld\n", item->line->where, (long long)item->line->number);
     buf_printf(&s->out, "rejected   %s\nreplayed   %s\nreason     %.*s: %s\ndetail     ", time,
                item->replayed ? "yes" : "no", (int)l->reason.n, l->reason.p, find_help(l->reason));
-    show_write_bytes(&s->out, l->detail);
+    show_write_line(&s->out, l->detail);
     buf_add_char(&s->out, '\n');
     write_verdict(s, l);
     struct slice shown = {l->payload.p, l->payload.n < SHOWN_BYTES ? l->payload.n : SHOWN_BYTES};

@@ -15,4 +15,7 @@
  */
 void show_write_bytes(struct buf *out, struct slice bytes);
 
+/* The same for what is to stay on one line: newline and tab as \xNN, too. */
+void show_write_line(struct buf *out, struct slice bytes);
+
 #endif

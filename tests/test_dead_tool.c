@@ -11,6 +11,7 @@
 #include "dead/idset.h"
 #include "dead/judge.h"
 #include "dead/letter.h"
+#include "dead/pace.h"
 #include "dead/show.h"
 #include "dead/tally.h"
 #include "dead/when.h"
@@ -392,5 +393,24 @@ Test(dead_show, lets_a_terminal_see_and_not_do)
                      (struct slice){"a\x1b[2J\n\t\0\x7f\xc2\x9b\xc3\xa9\xff\xe2\x82\xac\xe2", 18});
     buf_add_char(&out, '\0');
     cr_assert_str_eq(out.data, "a\\x1b[2J\n\t\\x00\\x7f\\xc2\\x9b\xc3\xa9\\xff\xe2\x82\xac\\xe2");
+    buf_clear(&out);
+    show_write_line(&out, SLICE("a\nnow\t\xc2\x9b\xc3\xa9"));
+    buf_add_char(&out, '\0');
+    cr_assert_str_eq(out.data, "a\\x0anow\\x09\\xc2\\x9b\xc3\xa9");
     buf_free(&out);
+}
+
+Test(dead_pace, time_that_was_not_used_is_not_made_up_for)
+{
+    const int64_t ms = 1000000;
+    cr_assert_eq(pace_next(0, 0, 500), 2 * ms);
+    cr_assert_eq(pace_next(1000 * ms, 1015 * ms, 500), 1002 * ms, "a wait that took too long");
+    cr_assert_eq(pace_next(1000 * ms, 1020 * ms, 500), 1002 * ms);
+    cr_assert_eq(pace_next(1000 * ms, 9000 * ms, 500), 8982 * ms, "a broker that was away");
+    int64_t due = 0, now = 5000 * ms, sent = 0;
+    while (due <= now) {
+        due = pace_next(due, now, 1000);
+        sent++;
+    }
+    cr_assert_leq(sent, 21, "%lld at once", (long long)sent);
 }

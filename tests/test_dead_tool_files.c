@@ -6,9 +6,11 @@
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -135,6 +137,91 @@ Test(dead_from_file, no_file_is_an_empty_set_and_a_directory_is_an_error, .init 
     cr_assert_null(from_file_open(directory, &err));
     cr_assert_not_null(strstr(err.text, "no regular file"), "%s", err.text);
     cr_assert_null(from_file_open("/nonexistent/dead.jsonl", &err));
+}
+
+/* What is longer than what is read at once, as a letter may be. */
+static void
+put_long(char c, size_t n, const char *end)
+{
+    char *text = malloc(n + 1);
+    memset(text, c, n);
+    text[n] = '\0';
+    put(path, "", text);
+    put(path, "", end);
+    free(text);
+}
+
+struct rewriting {
+    size_t whole, mixed, faults;
+    off_t keep;       /* after the first line was read so much stays, */
+    const char *then; /* and these lines follow; NULL: nothing happens */
+};
+
+static int
+take_and_rewrite(void *arg, const struct line *line, struct errbuf *err)
+{
+    struct rewriting *w = arg;
+    (void)err;
+    w->faults += line->fault != NULL;
+    if (line->fault == NULL) {
+        bool same = memchr(line->text.p, line->text.p[0] == 'a' ? 'b' : 'a', line->text.n) == NULL;
+        w->whole += same;
+        w->mixed += !same;
+    }
+    if (w->then != NULL) {
+        cr_assert_eq(truncate(path, w->keep), 0);
+        for (const char *c = w->then; *c != '\0'; c++)
+            put_long(*c, 250000, "\n");
+        w->then = NULL;
+    }
+    return 0;
+}
+
+/* keep = 0: the persister empties the file and fills it anew while it is read. */
+Test(dead_from_file, an_emptied_file_makes_no_letter_of_two_halves, .init = setup, .fini = teardown)
+{
+    struct errbuf err;
+    static const char *const fillings[] = {"", "b", "bb", "bbbbb"};
+    for (size_t i = 0; i < sizeof(fillings) / sizeof(fillings[0]); i++) {
+        struct rewriting w = {.then = fillings[i]};
+        unlink(path);
+        for (int n = 0; n < 3; n++)
+            put_long('a', 300000, "\n");
+        struct from_file *f = from_file_open(path, &err);
+        cr_assert_not_null(f, "%s", err.text);
+        cr_assert_eq(from_file_each(f, 1000000, take_and_rewrite, &w, &err), 0, "%s", err.text);
+        cr_assert_eq(w.mixed, 0u, "%s", fillings[i]);
+        cr_assert_eq(w.whole, 1u);
+        cr_assert_eq(w.faults, 1u, "it is said");
+        from_file_free(&f);
+    }
+}
+
+/* The writer cuts off what is torn, and goes on there. */
+Test(dead_from_file, a_torn_line_is_no_beginning_of_another, .init = setup, .fini = teardown)
+{
+    struct errbuf err;
+    struct rewriting w = {.keep = 300001, .then = "b"};
+    put_long('a', 300000, "\n");
+    put_long('a', 300000, "");
+    struct from_file *f = from_file_open(path, &err);
+    cr_assert_not_null(f, "%s", err.text);
+    cr_assert_eq(from_file_torn_bytes(f), 300000);
+    cr_assert_eq(from_file_each(f, 1000000, take_and_rewrite, &w, &err), 0, "%s", err.text);
+    cr_assert_eq(w.whole, 1u);
+    cr_assert_eq(w.faults + w.mixed, 0u);
+    from_file_free(&f);
+}
+
+Test(dead_from_file, a_fifo_among_the_rotated_does_not_stop_it, .init = setup, .fini = teardown,
+     .timeout = 10)
+{
+    struct errbuf err;
+    char name[96];
+    snprintf(name, sizeof(name), "%s.7", path);
+    cr_assert_eq(mkfifo(name, 0600), 0);
+    cr_assert_null(from_file_open(path, &err));
+    cr_assert_not_null(strstr(err.text, "dead.jsonl.7 is no regular file"), "%s", err.text);
 }
 
 /* Holds the file's lock in the middle of a line, says so, and ends the line a moment later. */
@@ -288,12 +375,6 @@ Test(dead_journal, one_process_writes, .init = setup, .fini = teardown)
     cr_assert_not_null(j);
     journal_close(&j);
     cr_assert_null(journal_open("/nonexistent/x", 0, 0, &err));
-    j = journal_open("/dev/full", getuid(), getgid(), &err);
-    cr_assert_not_null(j);
-    journal_add(j, SLICE("m"), 0, 1, make_id(1), "to", 0);
-    cr_assert_eq(journal_write(j, &err), -1);
-    cr_assert_not_null(strstr(err.text, "No space left"), "%s", err.text);
-    journal_close(&j);
 }
 
 Test(dead_journal, forgets_letters_that_are_gone, .init = setup, .fini = teardown)
@@ -316,4 +397,70 @@ Test(dead_journal, forgets_letters_that_are_gone, .init = setup, .fini = teardow
     cr_assert_eq(st.st_mode & 0777, 0600u);
     idset_free(&present);
     idset_free(&left);
+}
+
+/* What has no end, or no writer, would be read for ever. */
+Test(dead_journal, is_a_regular_file, .init = setup, .fini = teardown, .timeout = 10)
+{
+    struct errbuf err;
+    struct idset set = {.n = 0};
+    size_t broken;
+    cr_assert_eq(mkfifo(state, 0600), 0);
+    const char *const wrong[] = {state, "/dev/full", "/dev/zero", directory};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        cr_assert_eq(journal_load(wrong[i], &set, &broken, &err), -1, "%s", wrong[i]);
+        cr_assert_not_null(strstr(err.text, "no regular file"), "%s", err.text);
+        cr_assert_null(journal_open(wrong[i], getuid(), getgid(), &err), "%s", wrong[i]);
+        cr_assert_not_null(strstr(err.text, wrong[i]), "%s", err.text);
+    }
+}
+
+/* A full disk: nothing is lost, and no line is cut in two, once there is room again. */
+Test(dead_journal, what_could_not_be_written_is_written_later, .init = setup, .fini = teardown)
+{
+    struct errbuf err;
+    struct idset set = {.n = 0};
+    size_t broken;
+    struct rlimit old, small;
+    struct journal *j = note(journal_open(state, getuid(), getgid(), &err), 0, 10);
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = (struct rlimit){.rlim_cur = 1500, .rlim_max = old.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+    for (int64_t i = 10; i < 20; i++)
+        journal_add(j, SLICE("m"), 0, i, make_id(i), "to", 1790000000000);
+    int result = journal_write(j, &err);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
+    cr_assert_eq(result, -1);
+    cr_assert_not_null(strstr(err.text, "cannot write to"), "%s", err.text);
+    j = note(j, 20, 21);
+    cr_assert_eq(journal_load(state, &set, &broken, &err), 0);
+    cr_assert_eq(set.n, 21u);
+    cr_assert_eq(broken, 0u);
+    idset_free(&set);
+    journal_close(&j);
+}
+
+Test(dead_journal, made_by_root_it_is_the_letters_owners, .init = setup, .fini = teardown)
+{
+    struct errbuf err;
+    struct stat st;
+    if (geteuid() != 0)
+        cr_skip("only root can give files away");
+    struct journal *j = note(journal_open(state, 65534, 65533, &err), 0, 1);
+    journal_close(&j);
+    cr_assert_eq(stat(state, &st), 0);
+    cr_assert_eq(st.st_uid, 65534u);
+    cr_assert_eq(st.st_gid, 65533u);
+    cr_assert_eq(st.st_mode & 0777, 0640u);
+    j = note(journal_open(state, 0, 0, &err), 1, 2);
+    cr_assert_eq(stat(state, &st), 0);
+    cr_assert_eq(st.st_uid, 65534u, "one that is there stays whose it is");
+    struct idset present = {.n = 0};
+    size_t dropped;
+    cr_assert_eq(journal_compact(j, &present, &dropped, &err), 0, "%s", err.text);
+    journal_close(&j);
+    cr_assert_eq(stat(state, &st), 0);
+    cr_assert_eq(st.st_uid, 65534u);
+    cr_assert_eq(st.st_gid, 65533u);
 }

@@ -7,12 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "lib/lined_file.h"
 
 struct dead_file {
     char *path;
@@ -61,18 +62,12 @@ fail(const struct dead_file *file, const char *what, struct errbuf *err)
     return errbuf_set(err, "dead letters: %s %s: %s", what, file->path, strerror(errno));
 }
 
-/* A new name is durable only when its directory is. */
 static int
 sync_directory(const struct dead_file *file, struct errbuf *err)
 {
-    char *copy = strdup(file->path);
-    int fd = copy == NULL ? -1 : open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    free(copy);
-    if (fd == -1)
-        return fail(file, "cannot open the directory of", err);
-    int result = fsync(fd);
-    close(fd);
-    return result == -1 ? fail(file, "cannot sync the directory of", err) : 0;
+    return lined_file_sync_directory(file->path) == -1
+               ? fail(file, "cannot sync the directory of", err)
+               : 0;
 }
 
 static int
@@ -103,15 +98,6 @@ unlock(struct dead_file *file)
     flock(file->fd, LOCK_UN);
 }
 
-/* Is the open file still the one at the path, or did somebody rotate it before we had the lock? */
-static bool
-is_current(const struct dead_file *file)
-{
-    struct stat ours, theirs;
-    return fstat(file->fd, &ours) == 0 && stat(file->path, &theirs) == 0 &&
-           ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
-}
-
 static int
 move_numbered(const struct dead_file *file, unsigned from, struct errbuf *err)
 {
@@ -138,27 +124,16 @@ rotate(struct dead_file *file, struct errbuf *err)
     return sync_directory(file, err);
 }
 
-/* Looks backwards for the last newline and cuts off what follows it. Lock held. */
+/* A worker that was killed left the beginning of a line. Lock held. */
 static int
 cut_torn_line(struct dead_file *file, struct errbuf *err)
 {
-    char chunk[4096];
-    off_t end = file->start;
-    while (end > 0) {
-        size_t n = end < (off_t)sizeof(chunk) ? (size_t)end : sizeof(chunk);
-        if (pread(file->fd, chunk, n, end - (off_t)n) != (ssize_t)n)
-            return fail(file, "cannot read", err);
-        const char *newline = memrchr(chunk, '\n', n);
-        if (newline != NULL) {
-            end -= (off_t)(chunk + n - newline) - 1;
-            break;
-        }
-        end -= (off_t)n;
-    }
-    if (end == file->start)
+    off_t size = file->start;
+    if (lined_file_find_end(file->fd, size, &file->start) == -1)
+        return fail(file, "cannot read", err);
+    if (file->start == size)
         return 0;
-    file->start = end;
-    return ftruncate(file->fd, end) == -1 ? fail(file, "cannot mend", err) : 0;
+    return ftruncate(file->fd, file->start) == -1 ? fail(file, "cannot mend", err) : 0;
 }
 
 /* With the lock held: 1 go on, 0 the file was rotated or moved: open the path anew, -1 error. */
@@ -166,8 +141,8 @@ static int
 prepare(struct dead_file *file, struct errbuf *err)
 {
     struct stat st;
-    if (!is_current(file))
-        return 0;
+    if (!lined_file_is_current(file->fd, file->path))
+        return 0; /* somebody rotated it before we had the lock */
     if (fstat(file->fd, &st) == -1)
         return fail(file, "cannot stat", err);
     if (st.st_size >= file->max_bytes)

@@ -189,6 +189,9 @@ class Replay(Dead):
         self.assertEqual((self.end(), self.end(other)), (3, 1))
         code, _, err = self.dead("replay", place, "--yes")
         self.assertEqual(code, NOTHING, err)
+        self.assertIn("replayed before", err)
+        code, _, err = self.dead("replay", place + "9", "--yes")
+        self.assertEqual((code, err), (NOTHING, "persister-dead: no such letter\n"))
         self.assertEqual(self.replay(place, "--to", other, "--again")["delivered"], 1)
         self.assertEqual(self.replay("--to", other, "--limit", 1)["delivered"], 1)
         b = self.persister("b", kafka_metrics={"topic": other})
@@ -217,6 +220,69 @@ class Replay(Dead):
         self.assertEqual((done["delivered"], done["unusable"], done["torn_bytes"]), (5, 1, 24))
         self.assertIn("dead.jsonl:6: not JSON", done["faults"][0])
         self.stop()
+
+
+    def test_what_is_too_large_does_not_use_up_the_limit(self):
+        """Else a replay in portions would stand still at letters that the topic never takes. Small
+        ones that Kafka refuses with the batch that they are in are not too large."""
+        self.use_shared()
+        self.make_topic(narrow := unique("narrow"), max_message_bytes=1100)
+        self.reject(5)
+        self.feed(100, first=1000, bad=20)
+        self.wait_drained()
+        self.feed(5, first=2000, dimensions=50)
+        self.wait_drained()
+        sizes = [d["bytes"] for d in self.list("--each")["each"]]
+        small = sum(n < 1000 for n in sizes)
+        for portion in range(2):
+            done = self.replay("--to", narrow, "--limit", 4, code=PARTLY)
+            self.assertEqual((done["delivered"], done["after"]["replayed"]), (4, 4 * portion + 4))
+            self.assertGreaterEqual(done["too_large"], 5)
+            self.assertEqual(done["sent"], 4 + done["too_large"])
+        done = self.replay("--to", narrow, "--limit", 1000, code=PARTLY)
+        self.assertEqual((done["delivered"], self.end(narrow)), (small - 8, small))
+        self.assertEqual(done["too_large"], len(sizes) - small)
+        self.stop()
+
+    def test_notes_of_letters_that_are_gone_are_forgotten_when_they_are_many(self):
+        self.use_shared()
+        path, state = os.path.join(self.dir, "x.jsonl"), os.path.join(self.dir, "x.state")
+        where = ["--yes", "--json", "--file", path, "--state", state, "--brokers",
+                 f"127.0.0.1:{self.broker.port}"]
+        letter = {"topic": self.topic, "partition": 0, "offset": 1, "reason": "not_json",
+                  "time": "2026-09-21T14:13:20.123Z", "detail": "", "payload": "e30="}
+        for gone, more, left in ((9999, b"", 10000), (10000, b"no letter\n", 10001), (10000, b"", 1)):
+            with open(path, "wb") as f:
+                f.write(json.dumps(letter).encode() + b"\n" + more)
+            with open(state, "w", encoding="ascii") as f:
+                f.writelines(f'{{"id":"{i:032x}"}}\n' for i in range(1, gone + 1))
+            done = subprocess.run([PROGRAM, "replay", *where], stdin=subprocess.DEVNULL,
+                                  capture_output=True, check=False, timeout=60)
+            self.assertEqual(done.returncode, PARTLY if more else DONE, done.stderr)
+            self.assertEqual(json.loads(done.stdout)["after"]["replayed"], 1)
+            with open(state, "rb") as f:
+                self.assertEqual(len(f.readlines()), left, (gone, more))
+        done = subprocess.run([PROGRAM, "replay", *where], stdin=subprocess.DEVNULL,
+                              capture_output=True, check=False, timeout=60)
+        self.assertEqual(json.loads(done.stdout)["chosen"], 0, "that it was replayed is still known")
+
+    def test_what_it_could_not_count_it_does_not_say(self):
+        self.use_shared()
+        p = self.reject(60)
+        with subprocess.Popen(self.argv("replay", "--yes", "--json", "--rate", 60),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as replay:
+            proc.wait_until(lambda: self.end() > 60, 30, "it sends")
+            p.stop(30)
+            os.rename(p.dead, p.dead + ".moved")
+            os.mkdir(p.dead)
+            out, err = replay.communicate(timeout=30)
+        self.assertEqual(replay.returncode, FAILED)
+        self.assertIn(b"is no regular file", err)
+        done = json.loads(out)
+        self.assertEqual((done["sent"], done["delivered"]), (60, 60), "what is open is read on")
+        self.assertNotIn("after", done)
+        self.assertEqual(len(set(self.journal(p))), 60)
 
 
 class Interrupted(Dead):
@@ -395,6 +461,8 @@ class Options(Dead):
                 (["replay", "--section", "kafka_events"], "allowed: kafka_metrics"),
                 (["replay", "--to", "d", "--dead-topic", "d"], "dead letter topic"),
                 (["list", "--file", "x.jsonl.3"], "read together with x.jsonl"),
+                (["replay", "-X", "acks"], "-X acks: allowed: NAME=VALUE"),
+                (["replay", "--brokers", ""], "allowed: HOST:PORT"),
                 (["list", "--config-file", "/nonexistent"], "/nonexistent")):
             done = subprocess.run([PROGRAM, *arguments], stdin=subprocess.DEVNULL,
                                   capture_output=True, check=False, text=True, timeout=10)
@@ -402,6 +470,14 @@ class Options(Dead):
             self.assertEqual(done.stdout, "")
             self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
             self.assertIn(expected, done.stderr)
+
+    def test_what_cannot_be_printed_is_an_error(self):
+        for arguments, code in ((["--help"], USAGE), (["list", "--file", "/dev/null"], FAILED)):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE,
+                                      check=False, timeout=10)
+            self.assertEqual(done.returncode, code)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
 
     def test_a_file_without_any_configuration(self):
         path = os.path.join(self.dir, "copied.jsonl")
@@ -413,9 +489,20 @@ class Options(Dead):
                   "time": "2026-09-21T14:13:20.123Z", "detail": "", "payload": "e30="}
         with open(path, "w", encoding="ascii") as f:
             f.write(json.dumps(letter) + "\n")
+        done = subprocess.run([PROGRAM, "list", "--file", path, "--topic", "other"], check=False,
+                              capture_output=True, timeout=10)
+        self.assertEqual((done.returncode, done.stdout),
+                         (DONE, b"no dead letters that the options mean; there are 1 others\n"))
         done = subprocess.run([PROGRAM, "show", "metrics/0/1", "--raw", "--file", path],
                               capture_output=True, check=False, timeout=10)
         self.assertEqual((done.returncode, done.stdout), (DONE, b"{}"))
+        with open(path, "a", encoding="ascii") as f:
+            f.write(json.dumps(dict(letter, payload="e319")) + "\n")
+        done = subprocess.run([PROGRAM, "show", "metrics/0/1", "--raw", "--file", path],
+                              capture_output=True, check=False, timeout=10)
+        self.assertEqual((done.returncode, done.stdout), (FAILED, b""))
+        self.assertIn(b"several letters have this place", done.stderr)
+
 
 
 if __name__ == "__main__":
