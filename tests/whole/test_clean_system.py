@@ -29,6 +29,8 @@ PARTITIONS = 8
 # Beyond those that README names.
 PACKAGES = ("influxdb", "influxdb-client", "prometheus", "postgresql", "curl", "logrotate", "man-db")
 PROGRAMS = ("monasca-persister", "persister-dead", "persister-load", "persister-perf", "pstats")
+# Of README's: what stays in the foreground, and what asks for dead letters that are not there yet.
+NOT_HERE = ("monasca-persister --config-file", "persister-dead")
 QUERY = "http://127.0.0.1:9090/api/v1/query?query=sum(monasca_persister_completed_total)"
 
 
@@ -88,8 +90,8 @@ class CleanSystem(unittest.TestCase):
         d.run("systemctl enable --now influxdb prometheus")
         cls.before = d.files("/var/cache", "/var/lib", "/var/log", "/run")
         for command in commands():
-            if command.startswith("monasca-persister --config-file") and "--check" not in command:
-                continue  # in the foreground, for ever
+            if command.startswith(NOT_HERE) and "--check" not in command:
+                continue
             start = time.monotonic()
             d.run('sudo() { "$@"; }\ncd /src\n' + command, seconds=600)
             print(f"{time.monotonic() - start:6.1f} s  {command[:100]}", flush=True)
