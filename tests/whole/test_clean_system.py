@@ -251,7 +251,7 @@ class CleanSystem(unittest.TestCase):
         self.consumes(500)
         before = self.stored()
         self.d.run(f"{LOAD} --messages 500 --first {before}; sync")
-        self.d.run("pkill -f kafka.Kafka; while pgrep -f kafka.Kafka; do sleep 0.1; done")
+        self.d.run("pkill -f [k]afka.Kafka; while pgrep -f [k]afka.Kafka >/dev/null; do sleep 0.1; done")
         self.d.power_off()  # not Kafka's power
         self.boot()
         proc.wait_until(lambda: self.d.says(f"systemctl is-active {UNIT}", check=False) == "active",
