@@ -14,8 +14,10 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -224,6 +226,43 @@ write_all(int fd, const char *line, size_t n)
     }
 }
 
+/*
+ * Whether standard error is the journal's: JOURNAL_STREAM names its device and inode then
+ * (systemd.exec(5)). The environment stays what it is, so it is looked at once.
+ */
+static bool
+is_journal(void)
+{
+    static _Atomic int known; /* 1: it is, -1: it is not */
+    if (known == 0) {
+        const char *stream = getenv("JOURNAL_STREAM");
+        struct stat st;
+        char ours[64] = "";
+        if (stream != NULL && fstat(STDERR_FILENO, &st) == 0)
+            snprintf(ours, sizeof(ours), "%llu:%llu", (unsigned long long)st.st_dev,
+                     (unsigned long long)st.st_ino);
+        known = stream != NULL && strcmp(stream, ours) == 0 ? 1 : -1;
+    }
+    return known == 1;
+}
+
+/*
+ * The journal has a time of its own, and takes the priority from the line's beginning
+ * (sd-daemon(3)). Takes: the line, with its newline, and where its time ends.
+ */
+static void
+write_stderr(enum log_level level, char *line, size_t n, size_t time)
+{
+    char *start = line;
+    if (is_journal()) {
+        start = line + time - 2; /* the blank after it becomes the '>' */
+        start[0] = '<';
+        start[1] = (char)('0' + level_priorities[level]);
+        start[2] = '>';
+    }
+    write_all(STDERR_FILENO, start, n - (size_t)(start - line));
+}
+
 void
 log_line(enum log_level level, const char *format, ...)
 {
@@ -231,7 +270,7 @@ log_line(enum log_level level, const char *format, ...)
         return;
     int saved = errno;
     char line[2048];
-    size_t n = format_stamp(line, sizeof(line));
+    size_t time = format_stamp(line, sizeof(line)), n = time;
     n += (size_t)snprintf(line + n, sizeof(line) - n, " %s[%ld] %s: ", state.process,
                           (long)getpid(), level_names[level]);
     size_t text = n;
@@ -248,10 +287,10 @@ log_line(enum log_level level, const char *format, ...)
     if (state.syslog)
         syslog(level_priorities[level], "%s: %s", state.process, line + text);
     line[n++] = '\n';
-    if (!state.syslog)
+    if (!state.syslog && state.fd != STDERR_FILENO)
         write_all(state.fd, line, n);
-    if (state.stderr_too)
-        write_all(STDERR_FILENO, line, n);
+    if (state.stderr_too || (!state.syslog && state.fd == STDERR_FILENO))
+        write_stderr(level, line, n, time);
     errno = saved;
 }
 

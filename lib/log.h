@@ -1,5 +1,6 @@
 /*
- * log.h - log lines to stderr, a file or syslog.
+ * log.h - log lines to stderr, a file or syslog. On a standard error that is systemd's journal they
+ * carry their priority, and not the time, which the journal has.
  *
  * Process: all; each line names its process ("master", "metrics-0") and pid.
  * Owner: the module holds the one open file; children inherit it over fork, and follow with

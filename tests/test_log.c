@@ -4,8 +4,10 @@
  * Process: the unit tests.  Owner: each test.  Concurrency: none (Criterion forks for each).
  */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -43,6 +45,52 @@ Test(log, writes_one_line_with_its_process_and_level)
     cr_assert(strstr(text, "WARNING: hello?ERROR: forged 7\n") != NULL, "%s", text);
     cr_assert_null(strstr(text, "not wanted"));
     unlink(path);
+}
+
+/* Standard error is a file that JOURNAL_STREAM names, as systemd would; the right one or another.
+ */
+static void
+log_to_journal(bool right, char *text, size_t size)
+{
+    struct stat st;
+    struct errbuf err;
+    char stream[64];
+    snprintf(path, sizeof(path), "/tmp/test_log.%ld", (long)getpid());
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600), stderr_was = dup(STDERR_FILENO);
+    cr_assert_eq(fstat(fd, &st), 0);
+    snprintf(stream, sizeof(stream), "%lu:%lu", (unsigned long)st.st_dev,
+             (unsigned long)st.st_ino + !right);
+    setenv("JOURNAL_STREAM", stream, 1);
+    cr_assert_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+    log_set_process("master");
+    log_error("one");
+    log_notice("two");
+    struct log_options options = {.file = "/dev/null", .stderr_too = true, .level = LOG_LEVEL_INFO};
+    cr_assert_eq(log_open(&options, &err), 0);
+    log_warning("three");
+    dup2(stderr_was, STDERR_FILENO);
+    read_log(path, text, size);
+    unlink(path);
+}
+
+Test(log, has_its_priority_in_the_journal)
+{
+    char text[4096], expected[256];
+    long pid = getpid();
+    log_to_journal(true, text, sizeof(text));
+    snprintf(
+        expected, sizeof(expected),
+        "<3>master[%ld] ERROR: one\n<5>master[%ld] NOTICE: two\n<4>master[%ld] WARNING: three\n",
+        pid, pid, pid);
+    cr_assert_str_eq(text, expected);
+}
+
+Test(log, has_its_time_where_it_is_not_the_journal)
+{
+    char text[4096];
+    log_to_journal(false, text, sizeof(text));
+    cr_assert(strncmp(text, "20", 2) == 0 && text[4] == '-', "%s", text);
+    cr_assert_null(strchr(text, '<'));
 }
 
 Test(log, cuts_long_lines)
