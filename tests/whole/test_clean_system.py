@@ -3,9 +3,9 @@
     PERSISTER_TEST_CLEAN_SYSTEM=1 tests/whole/run CleanSystem
 
 Everything is real and where Debian has it: packages, InfluxDB, Prometheus, the unit, the init
-script, logrotate. Needs root, debootstrap, and a mirror to fetch some 250 MB of packages from;
-what is committed is what it installs. The tests run in the order of their names, in one system; each
-starts with the service stopped and the configuration as it was installed.
+script, logrotate. Needs root, debootstrap, and a mirror to fetch packages from;
+what is committed is what it installs. The tests run in the order of their names, in one system;
+each starts with the service stopped and the configuration as it was installed.
 """
 
 import atexit
