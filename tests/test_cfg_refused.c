@@ -184,6 +184,10 @@ Test(cfg_refused, files_that_cannot_be_read)
                            cfg_error.text);
     }
     unlink(path);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    cr_expect_null(cfg_load(path, NULL, &cfg_error));
+    cr_expect_not_null(strstr(cfg_error.text, "/none: not a regular file"), "%s", cfg_error.text);
+    unlink(path);
     rmdir(directory);
 }
 
