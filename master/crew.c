@@ -120,16 +120,16 @@ crew_signal(const struct crew *crew, int number)
 
 /* --- who sits where --- */
 
-/* Nobody is wanted in the slot any more. */
+/* Nobody is wanted in the slot any more. Takes: see roster_note_gone. */
 static void
-vacate(struct crew *c, unsigned slot)
+vacate(struct crew *c, unsigned slot, bool left)
 {
     const struct master_options *o = c->options;
     unsigned heir = roster_heir(c->roster, slot);
     if (o->plan->telling != NULL)
         telling_note_release(o->plan->telling, slot);
     ledger_release(o->ledger, slot, heir);
-    roster_note_gone(c->roster, slot);
+    roster_note_gone(c->roster, slot, left);
 }
 
 static void
@@ -151,7 +151,7 @@ dismiss(struct crew *c, unsigned slot)
 {
     ledger_note_leaving(c->options->ledger, slot);
     if (!pool_note_leave(c->pool, slot - 1, clock_mono_ms()))
-        vacate(c, slot);
+        vacate(c, slot, false);
 }
 
 /* It goes on for now. */
@@ -160,7 +160,7 @@ excuse(struct crew *c, unsigned slot)
 {
     ledger_note_leaving(c->options->ledger, slot);
     if (!pool_note_excused(c->pool, slot - 1))
-        vacate(c, slot);
+        vacate(c, slot, false);
     else
         send(c, slot, SIGUSR2);
 }
@@ -313,7 +313,7 @@ bury(struct crew *c, unsigned slot, int status)
     log_loop(name, &death, &c->options->plan->timing);
     c->pids[slot] = 0;
     if (roster_is_leaving(c->roster, slot))
-        vacate(c, slot);
+        vacate(c, slot, WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 bool

@@ -23,6 +23,7 @@ struct place {
     size_t wanted; /* the number of what it was placed for */
     bool joined;   /* it was seen at work */
     bool failed;   /* it is not alive just now */
+    bool died;     /* it was seen dead since it was placed */
     bool kept;     /* only within roster_change: it goes on */
     bool begun;    /* one of its crew, that was excused, has begun to leave */
 };
@@ -153,7 +154,7 @@ place_next(struct roster *r, int64_t now_ms, struct roster_action *action)
 struct newcomers {
     size_t waiting; /* no slot for them yet */
     size_t out;     /* placed, and not seen at work yet */
-    size_t failed;  /* of these: not alive */
+    bool alive;     /* one is at work, or at least has lived since it was placed */
 };
 
 static struct newcomers
@@ -164,10 +165,10 @@ count_newcomers(const struct roster *r, unsigned crew)
         n.waiting += r->wanted[i].seat.crew == crew && !r->wanted[i].placed;
     for (unsigned slot = 1; slot <= r->n_slots; slot++) {
         const struct place *p = &r->places[slot];
-        if (p->phase != PHASE_MEMBER || p->seat.crew != crew || p->joined)
+        if (p->phase != PHASE_MEMBER || p->seat.crew != crew)
             continue;
-        n.out++;
-        n.failed += p->failed;
+        n.out += !p->joined;
+        n.alive |= !p->failed && (p->joined || !p->died);
     }
     return n;
 }
@@ -176,12 +177,11 @@ static enum roster_deed
 judge_leaver(const struct roster *r, const struct place *p, int64_t now_ms)
 {
     struct newcomers n = count_newcomers(r, p->seat.crew);
-    bool alive = n.out > n.failed;
-    if (p->seat.alone || p->begun || n.out == 0)
+    if (p->seat.alone || n.out == 0)
         return ROSTER_DISMISS;
     if (n.waiting > 0) /* no slot is free: room has to be made */
         return ROSTER_DISMISS;
-    if (alive && now_ms >= r->limit_ms)
+    if (n.alive && (p->begun || now_ms >= r->limit_ms))
         return ROSTER_DISMISS;
     return p->phase == PHASE_LEAVER ? ROSTER_EXCUSE : ROSTER_NOTHING;
 }
@@ -224,6 +224,7 @@ roster_note_state(struct roster *roster, unsigned slot, enum slot_state state)
     struct place *p = &roster->places[slot];
     p->failed = state == SLOT_DEAD || state == SLOT_BACKOFF || state == SLOT_FREE;
     p->joined |= state > SLOT_STARTING && state < SLOT_DEAD;
+    p->died |= state == SLOT_DEAD || state == SLOT_BACKOFF;
     if (p->phase == PHASE_EXCUSED && state == SLOT_DRAINING)
         begin_leaving(roster, p->seat.crew);
 }
@@ -238,10 +239,10 @@ roster_note_unplaced(struct roster *roster, unsigned slot, int64_t again_ms)
 }
 
 void
-roster_note_gone(struct roster *roster, unsigned slot)
+roster_note_gone(struct roster *roster, unsigned slot, bool left)
 {
     struct place *p = &roster->places[slot];
-    if (p->phase == PHASE_EXCUSED)
+    if (p->phase == PHASE_EXCUSED && left)
         begin_leaving(roster, p->seat.crew);
     *p = (struct place){.phase = PHASE_NOBODY};
 }

@@ -13,7 +13,9 @@
  * the old one is dismissed, then the new one placed.
  *
  * If newcomers do not join within LIMIT_MS, the others are dismissed nevertheless: that is what was
- * asked for.  But as long as no newcomer stays alive, the old ones go on.
+ * asked for.  But as long as no newcomer is at work or has at least lived from its start on, the
+ * old ones go on: those of a crash loop, which live for moments, take nobody's place.  (That holds
+ * until the group rebalances for another reason: who is excused leaves then.)
  *
  * Pure: takes the time and what happened, returns what is to be done; master.c does it.
  *
@@ -65,7 +67,7 @@ void roster_free(struct roster **roster);
  * same[crew]; now.
  */
 void roster_change(struct roster *roster, const struct seat *seats, size_t n, const bool *same,
-                  int64_t now_ms);
+                   int64_t now_ms);
 
 /* Says what to do next; it counts as done when it is returned. */
 struct roster_action roster_next(struct roster *roster, int64_t now_ms) MUST_CHECK;
@@ -76,8 +78,12 @@ void roster_note_state(struct roster *roster, unsigned slot, enum slot_state sta
 /* The one to be placed there could not be. Takes: when to try again. */
 void roster_note_unplaced(struct roster *roster, unsigned slot, int64_t again_ms);
 
-/* Nobody is in the slot any more, and nobody is wanted there. */
-void roster_note_gone(struct roster *roster, unsigned slot);
+/*
+ * Nobody is in the slot any more, and nobody is wanted there.
+ * Takes: whether it has left its group in good order; one that was killed, or was not there just
+ * then, has not, and its group does not rebalance now.
+ */
+void roster_note_gone(struct roster *roster, unsigned slot, bool left);
 
 /* Returns: the seat of who is in a slot; NULL: nobody. */
 const struct seat *roster_seat(const struct roster *roster, unsigned slot);
