@@ -40,8 +40,6 @@ refuse(struct master *m, const struct errbuf *err)
 {
     log_error("reload refused, everything goes on as it was: %s", err->text);
     ledger_note_refused(m->options->ledger, err->text);
-    if (!m->changing)
-        notify_reloaded(m->options->notify);
 }
 
 /* The plan has changed. */
@@ -219,8 +217,9 @@ tell_progress(struct master *m)
     if (m->changing && roster_is_settled(m->crew.roster)) {
         m->changing = false;
         log_notice("reload done: %zu workers", count.workers);
-        notify_reloaded(notify);
     }
+    if (!m->changing && !reload_is_under_way(&m->reload))
+        notify_reloaded(notify);
     if (m->ready_limit_ms != INT64_MAX && roster_is_ready(m->crew.roster)) {
         log_notice("ready: all %zu workers have joined their groups", count.workers);
         notify_ready(notify);

@@ -102,9 +102,11 @@ notify_running(struct notify *notify)
 void
 notify_reloading(struct notify *notify)
 {
-    /* CLOCK_MONOTONIC, as clock_mono_ns is. */
-    if (!notify->reloading)
-        sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(clock_mono_ns() / 1000));
+    if (!notify->told_ready) /* READY=1 at its end would be taken for that of the start */
+        return;
+    /* Each time, since whoever asked waits for a later time than its own. CLOCK_MONOTONIC, as
+     * clock_mono_ns is. */
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(clock_mono_ns() / 1000));
     notify->reloading = true;
 }
 

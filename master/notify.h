@@ -38,7 +38,10 @@ void notify_ready(struct notify *notify);
  */
 bool notify_running(struct notify *notify);
 
-/* A reload begins: RELOADING=1. It ends with the next notify_reloaded: READY=1. */
+/*
+ * A reload is asked for: RELOADING=1, also if one is under way. The next notify_reloaded ends them
+ * all: READY=1. Before the READY=1 of the start neither is said.
+ */
 void notify_reloading(struct notify *notify);
 void notify_reloaded(struct notify *notify);
 

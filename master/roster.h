@@ -5,12 +5,13 @@
  * slot of the segment.  When another configuration comes, those whose seat it has, too, go on; the
  * others are to leave, and newcomers take their places:
  *
- *   workers  Under Kafka's eager protocol every join and every leave stops the whole group, so it
- * is done in two waves.  First the newcomers are placed, all at once.  Those that are to leave are
+ * Workers: under Kafka's eager protocol every join and every leave stops the whole group, so it is
+ * done in two waves.  First the newcomers are placed, all at once.  Those that are to leave are
  * excused: they go on until the newcomers' joining revokes their partitions, and then leave instead
  * of joining again.  As soon as one is seen to leave, or all newcomers have joined, the rest are
- * dismissed.  So the group comes to rest but once. helpers  (retention, admin) cannot run twice:
- * the old one is dismissed, then the new one placed.
+ * dismissed.  So the group comes to rest but once.
+ *
+ * Helpers (retention, admin) cannot run twice: the old one is dismissed, then the new one placed.
  *
  * If newcomers do not join within LIMIT_MS, the others are dismissed nevertheless: that is what was
  * asked for.  But as long as no newcomer is at work or has at least lived from its start on, the

@@ -371,6 +371,16 @@ class Notify(Scenario):
             if text.startswith(wanted):
                 return text
 
+    def hears(self, wanted):
+        """Whether a message that begins so is among those that are there."""
+        self.socket.setblocking(False)
+        try:
+            while True:
+                if self.socket.recv(4096).decode().startswith(wanted):
+                    return True
+        except BlockingIOError:
+            return False
+
     def test_from_start_to_stop(self):
         self.use_shared()
         p = self.persister(start=False)
@@ -407,6 +417,14 @@ class Notify(Scenario):
                                     for s in p.processes().values()), 30, "it says what it waits for")
         self.assertEqual({s["state"] for s in p.processes().values()}, {"starting"})
         self.assertFalse(os.path.exists(self.pid_file))
+        # A reload meanwhile, refused or taken, does not make it ready.
+        for refused, options in ((1, {"num_processors": "none"}), (1, {"num_processors": 2})):
+            p.reload(wait=False, kafka=options)
+            proc.wait_until(lambda: p.totals()["reloads_refused"] == refused
+                            and p.totals()["reloads"] == int(options["num_processors"] == 2), 20,
+                            "it is answered")
+        proc.wait_until(lambda: p.count_lines("reload done") == 1, 20, "the reload is done")
+        self.assertFalse(self.hears("READY=1"))
         self.broker.start()
         self.make_topic()
         self.hear("READY=1", 60)
