@@ -12,19 +12,15 @@
 
 enum { METADATA_MS = 10000 };
 
-struct setting {
-    const char *name, *value;
-};
-
 /* Without a configuration; acks all is librdkafka's default, but the promise hangs on it. */
-static const struct setting writer[] = {
+static const struct kafka_setting writer[] = {
     {"acks", "all"},
     {"message.timeout.ms", "30000"},
     {"message.max.bytes", "1000000000"}, /* the topic's own limit decides */
     {"queue.buffering.max.kbytes", "1048576"},
 };
 /* In any case. */
-static const struct setting reader[] = {
+static const struct kafka_setting reader[] = {
     {"group.id", "persister-dead"}, /* has to be there; nothing is committed, nothing joined */
     {"enable.auto.commit", "false"},       {"enable.partition.eof", "true"},
     {"auto.offset.reset", "earliest"}, /* what was deleted meanwhile is gone */
@@ -58,24 +54,6 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 }
 
 static int
-set(rd_kafka_conf_t *conf, const char *name, const char *value, struct errbuf *err)
-{
-    char text[512];
-    if (rd_kafka_conf_set(conf, name, value, text, sizeof(text)) == RD_KAFKA_CONF_OK)
-        return 0;
-    return errbuf_set(err, "librdkafka: %s: %s", name, text);
-}
-
-static int
-set_all(rd_kafka_conf_t *conf, const struct setting *settings, size_t n, struct errbuf *err)
-{
-    for (size_t i = 0; i < n; i++)
-        if (set(conf, settings[i].name, settings[i].value, err) == -1)
-            return -1;
-    return 0;
-}
-
-static int
 set_property(rd_kafka_conf_t *conf, const char *property, struct errbuf *err)
 {
     char name[256];
@@ -85,26 +63,27 @@ set_property(rd_kafka_conf_t *conf, const char *property, struct errbuf *err)
         return errbuf_set(err, "-X %s: allowed: NAME=VALUE, a property of librdkafka", property);
     memcpy(name, property, n);
     name[n] = '\0';
-    return set(conf, name, equals + 1, err);
+    return kafka_conf_set(conf, name, equals + 1, err) == -1 ? errbuf_prefix(err, "-X %s", property)
+                                                             : 0;
 }
 
 static int
 configure(rd_kafka_conf_t *conf, const struct kafka_client_options *o, enum kafka_client_role role,
           struct errbuf *err)
 {
-    if (o->brokers != NULL && set(conf, "bootstrap.servers", o->brokers, err) == -1)
+    if (o->brokers != NULL && kafka_conf_set(conf, "bootstrap.servers", o->brokers, err) == -1)
         return -1;
-    if (set(conf, "client.id", "persister-dead", err) == -1)
+    if (kafka_conf_set(conf, "client.id", "persister-dead", err) == -1)
         return -1;
     if (role != CLIENT_READS && o->cfg == NULL &&
-        set_all(conf, writer, COUNT_OF(writer), err) == -1)
+        kafka_conf_set_all(conf, writer, COUNT_OF(writer), err) == -1)
         return -1;
-    if (role == CLIENT_READS && set_all(conf, reader, COUNT_OF(reader), err) == -1)
+    if (role == CLIENT_READS && kafka_conf_set_all(conf, reader, COUNT_OF(reader), err) == -1)
         return -1;
     for (size_t i = 0; i < o->n_properties; i++)
         if (set_property(conf, o->properties[i], err) == -1)
             return -1;
-    return role == CLIENT_WRITES_SINGLY ? set(conf, "batch.num.messages", "1", err) : 0;
+    return role == CLIENT_WRITES_SINGLY ? kafka_conf_set(conf, "batch.num.messages", "1", err) : 0;
 }
 
 static rd_kafka_conf_t *

@@ -125,7 +125,7 @@ tally_write_text(struct tally *tally, struct buf *out)
     for (size_t i = 0; i < tally->n; i++)
         if ((int)strlen(tally->groups[i].topic) > width)
             width = (int)strlen(tally->groups[i].topic);
-    buf_printf(out, "%-14s  %-*s  %10s  %10s  %14s  %-24s  %-24s\n", "REASON", width, "TOPIC",
+    buf_printf(out, "%-14s  %-*s  %10s  %10s  %14s  %-24s  %s\n", "REASON", width, "TOPIC",
                "LETTERS", "REPLAYED", "BYTES", "FIRST", "LAST");
     for (size_t i = 0; i < tally->n; i++)
         write_row(out, tally->groups[i].reason, width, tally->groups[i].topic,

@@ -169,6 +169,15 @@ Test(reload, nothing_is_taken_after_a_stop)
     cr_assert_eq(reload_ask(&reload, NULL, 0, START, &err), RELOAD_REFUSED);
 }
 
+Test(reload, one_that_came_meanwhile_is_forgotten_at_a_stop)
+{
+    ask();
+    cr_assert_eq(reload_ask(&reload, NULL, 0, START, &err), RELOAD_NONE);
+    reload_stop(&reload);
+    (void)outcome();
+    cr_assert_not(reload_take_again(&reload));
+}
+
 /* --- what makes a difference --- */
 
 static struct config *
@@ -221,6 +230,29 @@ Test(cfg_same, each_option_concerns_those_that_go_by_it)
                      "%s", cases[i].text);
         cr_assert_eq(cfg_same(before, after), cases[i].all, "%s", cases[i].text);
         cr_assert_eq(cfg_check_reload(before, after, &err), 0);
+        cfg_free(&after);
+    }
+    cfg_free(&before);
+}
+
+Test(cfg_same, properties_differ_by_name_and_by_value)
+{
+    static const struct {
+        const char *text;
+        bool same;
+    } cases[] = {
+        {"[kafka]\nlibrdkafka.fetch.wait.max.ms = 7\nlibrdkafka.fetch.error.backoff.ms = 7\n",
+         true},
+        {"[kafka]\nlibrdkafka.fetch.wait.max.ms = 7\nlibrdkafka.fetch.min.bytes = 7\n", false},
+        {"[kafka]\nlibrdkafka.fetch.wait.max.ms = 7\nlibrdkafka.fetch.error.backoff.ms = 8\n",
+         false},
+        {"[kafka]\nlibrdkafka.fetch.wait.max.ms = 7\n", false},
+    };
+    struct config *before = load(cases[0].text);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct config *after = load(cases[i].text);
+        cr_assert_eq(cfg_same(before, after), cases[i].same, "%s", cases[i].text);
+        cr_assert_eq(cfg_same(after, before), cases[i].same, "%s", cases[i].text);
         cfg_free(&after);
     }
     cfg_free(&before);

@@ -46,19 +46,15 @@ static const struct {
     {"transactional.id", "dead letters need no transaction"},
 };
 
-struct setting {
-    const char *name, *value;
-};
-
 /* For both roles; a property of the file overrides them. */
-static const struct setting common_settings[] = {
+static const struct kafka_setting common_settings[] = {
     {"socket.keepalive.enable", "true"},
     {"reconnect.backoff.max.ms", "2000"}, /* librdkafka's 10 s would delay a broker's return */
     {"topic.metadata.refresh.interval.ms",
      "15000"}, /* a topic made after the start is found this soon */
 };
 
-static const struct setting consumer_settings[] = {
+static const struct kafka_setting consumer_settings[] = {
     {"session.timeout.ms",
      "8000"}, /* how long a killed worker's partitions wait; the default is 45 s */
     {"heartbeat.interval.ms", "2000"},
@@ -72,7 +68,7 @@ static const struct setting consumer_settings[] = {
     {"allow.auto.create.topics", "false"},
 };
 
-static const struct setting producer_settings[] = {
+static const struct kafka_setting producer_settings[] = {
     {"acks", "all"},
     {"linger.ms", "5"},
     {"message.timeout.ms", "10000"},
@@ -92,8 +88,8 @@ kafka_conf_batch_bytes(const struct config *cfg)
     return limit_bytes(cfg) / 8;
 }
 
-static int
-set(rd_kafka_conf_t *conf, const char *name, const char *value, struct errbuf *err)
+int
+kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct errbuf *err)
 {
     char text[512];
     if (rd_kafka_conf_set(conf, name, value, text, sizeof(text)) == RD_KAFKA_CONF_OK)
@@ -101,11 +97,12 @@ set(rd_kafka_conf_t *conf, const char *name, const char *value, struct errbuf *e
     return errbuf_set(err, "%s", text);
 }
 
-static int
-set_all(rd_kafka_conf_t *conf, const struct setting *settings, size_t n, struct errbuf *err)
+int
+kafka_conf_set_all(rd_kafka_conf_t *conf, const struct kafka_setting *settings, size_t n,
+                   struct errbuf *err)
 {
     for (size_t i = 0; i < n; i++)
-        if (set(conf, settings[i].name, settings[i].value, err) == -1)
+        if (kafka_conf_set(conf, settings[i].name, settings[i].value, err) == -1)
             return -1;
     return 0;
 }
@@ -115,7 +112,7 @@ set_size(rd_kafka_conf_t *conf, const char *name, size_t value, struct errbuf *e
 {
     char text[32];
     snprintf(text, sizeof(text), "%zu", value);
-    return set(conf, name, text, err);
+    return kafka_conf_set(conf, name, text, err);
 }
 
 static int
@@ -140,8 +137,8 @@ set_limits(rd_kafka_conf_t *conf, const struct config *cfg, struct errbuf *err)
         return -1;
     /* How soon fetching goes on after the queue was full: librdkafka 2.2 has an option of its own.
      */
-    if (set(conf, "fetch.queue.backoff.ms", "20", NULL) == -1)
-        return set(conf, "fetch.error.backoff.ms", "50", err);
+    if (kafka_conf_set(conf, "fetch.queue.backoff.ms", "20", NULL) == -1)
+        return kafka_conf_set(conf, "fetch.error.backoff.ms", "50", err);
     return 0;
 }
 
@@ -193,7 +190,7 @@ set_properties(rd_kafka_conf_t *conf, const struct config *cfg, enum kafka_role 
         if (!is_for_role(p->name, role))
             continue;
         const char *why = find_fault(p);
-        if (why == NULL && set(conf, p->name, p->value, err) == 0)
+        if (why == NULL && kafka_conf_set(conf, p->name, p->value, err) == 0)
             continue;
         if (why != NULL)
             errbuf_set(err, "%s", why);
@@ -207,16 +204,17 @@ fill(rd_kafka_conf_t *conf, const struct config *cfg, enum topic_kind kind, enum
      struct errbuf *err)
 {
     const struct cfg_topic *topic = &cfg->topic[kind];
-    if (set_all(conf, common_settings, COUNT_OF(common_settings), err) == -1 ||
-        set(conf, "bootstrap.servers", topic->uri, err) == -1 ||
-        set(conf, "client.id", topic->client_id, err) == -1)
+    if (kafka_conf_set_all(conf, common_settings, COUNT_OF(common_settings), err) == -1 ||
+        kafka_conf_set(conf, "bootstrap.servers", topic->uri, err) == -1 ||
+        kafka_conf_set(conf, "client.id", topic->client_id, err) == -1)
         return -1;
     if (role == KAFKA_PRODUCER)
-        return set_all(conf, producer_settings, COUNT_OF(producer_settings), err) == -1
+        return kafka_conf_set_all(conf, producer_settings, COUNT_OF(producer_settings), err) == -1
                    ? -1
                    : set_properties(conf, cfg, role, err);
-    if (set_all(conf, consumer_settings, COUNT_OF(consumer_settings), err) == -1 ||
-        set(conf, "group.id", topic->group_id, err) == -1 || set_limits(conf, cfg, err) == -1)
+    if (kafka_conf_set_all(conf, consumer_settings, COUNT_OF(consumer_settings), err) == -1 ||
+        kafka_conf_set(conf, "group.id", topic->group_id, err) == -1 ||
+        set_limits(conf, cfg, err) == -1)
         return -1;
     return set_properties(conf, cfg, role, err);
 }

@@ -2,7 +2,7 @@
  * kafka_conf.h - our options and the passed-through librdkafka properties, as librdkafka takes
  * them.
  *
- * Process: workers, and the short-lived child that checks a configuration at start.
+ * Process: workers, the short-lived child that checks a configuration, and persister-dead.
  * Owner: the caller.  Concurrency: one thread.
  */
 #ifndef WORKER_KAFKA_CONF_H
@@ -15,6 +15,18 @@
 struct rd_kafka_conf_s; /* librdkafka's, so that includers need not see its header */
 
 enum kafka_role { KAFKA_CONSUMER, KAFKA_PRODUCER };
+
+struct kafka_setting {
+    const char *name, *value; /* librdkafka's */
+};
+
+/* Sets one property. Takes: err may be NULL. Returns: 0, or -1 with librdkafka's reason. */
+int kafka_conf_set(struct rd_kafka_conf_s *conf, const char *name, const char *value,
+                   struct errbuf *err) MUST_CHECK;
+
+/* Sets n of them, as far as they are taken: the first that is not ends it. As kafka_conf_set. */
+int kafka_conf_set_all(struct rd_kafka_conf_s *conf, const struct kafka_setting *settings, size_t n,
+                       struct errbuf *err) MUST_CHECK;
 
 /*
  * Builds the configuration of one topic's client.
