@@ -120,6 +120,7 @@ tell_children(const struct choice *choice)
         return;
     uint32_t version = atomic_load(&shared->version);
     atomic_store(&shared->version, version + 1);
+    atomic_thread_fence(memory_order_seq_cst); /* the choice is not stored before that */
     shared->choice = *choice;
     atomic_store(&shared->version, version + 2);
     followed = version + 2;
@@ -156,31 +157,35 @@ log_open(const struct log_options *options, struct errbuf *err)
     return 0;
 }
 
-/* Returns: true if the parent has opened another log than this process goes by. */
-static bool
-take_news(struct choice *choice)
+/* Returns: the version of another log that the parent has opened than this process goes by; or the
+ * one that it goes by. */
+static uint32_t
+look_for_news(struct choice *choice)
 {
     if (shared == NULL)
-        return false;
+        return followed;
     for (unsigned tries = 0; tries < 1000; tries++) {
         uint32_t version = atomic_load(&shared->version);
         *choice = shared->choice;
         atomic_thread_fence(memory_order_seq_cst);
         if (version % 2 != 0 || atomic_load(&shared->version) != version)
             continue;
-        bool news = version != followed;
-        followed = version;
-        return news;
+        return version;
     }
-    return false; /* the parent died in the middle of it, and so do we */
+    return followed; /* the parent died in the middle of it, and so do we */
 }
 
 int
 log_reopen(struct errbuf *err)
 {
     struct choice choice;
-    if (take_news(&choice))
-        return apply(&choice, err);
+    uint32_t version = look_for_news(&choice);
+    if (version != followed) {
+        if (apply(&choice, err) == -1)
+            return -1; /* and the next time it is tried again */
+        followed = version;
+        return 0;
+    }
     if (state.file[0] == '\0')
         return 0;
     int fd = open_file(state.file);

@@ -95,8 +95,14 @@ static int
 take(void *arg, struct errbuf *err)
 {
     struct persister *p = arg;
-    if (main_reload_log(p->next, p->log_file, err) == -1 || take_telling(p, err) == -1)
+    if (main_reload_log(p->next, p->log_file, err) == -1)
         return -1;
+    if (take_telling(p, err) == -1) {
+        struct errbuf other;
+        if (main_reload_log(p->cfg, p->log_file, &other) == -1)
+            log_error("the log stays where the refused configuration has it: %s", other.text);
+        return -1;
+    }
     p->next_plan.plan.telling = p->plan.plan.telling;
     main_plan_free(&p->plan);
     cfg_free(&p->cfg);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -122,6 +123,66 @@ Test(log, reopens_after_rotation)
     cr_assert_not_null(strstr(text, "to the old"));
     unlink(path);
     unlink(moved);
+}
+
+/* Each line of the child goes where its parent has opened the log last, once it is told to look. */
+static void
+follow(int asks, int answers)
+{
+    struct errbuf err;
+    char word;
+    while (read(asks, &word, 1) == 1) {
+        word = log_reopen(&err) == 0 ? 'y' : 'n';
+        log_info("child");
+        if (write(answers, &word, 1) != 1)
+            _exit(1);
+    }
+    _exit(0);
+}
+
+static char
+ask_child(const int *asks, const int *answers)
+{
+    char word = '?';
+    cr_assert_eq(write(asks[1], "?", 1), 1);
+    cr_assert_eq(read(answers[0], &word, 1), 1);
+    return word;
+}
+
+Test(log, a_child_follows_its_parent_to_another_file_also_at_the_second_try, .timeout = 20)
+{
+    char directory[80], other[128], text[4096];
+    struct errbuf err;
+    int asks[2], answers[2];
+    cr_assert_eq(log_share(&err), 0);
+    open_temporary();
+    snprintf(directory, sizeof(directory), "%s.d", path);
+    snprintf(other, sizeof(other), "%s/other", directory);
+    cr_assert_eq(mkdir(directory, 0700), 0);
+    cr_assert(pipe(asks) == 0 && pipe(answers) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(asks[1]);
+        follow(asks[0], answers[1]);
+    }
+    struct log_options options = {.file = other, .level = LOG_LEVEL_INFO};
+    cr_assert_eq(log_open(&options, &err), 0);
+    cr_assert(unlink(other) == 0 && rmdir(directory) == 0);
+    cr_assert_eq(ask_child(asks, answers), 'n', "it cannot open what is not there");
+    cr_assert_eq(mkdir(directory, 0700), 0);
+    cr_assert_eq(ask_child(asks, answers), 'y');
+    read_log(other, text, sizeof(text));
+    cr_assert_not_null(strstr(text, "child"), "%s", text);
+    options.level = LOG_LEVEL_WARNING;
+    cr_assert_eq(log_open(&options, &err), 0);
+    unlink(other);
+    cr_assert_eq(ask_child(asks, answers), 'y');
+    read_log(other, text, sizeof(text));
+    cr_assert_str_eq(text, "", "the level, too, is followed");
+    close(asks[1]);
+    cr_assert_eq(waitpid(child, NULL, 0), child);
+    cr_assert(unlink(other) == 0 && rmdir(directory) == 0);
+    unlink(path);
 }
 
 Test(log, says_what_cannot_be_opened)
