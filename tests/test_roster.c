@@ -304,6 +304,37 @@ Test(roster, a_second_change_while_the_first_is_under_way)
     cr_assert_str_eq(roster_seat(roster, 3)->name, "crew0-0");
 }
 
+Test(roster, the_limit_counts_from_the_last_change)
+{
+    start(1);
+    want(METRICS, 1);
+    change(false, true, START);
+    expect("P2 E1 ", START);
+    roster_note_state(roster, 2, SLOT_STARTING);
+    want(METRICS, 1);
+    change(false, true, START + 20000);
+    expect("P3 E2 ", START + 20000);
+    roster_note_state(roster, 3, SLOT_STARTING);
+    expect("", START + ROSTER_LIMIT_MS);
+    expect("D1 D2 ", START + 20000 + ROSTER_LIMIT_MS);
+}
+
+/* Whoever left, made room for the newcomers of then; those of now have not begun. */
+Test(roster, what_began_before_a_change_does_not_count_after_it)
+{
+    start(2);
+    want(METRICS, 2);
+    change(false, true, START);
+    expect("P3 P4 E1 E2 ", START);
+    roster_note_state(roster, 1, SLOT_DRAINING);
+    want(METRICS, 2);
+    change(false, true, START + 1);
+    cr_assert_not(roster_is_settled(roster));
+    cr_assert(roster_is_leaving(roster, 3), "at once, not only when it has been told");
+    roster_note_gone(roster, 1, false);
+    expect("P1 P5 E3 E4 ", START + 2);
+}
+
 Test(roster, back_to_what_it_was_before_the_newcomers_joined)
 {
     start(1);

@@ -330,6 +330,51 @@ class Insane(Scenario):
         self.stop(q)
         self.assert_stored(3000)
 
+    def test_one_is_killed_in_the_middle_of_a_take_over(self):
+        """A newcomer, then an old one; the master goes on, and the figures stay true."""
+        self.use_shared()
+        p = self.persister(kafka_metrics={"num_processors": 3})
+        watch = Watch(p)
+        watch.start()
+        feed = self.feeding(3000, rate=500)
+        for i, newcomer in enumerate((True, False)):
+            proc.wait_until(p.is_settled, 60, "all have joined")
+            before, old = p.figures()["master"], set(p.workers())
+            p.reload(wait=False, kafka_metrics={"batch_size": 555 + i})
+            proc.wait_until(lambda b=before: p.answered(b), 20, "it is answered")
+            pids = {s["pid"] for s in p.figures()["processes"] if s["pid"]}
+            victims = pids - old if newcomer else pids & old
+            self.assertTrue(victims or not newcomer, "the newcomers are there")
+            for pid in list(victims)[:1]:
+                os.kill(pid, signal.SIGKILL)
+            proc.wait_until(p.is_settled, 60, "the new crew has taken over")
+            self.assertEqual(len(p.workers()), 3)
+        feed.wait()
+        self.wait_drained(60)
+        self.assertEqual(watch.end(), [])
+        self.stop()
+        self.assert_stored(3000)
+
+    def test_a_storm_leaves_nothing_behind(self):
+        self.use_shared()
+        p = self.persister(statsd={"enabled": True})
+
+        def look():
+            directory = f"/proc/{p.pid}/fd"
+            return (len(os.listdir(directory)), len(proc.children(p.pid)),
+                    len(p.figures()["processes"]))
+
+        p.reload(kafka_metrics={"batch_size": 555})
+        before = look()
+        for _ in range(100):
+            p.signal(signal.SIGHUP)
+            time.sleep(0.01)
+        p.reload(kafka_metrics={"batch_size": 556})
+        proc.wait_until(lambda: look() == before, 20, f"{look()} is {before} again")
+        self.assertEqual(p.totals()["reloads_refused"], 0)
+        self.feed(1000)
+        self.assert_all_well(1000)
+
     def test_a_file_that_is_not_there_any_more(self):
         self.use_shared()
         p = self.persister()
