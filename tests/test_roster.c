@@ -296,6 +296,7 @@ Test(roster, a_second_change_while_the_first_is_under_way)
     want(METRICS, 1);
     change(false, true, START + 10);
     expect("P3 E2 ", START + 10);
+    cr_assert_eq(roster_heir(roster, 1), 3u, "not 2, who leaves, too");
     roster_note_state(roster, 1, SLOT_DRAINING);
     expect("D1 D2 ", START + 20);
     roster_note_gone(roster, 1, true);
@@ -327,12 +328,17 @@ Test(roster, what_began_before_a_change_does_not_count_after_it)
     change(false, true, START);
     expect("P3 P4 E1 E2 ", START);
     roster_note_state(roster, 1, SLOT_DRAINING);
+    expect("D1 D2 ", START);
     want(METRICS, 2);
     change(false, true, START + 1);
     cr_assert_not(roster_is_settled(roster));
     cr_assert(roster_is_leaving(roster, 3), "at once, not only when it has been told");
-    roster_note_gone(roster, 1, false);
+    roster_note_gone(roster, 1, true);
     expect("P1 P5 E3 E4 ", START + 2);
+    all_do(1, 1, SLOT_STARTING);
+    all_do(5, 5, SLOT_STARTING);
+    roster_note_gone(roster, 2, true);
+    expect("", START + 3);
 }
 
 Test(roster, back_to_what_it_was_before_the_newcomers_joined)
