@@ -145,6 +145,9 @@ Test(reload, a_check_that_takes_too_long_is_ended)
     reload_turn(&reload, START + RELOAD_CHECK_MS);
     cr_assert_eq(outcome(), RELOAD_REFUSED);
     cr_assert(strstr(err.text, "took longer") != NULL, "%s", err.text);
+    wiring.sleeps = false;
+    ask();
+    cr_assert_eq(outcome(), RELOAD_TAKEN, "the next one is judged by itself");
 }
 
 Test(reload, several_that_come_meanwhile_are_one_more)
