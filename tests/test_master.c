@@ -249,10 +249,11 @@ heartbeat(size_t i)
     return atomic_load(&segment_slot(&segment, (unsigned)i + 1)->heartbeat_ms);
 }
 
+/* A worker may say so before the master, which has just forked it, has written down its pid. */
 static bool
 is_consuming(size_t i)
 {
-    return process(i)->state == SLOT_CONSUMING;
+    return process(i)->state == SLOT_CONSUMING && process(i)->pid != 0;
 }
 
 /* Returns: the master's exit code. */
