@@ -105,7 +105,7 @@ measure_file(struct from_file *f, struct one_file *file, struct errbuf *err)
     if (fstat(file->fd, &st) == -1)
         return fail("cannot stat", file->path, err);
     if (!S_ISREG(st.st_mode))
-        return errbuf_set(err, "%s is no regular file", file->path);
+        return errbuf_set(err, "%s: not a regular file", file->path);
     ssize_t n = pread(file->fd, file->head, HEAD_BYTES, 0);
     if (n == -1 || lined_file_find_end(file->fd, st.st_size, &end) == -1)
         return fail("cannot read", file->path, err);

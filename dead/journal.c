@@ -17,6 +17,7 @@
 #include "lib/buf.h"
 #include "lib/json.h"
 #include "lib/lined_file.h"
+#include "lib/regular_file.h"
 
 enum { PENDING_MAX = 1 << 30 };
 
@@ -76,22 +77,11 @@ int
 journal_load(const char *path, struct idset *set, size_t *broken, struct errbuf *err)
 {
     *broken = 0;
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd == -1)
-        return errno == ENOENT ? 0 : fail("cannot open", path, err);
-    FILE *in = fdopen(fd, "r");
-    int result;
-    if (in == NULL || fstat(fd, &st) == -1)
-        result = fail("cannot open", path, err);
-    else if (!S_ISREG(st.st_mode)) /* one without an end would be read for ever */
-        result = errbuf_set(err, "%s is no regular file", path);
-    else
-        result = read_lines(in, path, set, broken, err);
-    if (in != NULL)
-        fclose(in);
-    else
-        close(fd);
+    FILE *in = regular_file_open(path, err);
+    if (in == NULL)
+        return errno == ENOENT ? 0 : -1;
+    int result = read_lines(in, path, set, broken, err);
+    fclose(in);
     return result;
 }
 
@@ -156,7 +146,7 @@ cut_torn_line(struct journal *j, struct errbuf *err)
     if (fstat(j->fd, &st) == -1)
         return fail("cannot stat", j->path, err);
     if (!S_ISREG(st.st_mode))
-        return errbuf_set(err, "%s is no regular file", j->path);
+        return errbuf_set(err, "%s: not a regular file", j->path);
     if (lined_file_find_end(j->fd, st.st_size, &end) == -1)
         return fail("cannot read", j->path, err);
     if (end < st.st_size && ftruncate(j->fd, end) == -1)

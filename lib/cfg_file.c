@@ -10,13 +10,12 @@
 #include "lib/cfg_priv.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <ini_configobj.h>
 #include <ini_valueobj.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "lib/regular_file.h"
 
 enum { MAX_FILE_BYTES = 4 << 20, MAX_PROPERTIES = 1000 };
 
@@ -40,30 +39,10 @@ read_stream(FILE *f, const struct config *cfg, struct buf *text, struct errbuf *
     return 0;
 }
 
-/* The master reads it while it runs, and must not wait for whoever writes to a FIFO. */
-static FILE *
-open_regular(const struct config *cfg, struct errbuf *err)
-{
-    struct stat st;
-    FILE *f = NULL;
-    int fd = open(cfg->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd == -1 || fstat(fd, &st) == -1)
-        fail_file(cfg, errno, err);
-    else if (S_ISDIR(st.st_mode))
-        fail_file(cfg, EISDIR, err);
-    else if (!S_ISREG(st.st_mode))
-        errbuf_set(err, "%s: not a regular file", cfg->file);
-    else if ((f = fdopen(fd, "r")) == NULL)
-        fail_file(cfg, errno, err);
-    if (f == NULL && fd != -1)
-        close(fd);
-    return f;
-}
-
 static int
 read_text(const struct config *cfg, struct buf *text, struct errbuf *err)
 {
-    FILE *f = open_regular(cfg, err);
+    FILE *f = regular_file_open(cfg->file, err); /* the master reads it while it runs */
     if (f == NULL)
         return -1;
     int result = read_stream(f, cfg, text, err);

@@ -231,6 +231,12 @@ write_all(int fd, const char *line, size_t n)
     }
 }
 
+bool
+log_reaches_stderr(void)
+{
+    return state.stderr_too || (!state.syslog && state.fd == STDERR_FILENO);
+}
+
 /*
  * Whether standard error is the journal's: JOURNAL_STREAM names its device and inode then
  * (systemd.exec(5)). The environment stays what it is, so it is looked at once.
@@ -294,7 +300,7 @@ log_line(enum log_level level, const char *format, ...)
     line[n++] = '\n';
     if (!state.syslog && state.fd != STDERR_FILENO)
         write_all(state.fd, line, n);
-    if (state.stderr_too || (!state.syslog && state.fd == STDERR_FILENO))
+    if (log_reaches_stderr())
         write_stderr(level, line, n, time);
     errno = saved;
 }

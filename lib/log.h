@@ -53,6 +53,9 @@ int log_reopen(struct errbuf *err) MUST_CHECK;
 /* Names this process in its lines; text is copied, at most 63 bytes. */
 void log_set_process(const char *name);
 
+/* True if lines reach standard error, also if that is not the only place. */
+bool log_reaches_stderr(void);
+
 /* True if a line of that level would be written. */
 bool log_wants(enum log_level level);
 

@@ -162,14 +162,12 @@ parse_arguments(int argc, char **argv, struct arguments *args)
 
 /* --- complaints --- */
 
-static bool log_is_elsewhere; /* the log does not go to standard error */
-
 /* For what keeps us from running: into the log, and to whoever started us. */
 static void
 complain(const struct errbuf *err)
 {
     log_error("%s", err->text);
-    if (log_is_elsewhere)
+    if (!log_reaches_stderr())
         fprintf(stderr, "%s: %s\n", program, err->text);
 }
 
@@ -194,17 +192,6 @@ log_notices(void)
         text += n + (text[n] == '\n');
     }
     buf_free(&notices);
-}
-
-static int
-open_log(const struct config *cfg, const char *log_file, struct errbuf *err)
-{
-    if (log_share(err) == -1 || main_reload_log(cfg, log_file, err) == -1)
-        return -1;
-    log_is_elsewhere =
-        (cfg->DEFAULT.use_syslog || cfg->DEFAULT.log_file[0] != '\0' || log_file != NULL) &&
-        !cfg->DEFAULT.use_stderr;
-    return 0;
 }
 
 /* --- the configuration beyond its text --- */
@@ -388,7 +375,7 @@ usage_single(const struct config *cfg, const char *name)
 static int
 prepare(struct persister *p, bool single, struct lock *lock, struct errbuf *err)
 {
-    int opened = open_log(p->cfg, p->log_file, err);
+    int opened = log_share(err) == -1 ? -1 : main_reload_log(p->cfg, p->log_file, err);
     log_notices();
     int code = opened == -1                            ? EXIT_CONFIGURATION
                : !single                               ? check_configuration(p->cfg, err)

@@ -135,7 +135,7 @@ Test(dead_from_file, no_file_is_an_empty_set_and_a_directory_is_an_error, .init 
     cr_assert_eq(from_file_count(f), 0u);
     from_file_free(&f);
     cr_assert_null(from_file_open(directory, &err));
-    cr_assert_not_null(strstr(err.text, "no regular file"), "%s", err.text);
+    cr_assert_not_null(strstr(err.text, ": not a regular file"), "%s", err.text);
     cr_assert_null(from_file_open("/nonexistent/dead.jsonl", &err));
 }
 
@@ -221,7 +221,7 @@ Test(dead_from_file, a_fifo_among_the_rotated_does_not_stop_it, .init = setup, .
     snprintf(name, sizeof(name), "%s.7", path);
     cr_assert_eq(mkfifo(name, 0600), 0);
     cr_assert_null(from_file_open(path, &err));
-    cr_assert_not_null(strstr(err.text, "dead.jsonl.7 is no regular file"), "%s", err.text);
+    cr_assert_not_null(strstr(err.text, "dead.jsonl.7: not a regular file"), "%s", err.text);
 }
 
 /* Holds the file's lock in the middle of a line, says so, and ends the line a moment later. */
@@ -408,8 +408,9 @@ Test(dead_journal, is_a_regular_file, .init = setup, .fini = teardown, .timeout 
     cr_assert_eq(mkfifo(state, 0600), 0);
     const char *const wrong[] = {state, "/dev/full", "/dev/zero", directory};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        const char *why = wrong[i] == directory ? ": Is a directory" : ": not a regular file";
         cr_assert_eq(journal_load(wrong[i], &set, &broken, &err), -1, "%s", wrong[i]);
-        cr_assert_not_null(strstr(err.text, "no regular file"), "%s", err.text);
+        cr_assert_not_null(strstr(err.text, why), "%s", err.text);
         cr_assert_null(journal_open(wrong[i], getuid(), getgid(), &err), "%s", wrong[i]);
         cr_assert_not_null(strstr(err.text, wrong[i]), "%s", err.text);
     }

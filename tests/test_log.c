@@ -37,7 +37,9 @@ open_temporary(void)
 Test(log, writes_one_line_with_its_process_and_level)
 {
     char text[4096];
+    cr_assert(log_reaches_stderr(), "before anything is opened");
     open_temporary();
+    cr_assert_not(log_reaches_stderr());
     log_set_process("metrics-0");
     log_warning("hello\nERROR: forged %d", 7);
     log_debug("not wanted");
@@ -68,6 +70,7 @@ log_to_journal(bool right, char *text, size_t size)
     log_notice("two");
     struct log_options options = {.file = "/dev/null", .stderr_too = true, .level = LOG_LEVEL_INFO};
     cr_assert_eq(log_open(&options, &err), 0);
+    cr_assert(log_reaches_stderr());
     log_warning("three");
     dup2(stderr_was, STDERR_FILENO);
     read_log(path, text, size);

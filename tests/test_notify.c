@@ -48,6 +48,13 @@ hear(void)
 }
 
 static void
+become_ready(void)
+{
+    notify_ready(&notify);
+    cr_assert_str_eq(hear(), "READY=1");
+}
+
+static void
 expect_reloading(void)
 {
     long long us = 0, before = clock_mono_ns() / 1000;
@@ -64,16 +71,14 @@ Test(notify, a_reload_before_ready_is_no_ready)
     notify_reloading(&notify);
     notify_reloaded(&notify);
     cr_assert_str_eq(hear(), "");
-    notify_ready(&notify);
-    cr_assert_str_eq(hear(), "READY=1");
+    become_ready();
     notify_reloaded(&notify);
     cr_assert_str_eq(hear(), "");
 }
 
 Test(notify, whoever_asks_during_a_reload_hears_of_it_and_one_ready_ends_all)
 {
-    notify_ready(&notify);
-    cr_assert_str_eq(hear(), "READY=1");
+    become_ready();
     expect_reloading();
     expect_reloading();
     notify_reloaded(&notify);
@@ -84,8 +89,7 @@ Test(notify, whoever_asks_during_a_reload_hears_of_it_and_one_ready_ends_all)
 
 Test(notify, nothing_is_ready_again_after_stopping)
 {
-    notify_ready(&notify);
-    cr_assert_str_eq(hear(), "READY=1");
+    become_ready();
     expect_reloading();
     notify_stopping(&notify);
     cr_assert_str_eq(hear(), "STOPPING=1");

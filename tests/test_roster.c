@@ -89,6 +89,15 @@ start(unsigned metrics)
     cr_assert(roster_is_ready(roster));
 }
 
+/* So many work by another configuration; newcomers by a new one are to take their places. */
+static void
+replace(unsigned old, unsigned newcomers)
+{
+    start(old);
+    want(METRICS, newcomers);
+    change(false, true, START);
+}
+
 Test(roster, places_all_and_is_ready_when_all_have_joined)
 {
     want(METRICS, 2);
@@ -135,9 +144,7 @@ Test(roster, fewer_of_the_same_leave_all_at_once)
 
 Test(roster, the_old_are_excused_and_all_dismissed_when_the_first_begins_to_leave)
 {
-    start(2);
-    want(METRICS, 2);
-    change(false, true, START);
+    replace(2, 2);
     expect("P3 P4 E1 E2 ", START);
     cr_assert_eq(roster_heir(roster, 1), 3u);
     all_do(1, 2, SLOT_WRITING);
@@ -150,9 +157,7 @@ Test(roster, the_old_are_excused_and_all_dismissed_when_the_first_begins_to_leav
 
 Test(roster, one_that_went_unseen_takes_the_others_along)
 {
-    start(2);
-    want(METRICS, 2);
-    change(false, true, START);
+    replace(2, 2);
     (void)deeds(START);
     roster_note_gone(roster, 1, true);
     expect("D2 ", START + 1);
@@ -160,9 +165,7 @@ Test(roster, one_that_went_unseen_takes_the_others_along)
 
 Test(roster, the_old_leave_when_all_newcomers_have_joined)
 {
-    start(2);
-    want(METRICS, 2);
-    change(false, true, START);
+    replace(2, 2);
     (void)deeds(START);
     roster_note_state(roster, 3, SLOT_CONSUMING);
     expect("", START + 1);
@@ -172,9 +175,7 @@ Test(roster, the_old_leave_when_all_newcomers_have_joined)
 
 Test(roster, newcomers_that_do_not_join_are_not_waited_for_for_ever)
 {
-    start(1);
-    want(METRICS, 1);
-    change(false, true, START);
+    replace(1, 1);
     (void)deeds(START);
     roster_note_state(roster, 2, SLOT_STARTING);
     expect("", START + ROSTER_LIMIT_MS - 1);
@@ -183,9 +184,7 @@ Test(roster, newcomers_that_do_not_join_are_not_waited_for_for_ever)
 
 Test(roster, as_long_as_no_newcomer_stays_alive_the_old_go_on)
 {
-    start(1);
-    want(METRICS, 2);
-    change(false, true, START);
+    replace(1, 2);
     (void)deeds(START);
     all_do(2, 3, SLOT_BACKOFF);
     expect("", START + 100 * ROSTER_LIMIT_MS);
@@ -199,9 +198,7 @@ Test(roster, as_long_as_no_newcomer_stays_alive_the_old_go_on)
 
 Test(roster, one_that_lives_from_the_start_on_is_enough_for_the_limit)
 {
-    start(1);
-    want(METRICS, 2);
-    change(false, true, START);
+    replace(1, 2);
     (void)deeds(START);
     roster_note_state(roster, 2, SLOT_BACKOFF);
     roster_note_state(roster, 3, SLOT_STARTING);
@@ -212,9 +209,7 @@ Test(roster, one_that_lives_from_the_start_on_is_enough_for_the_limit)
 /* It was down just then, so it has not left the group, and the group does not rebalance. */
 Test(roster, an_old_one_that_is_not_there_takes_nobody_along)
 {
-    start(2);
-    want(METRICS, 2);
-    change(false, true, START);
+    replace(2, 2);
     expect("P3 P4 E1 E2 ", START);
     roster_note_gone(roster, 1, false);
     all_do(3, 4, SLOT_STARTING);
@@ -223,9 +218,7 @@ Test(roster, an_old_one_that_is_not_there_takes_nobody_along)
 
 Test(roster, an_old_one_leaves_but_no_newcomer_lives_so_the_others_stay)
 {
-    start(2);
-    want(METRICS, 2);
-    change(false, true, START);
+    replace(2, 2);
     (void)deeds(START);
     all_do(3, 4, SLOT_BACKOFF);
     roster_note_gone(roster, 1, true);
@@ -236,9 +229,7 @@ Test(roster, an_old_one_leaves_but_no_newcomer_lives_so_the_others_stay)
 
 Test(roster, one_newcomer_at_work_is_enough_when_the_first_has_left)
 {
-    start(2);
-    want(METRICS, 2);
-    change(false, true, START);
+    replace(2, 2);
     (void)deeds(START);
     roster_note_state(roster, 3, SLOT_CONSUMING);
     roster_note_state(roster, 4, SLOT_BACKOFF);
@@ -277,9 +268,7 @@ Test(roster, one_crew_does_not_wait_for_the_other)
 
 Test(roster, where_slots_are_short_room_is_made_first)
 {
-    start(6);
-    want(METRICS, 6);
-    change(false, true, START);
+    replace(6, 6);
     expect("P7 P8 D1 D2 D3 D4 D5 D6 ", START);
     for (unsigned slot = 1; slot <= 6; slot++)
         roster_note_gone(roster, slot, true);
@@ -289,9 +278,7 @@ Test(roster, where_slots_are_short_room_is_made_first)
 
 Test(roster, a_second_change_while_the_first_is_under_way)
 {
-    start(1);
-    want(METRICS, 1);
-    change(false, true, START);
+    replace(1, 1);
     expect("P2 E1 ", START);
     want(METRICS, 1);
     change(false, true, START + 10);
@@ -307,9 +294,7 @@ Test(roster, a_second_change_while_the_first_is_under_way)
 
 Test(roster, the_limit_counts_from_the_last_change)
 {
-    start(1);
-    want(METRICS, 1);
-    change(false, true, START);
+    replace(1, 1);
     expect("P2 E1 ", START);
     roster_note_state(roster, 2, SLOT_STARTING);
     want(METRICS, 1);
@@ -323,9 +308,7 @@ Test(roster, the_limit_counts_from_the_last_change)
 /* Whoever left, made room for the newcomers of then; those of now have not begun. */
 Test(roster, what_began_before_a_change_does_not_count_after_it)
 {
-    start(2);
-    want(METRICS, 2);
-    change(false, true, START);
+    replace(2, 2);
     expect("P3 P4 E1 E2 ", START);
     roster_note_state(roster, 1, SLOT_DRAINING);
     expect("D1 D2 ", START);

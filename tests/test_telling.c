@@ -1,6 +1,6 @@
 /*
  * test_telling.c - StatsD out of the master's loop: pacing, receivers that are away, full or come
- * back, lookups; with real sockets and a segment of its own.
+ * back; with real sockets and a segment of its own.
  *
  * Time is simulated but for telling_finish.  send() is replaced for the whole test program, so that
  * it can say that the kernel's buffer is full.
@@ -10,9 +10,7 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,7 +20,6 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/num.h"
-#include "master/lookup.h"
 #include "master/telling.h"
 #include "shm/ledger.h"
 #include "statsd/statsd_socket.h"
@@ -316,8 +313,7 @@ Test(telling, packets_are_whole_and_paced)
         if (i >= 81)
             cr_assert_eq(n_got, before, "80 %% of the interval are enough");
     }
-    cr_assert_leq(most, 8u, "%zu of %zu packets in a hundredth of the interval", most,
-                  n_got);
+    cr_assert_leq(most, 8u, "%zu of %zu packets in a hundredth of the interval", most, n_got);
     cr_assert_leq(largest, 1400u);
     cr_assert_gt(largest, 1000u);
     for (unsigned i = 0; i < SLOTS; i++) {
@@ -528,78 +524,8 @@ Test(telling, the_options_of_the_configuration)
     cr_assert_eq(o.window_ms, 30000, "what is told is no less than what was timed");
 }
 
-/* --- lookups --- */
-
-static enum lookup_result
-look_up(const char *host, struct lookup_address *found, struct errbuf *err)
+Test(telling, it_goes_on_while_a_name_is_not_found)
 {
-    struct lookup l = {.running = false};
-    enum lookup_result result = lookup_start(&l, host, 8125, 0, found, err);
-    if (result != LOOKUP_WAITING)
-        return result;
-    for (unsigned i = 0; result == LOOKUP_WAITING && i < 3000; i++) {
-        (void)poll(NULL, 0, 10);
-        result = lookup_poll(&l, 0, found, err);
-    }
-    cr_assert(!l.running);
-    cr_assert_gt(wait(NULL), 0);
-    return result;
-}
-
-Test(lookup, addresses_need_no_child)
-{
-    struct lookup_address found;
-    struct lookup l = {.running = false};
-    struct errbuf err;
-    char text[LOOKUP_TEXT_BYTES];
-    cr_assert_eq(lookup_start(&l, "127.0.0.1", 8125, 0, &found, &err), LOOKUP_FOUND);
-    cr_assert_str_eq(lookup_describe(&found, text), "127.0.0.1 port 8125");
-    cr_assert_eq(lookup_start(&l, "::1", 99, 0, &found, &err), LOOKUP_FOUND);
-    cr_assert_str_eq(lookup_describe(&found, text), "::1 port 99");
-    cr_assert(!l.running);
-}
-
-Test(lookup, names_are_found_by_a_child)
-{
-    struct lookup_address found;
-    struct errbuf err;
-    char text[LOOKUP_TEXT_BYTES];
-    cr_assert_eq(look_up("localhost", &found, &err), LOOKUP_FOUND, "%s", err.text);
-    cr_assert_str_eq(lookup_describe(&found, text), "127.0.0.1 port 8125");
-}
-
-Test(lookup, a_name_that_is_none_says_why)
-{
-    struct lookup_address found;
-    struct errbuf err = {.text = ""};
-    cr_assert_eq(look_up("a..b", &found, &err), LOOKUP_FAILED);
-    cr_assert_neq(err.text[0], '\0');
-}
-
-Test(lookup, a_child_that_takes_too_long_is_killed)
-{
-    struct lookup l = {.running = true, .until_ms = 1000};
-    struct lookup_address found;
-    struct errbuf err;
-    int pipes[2], status;
-    cr_assert_eq(pipe2(pipes, O_CLOEXEC | O_NONBLOCK), 0);
-    l.fd = pipes[0];
-    l.pid = fork();
-    if (l.pid == 0) {
-        pause();
-        _exit(0);
-    }
-    pid_t child = l.pid;
-    close(pipes[1]);
-    cr_assert_eq(lookup_poll(&l, 999, &found, &err), LOOKUP_WAITING);
-    cr_assert_eq(lookup_poll(&l, 1000, &found, &err), LOOKUP_FAILED);
-    cr_assert_eq(wait(&status), child);
-    cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-}
-
-Test(lookup, the_master_goes_on_while_a_name_is_not_found)
-{
-    prepare();
     options.host = "a..b";
     start_worker(1);
     begin();
@@ -613,7 +539,6 @@ Test(lookup, the_master_goes_on_while_a_name_is_not_found)
     run_until(now_ms + 5000);
     cr_assert_gt(own_figure(STAT_STATSD_PACKETS_DROPPED), 1u);
     cr_assert_eq(n_got, 0u);
-    clean_up();
 }
 
 /* --- the socket --- */

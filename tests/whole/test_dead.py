@@ -278,7 +278,7 @@ class Replay(Dead):
             os.mkdir(p.dead)
             out, err = replay.communicate(timeout=30)
         self.assertEqual(replay.returncode, FAILED)
-        self.assertIn(b"is no regular file", err)
+        self.assertIn(b": not a regular file", err)
         done = json.loads(out)
         self.assertEqual((done["sent"], done["delivered"]), (60, 60), "what is open is read on")
         self.assertNotIn("after", done)
