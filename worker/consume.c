@@ -195,8 +195,11 @@ on_revoked(struct consumer *c)
     bool lost = rd_kafka_assignment_lost(c->rk) != 0;
     if (c->n_partitions > 0)
         log_info("%zu partitions of %s %s", c->n_partitions, c->topic, lost ? "lost" : "revoked");
-    c->hooks.revoked(c->hooks.arg, lost);
+    bool leaves = c->hooks.revoked(c->hooks.arg, lost);
     forget_partitions(c);
+    /* Before librdkafka is told that the partitions are free, as it joins again right then. */
+    if (leaves && !c->closing)
+        rd_kafka_unsubscribe(c->rk);
     rd_kafka_assign(c->rk, NULL);
 }
 

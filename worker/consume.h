@@ -28,8 +28,10 @@ struct consumer_hooks {
      * All partitions are about to be taken away (eager protocol) or started anew. The worker
      * finishes or gives back its batch, and may call consumer_commit and consumer_settle_commits,
      * unless `lost`: then somebody else may own them already, and nothing must be committed.
+     * Returns: whether the worker leaves. Then the group is left at once, and not joined again
+     * first, which would stop it once more.
      */
-    void (*revoked)(void *arg, bool lost);
+    bool (*revoked)(void *arg, bool lost);
     /*
      * For a store that keeps the offsets; NULL otherwise. Partitions were assigned: takes them over
      * and fills in where to go on (-1: at the group's committed offset). Anything but STORE_DONE:

@@ -164,7 +164,7 @@ position_restart_lost(struct consumer *c)
     if (c->unclaimed || !c->lost_some || clock_mono_ms() < c->look_again_ms)
         return;
     if (!c->halted) {
-        c->hooks.revoked(c->hooks.arg, false);
+        (void)c->hooks.revoked(c->hooks.arg, false);
         rewind_positions(c);
         position_fetch_nothing(c);
     } else if (position_find_lost(c)) {

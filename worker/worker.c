@@ -211,7 +211,7 @@ on_claim(void *arg, const char *cluster_id, struct store_position *positions, si
     return status;
 }
 
-static void
+static bool
 on_revoked(void *arg, bool lost)
 {
     struct worker *w = arg;
@@ -223,6 +223,7 @@ on_revoked(void *arg, bool lost)
         recorder_publish(w->recorder);
     }
     let_go(w, lost, clock_mono_ms() + REVOKE_MS);
+    return must_leave(w);
 }
 
 /* --- taking messages in --- */

@@ -1,5 +1,6 @@
 """HUP: another configuration while messages flow; nothing lost, nothing twice, no jump in the totals."""
 
+import datetime
 import os
 import random
 import signal
@@ -131,6 +132,17 @@ class WhatChanges(Scenario):
         self.assertEqual(self.pids(p), before)
         self.assertEqual(p.figures()["master"]["generation"], 2)
 
+    def test_the_group_is_disturbed_once(self):
+        """Old workers leave without joining again, so that new ones are assigned theirs at once."""
+        p = self.start_one()
+        seen = []
+        for i in range(3):  # a newcomer that is late, on a busy machine, disturbs it once more
+            p.reload(kafka_metrics={"batch_size": 600 + i})
+            seen.append([s["rebalances"] for s in p.processes().values()])
+            if seen[-1] == [1, 1]:
+                return
+        self.fail(f"rebalances the new workers saw: {seen}")
+
     def test_more_and_fewer_leave_the_others_alone(self):
         p = self.start_one()
         before = self.pids(p)
@@ -249,9 +261,20 @@ class Pauses(Scenario):
         messages = feed.wait()["delivered"]
         print(f"longest gap without a message received: "
               f"{max(b - a for a, b in zip(times, times[1:])):.2f} s")
+        self.print_ownerless(p)
         self.wait_drained()
         self.stop()
         self.assert_stored(messages)
+
+    def print_ownerless(self, p):
+        """From the last time that partitions were taken away to their being assigned again."""
+        def when(line):
+            return datetime.datetime.fromisoformat(line.split()[0].replace("Z", "+00:00"))
+        revoked = [when(line) for line in p.lines(" revoked")]
+        assigned = [when(line) for line in p.lines(" assigned")]
+        if revoked:
+            first = min(t for t in revoked if (max(revoked) - t).total_seconds() < 1)
+            print(f"without an owner: {(max(assigned) - first).total_seconds():.2f} s")
 
     def test_while_one_crew_takes_over(self):
         self.pause_of(lambda p: p.reload(kafka_metrics={"batch_size": 999}))
