@@ -15,6 +15,8 @@ from fixtures.persister import PROGRAM, ask
 from fixtures.scenario import Scenario, is_bad
 from test_postgresql import PostgresScenario
 
+HEARTBEAT_SECONDS = 2  # heartbeat.interval.ms in worker/kafka_conf.c
+
 
 class Watch(threading.Thread):
     """Looks at an instance's figures all the time, for what must hold in each snapshot."""
@@ -135,9 +137,11 @@ class WhatChanges(Scenario):
     def test_the_group_is_disturbed_once(self):
         """Old workers leave without joining again, so that new ones are assigned theirs at once."""
         p = self.start_one()
+        p.wait_log("ready: all 2")
         seen = []
         for i in range(3):  # a newcomer that is late, on a busy machine, disturbs it once more
             p.reload(kafka_metrics={"batch_size": 600 + i})
+            time.sleep(HEARTBEAT_SECONDS + 1)  # that is when a member hears of one more
             seen.append([s["rebalances"] for s in p.processes().values()])
             if seen[-1] == [1, 1]:
                 return
