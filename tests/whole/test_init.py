@@ -3,6 +3,7 @@
 It touches nothing of the system: all its paths come from a file of defaults of the test's own.
 """
 
+import concurrent.futures
 import os
 import pwd
 import shutil
@@ -105,6 +106,20 @@ class InitScript(Scenario):
         self.assert_stored(2000)
         self.assertEqual(self.verb("dance")[0], 2)
         self.assertEqual(self.verb()[0], 2)
+
+    def test_several_at_once(self):
+        """One starts it, and its pid file is that of the one that runs."""
+        self.use_shared()
+        self.prepare()
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            for _ in range(3):
+                said = list(pool.map(self.verb, ["start"] * 6))
+                self.assertEqual([code for code, _, _ in said], [0] * 6, said)
+                self.assertEqual(sum("already running" not in out for _, out, _ in said), 1, said)
+                self.expect("status", 0, f"running (pid {self.master()})")
+                said = list(pool.map(self.verb, ["stop"] * 3))
+                self.assertEqual([code for code, _, _ in said], [0] * 3, said)
+                self.expect("status", 3)
 
     def test_a_wrong_configuration(self):
         self.use_shared()
