@@ -1,16 +1,19 @@
 /*
  * shm.pml - a model of the shared-memory figures for Spin (https://spinroot.com): publish, the change of
- * a period, fold and reap, with processes that are killed or stopped at any step.  tests/check_spin
- * runs it; doc/SHM.md says what the real thing looks like, and shm/recorder.c, ledger*.c, snapshot.c
- * are it. Names in the model are theirs where there is a counterpart.
+ * a period, fold and reap, and slots that change hands, with processes that are killed or stopped at
+ * any step.  tests/check_spin runs it; doc/SHM.md says what the real thing looks like, and
+ * shm/recorder.c, ledger*.c, snapshot.c are it. Names in the model are theirs where there is a
+ * counterpart.
  *
  * What a figure is here.  Every chunk that a worker publishes records one timing.  Chunk n is the
  * digit 4^n, so a total is a number whose digit n says how often chunk n is in it: 0 or 1 if all
- * is well, 2 if it was counted twice.  Each copy of a slot has four words:
+ * is well, 2 if it was counted twice.  Each copy of a slot has five words:
  *   A, B  the total, twice: they stand for all the words that belong together (count and buckets;
  *         received and completed). Where they differ somebody saw a state half-way.
  *   P     the chunks recorded in the period so far: the set of which the real slot keeps min and max
  *   E     the epoch, that is the number of the period, P belongs to
+ *   G     the generation whose figures they are; the one in the slot beside them tells readers that
+ *         could not copy it what to look for in the book
  * If P is exactly what the total grew by between two closes, in every period, then every timing is
  * in the min and max of just one period, and in the one that counts it.
  *
@@ -32,7 +35,10 @@
  * last; 0: none is), KILLS (of each slot), SNAPS (snapshots the reader takes; 0: no reader), TRIES (its
  * tries at a slot), SB (0: stores reach memory at once).  All that a reader ever reads of what
  * closing a period writes is the book, and it writes nothing; so either can be left out when the
- * other is looked at, which allows larger sizes.
+ * other is looked at, which allows larger sizes.  With HEIR, slot 0 is released after its first
+ * generation, as a reload does: its sums go to slot 1, and another process gets it; what is proved
+ * without HEIR, a publish, reading a slot and filling in a copy that nobody reads, is one step then,
+ * and slot 1 has one generation.
  *
  * Defines that break it, each of which must be found:
  *   NO_BARRIER     the master closes a period without membarrier (and the writer has no fence)
@@ -49,8 +55,14 @@
  *   FOLD_IN_PLACE  the fold adds to the copy that readers look at
  *   FOLD_STALE     the fold adds to what the other copy held, two folds ago
  *   ZERO_EARLY     the slot is zeroed before the fold word is stored
+ *   BEGIN_EARLY    a generation begins with the sequence, before its empty copy is whole
+ *   BEGIN_IN_PLACE it begins in the copy that readers look at
  *   NO_FOLD_CHECK  a reader does not look at the fold word a second time
  *   NO_GENERATION  a reader counts a slot that is in the retired totals already
+ *   OTHERS_GENERATION  a reader goes by the generation that is beside the copies
+ *   HEIR_LATE      the heir has the sums one fold after they left the slot
+ *   NO_NOBODYS     a reader takes a slot for its process's though the fold says it is nobody's
+ *   HIS_EARLY      a slot is its new process's before it has its name
  *   NO_BOOK_CHECK  a reader that is late does not look twice at which book it took
  *   READER_WAITS   a reader waits for a writer that is in its section
  *   MASTER_WAITS   the master does
@@ -87,13 +99,23 @@
 #define B 1
 #define P 2
 #define E 3
-#define COPY(n, w) (1 + (n) * 4 + (w))
-#define EDGE(w) (9 + (w))
-#define WORDS 13
+#define G 4
+#define COPY(n, w) (1 + (n) * 5 + (w))
+#define EDGE(w) (11 + (w))
+#define WORDS 15
 #ifdef PUBLISH_ONE
 #define CURRENT(seq) 0
 #else
 #define CURRENT(seq) (((seq) >> 1) & 1)
+#endif
+
+/* What is one step with HEIR. */
+#ifdef HEIR
+#define ONE_STEP atomic
+#define GENS_OF(i) ((i) == 0 -> GENS : 1)
+#else
+#define ONE_STEP
+#define GENS_OF(i) GENS
 #endif
 
 #define DIGIT(i, g, k) (1 << (2 * (((i) * GENS + (g) - 1) * CHUNKS + (k))))
@@ -102,10 +124,18 @@
 typedef Slot {
     int word[WORDS];
     byte epoch, generation; /* the master's */
+#ifdef HEIR
+    bool assigned;
+    byte name;
+#endif
 };
 typedef Retired {
     int a, b;
     byte folded[SLOTS]; /* the last generation of each slot that is in it */
+#ifdef HEIR
+    int mine[SLOTS];    /* of a and b, what belongs to the process in each slot */
+    bool nobodys[SLOTS];
+#endif
 };
 
 typedef Book {
@@ -238,7 +268,7 @@ end_fork:
     };
         k = 0;
         do
-        :: k < CHUNKS -> publish(); k++
+        :: k < CHUNKS -> ONE_STEP { publish() }; k++
         :: else -> break
         od;
 died:
@@ -392,34 +422,51 @@ inline close_period() {
 }
 
 /* Adds the dead worker's total to the retired ones, in one step. Mirrors the fold of ledger_reap. */
-#ifdef FOLD_IN_PLACE
+#if defined(FOLD_IN_PLACE) || defined(FLIP_EARLY)
 #define TO (fold & 1)
 #else
 #define TO (1 - (fold & 1))
 #endif
-#ifdef FOLD_STALE
+#if defined(FOLD_STALE)
 #define FROM TO
+#elif defined(FLIP_EARLY)
+#define FROM (1 - (fold & 1))
 #else
 #define FROM (fold & 1)
 #endif
 
+/* The copy that nobody reads is made equal to the one that counts; what of it readers could see half-way
+ * is what is added then. */
+inline begin_fold() {
+    d_step {
+        retired[TO].a = retired[FROM].a;
+        retired[TO].b = retired[FROM].b;
+        j = 0;
+        do
+        :: j < SLOTS ->
+            retired[TO].folded[j] = retired[FROM].folded[j];
+#ifdef HEIR
+            retired[TO].mine[j] = retired[FROM].mine[j];
+            retired[TO].nobodys[j] = retired[FROM].nobodys[j];
+#endif
+            j++
+        :: else -> break
+        od;
+        j = 0
+    }
+}
+
 inline fold_dead() {
 #ifdef FLIP_EARLY
     fold++;
-#undef TO
-#undef FROM
-#define TO (fold & 1)
-#define FROM (1 - (fold & 1))
 #endif
-    retired[TO].a = retired[FROM].a + t;
-    retired[TO].b = retired[FROM].b + t;
-    j = 0;
-    do
-    :: j < SLOTS && j != i -> retired[TO].folded[j] = retired[FROM].folded[j]; j++
-    :: j < SLOTS && j == i -> retired[TO].folded[i] = slot[i].generation; j++
-    :: else -> break
-    od;
-    j = 0;
+    begin_fold();
+    retired[TO].a = retired[TO].a + t;
+    retired[TO].b = retired[TO].b + t;
+#ifdef HEIR
+    retired[TO].mine[i] = retired[TO].mine[i] + t;
+#endif
+    retired[TO].folded[i] = slot[i].generation;
 #if !defined(FLIP_EARLY) && !defined(FOLD_IN_PLACE)
     fold++
 #else
@@ -427,25 +474,87 @@ inline fold_dead() {
 #endif
 }
 
-/* The slot is zeroed word by word; no worker is in it, and no reader counts it. The sequence goes on,
- * so that whoever is copying the slot will see that it changed. */
-inline zero() {
-    slot[i].word[SEQ] = (slot[i].word[SEQ] | 1) + 1;
-    base[i] = slot[i].word[SEQ] >> 1;
-    j = 0;
-    do
-    :: j < 2 ->
-        slot[i].word[COPY(j, A)] = 0;
-        slot[i].word[COPY(j, B)] = 0;
+/* An empty copy. */
+inline clear(n, whose) {
+    ONE_STEP {
+        slot[i].word[COPY(n, A)] = 0;
+        slot[i].word[COPY(n, B)] = 0;
         d_step {
-            slot[i].word[COPY(j, P)] = 0;
-            slot[i].word[COPY(j, E)] = L.epoch
-        };
-        j++
-    :: else -> break
-    od;
+            slot[i].word[COPY(n, P)] = 0;
+            slot[i].word[COPY(n, E)] = L.epoch;
+            slot[i].word[COPY(n, G)] = whose
+        }
+    }
+}
+
+/* Both copies are the new generation's, and it becomes true with the first of them. */
+inline begin_generation(next) {
+    slot[i].word[SEQ] = slot[i].word[SEQ] | 1;
+    j = 1 - CURRENT(slot[i].word[SEQ]);
+#ifdef BEGIN_IN_PLACE
+    j = 1 - j;
+#endif
+#ifndef BEGIN_EARLY
+    clear(j, next);
+#endif
+    d_step {
+        slot[i].word[SEQ] = slot[i].word[SEQ] + 1;
+        base[i] = slot[i].word[SEQ] >> 1
+    };
+#ifdef BEGIN_EARLY
+    clear(j, next);
+#endif
+    clear(1 - j, next);
     j = 0
 }
+
+#ifdef HEIR
+/* The slot is nobody's, and the heir has its sums, in one step. Mirrors ledger_release. */
+inline release(heir) {
+    begin_fold();
+#ifdef HEIR_LATE
+    t = retired[TO].mine[i];
+#else
+    retired[TO].mine[heir] = retired[TO].mine[heir] + retired[TO].mine[i];
+#endif
+    retired[TO].mine[i] = 0;
+    retired[TO].nobodys[i] = 1;
+    fold++;
+#ifdef HEIR_LATE
+    begin_fold();
+    retired[TO].mine[heir] = retired[TO].mine[heir] + t;
+    fold++;
+    t = 0;
+#endif
+    slot[i].assigned = 0
+}
+
+inline his() {
+    begin_fold();
+    retired[TO].nobodys[i] = 0;
+    fold++
+}
+
+/* Mirrors ledger_assign; the slot's sums are the heir's already. */
+inline assign(n) {
+    slot[i].assigned = 0;
+    begin_fold();
+    retired[TO].mine[i] = 0;
+    retired[TO].nobodys[i] = 1;
+    fold++;
+#ifdef HIS_EARLY
+    slot[i].assigned = 1;
+    his();
+#endif
+    slot[i].name = n;
+    slot[i].assigned = 1;
+#ifndef HIS_EARLY
+    his()
+#else
+    skip
+#endif
+}
+#endif
 
 /* Carries what the dead worker recorded since the last close: all of it belongs to the open period.
  * Nobody else writes the slot any more, so this is one step. Its sequence may be odd: the current
@@ -480,21 +589,27 @@ inline carry() {
 inline reap() {
     carry();
 #ifdef ZERO_EARLY
-    zero();
+    begin_generation(slot[i].generation + 1);
 #endif
     fold_dead();
     t = 0;
+#ifdef HEIR
     if
-    :: slot[i].generation < GENS -> fate[i] = NONE
+    :: i == 0 && slot[i].generation == 1 -> release(1); assign(2)
+    :: else
+    fi;
+#endif
+    if
+    :: slot[i].generation < GENS_OF(i) -> fate[i] = NONE
     :: else -> fate[i] = GONE
     fi
 }
 
 inline start() {
-    zero();
     slot[i].epoch = L.epoch;
-    L.live = 1;
     slot[i].generation++;
+    begin_generation(slot[i].generation);
+    L.live = 1;
     fate[i] = RUNS
 }
 
@@ -563,12 +678,29 @@ inline read_book() {
 }
 #endif
 
+#ifdef HEIR
+/* Whether a process is shown in slot i, and the chunks that may be its own, by its name. */
+#ifdef NO_NOBODYS
+#define SHOWN slot[i].assigned
+#else
+#define SHOWN (slot[i].assigned && !retired[f & 1].nobodys[i])
+#endif
+#define MAY_HAVE(n)                                                                                \
+    ((n) == 0 -> DIGIT(0, 1, 0)                                                                    \
+              : ((n) == 2 -> DIGIT(0, 2, 0) : DIGIT(0, 1, 0) + DIGIT(1, 1, 0)))
+#endif
+
 proctype Reader() {
-    byte i, f, g, folded, seq, tries, snaps;
+    byte i, f, g, h, folded, seq, tries, snaps;
     int a, b, x, y, before, least;
     bool late;
     int kept[SLOTS]; /* the last good ones, and of which generation */
     byte kept_of[SLOTS];
+#ifdef HEIR
+    bool shown[SLOTS];
+    byte name[SLOTS];
+    int lifetime[SLOTS];
+#endif
     do
     :: snaps < SNAPS ->
 again:
@@ -579,17 +711,16 @@ again:
         i = 0;
         do
         :: i < SLOTS ->
-            g = slot[i].generation;
             folded = retired[f & 1].folded[i];
+#ifdef HEIR
+            shown[i] = SHOWN;
+            lifetime[i] = retired[f & 1].mine[i];
+#endif
+            g = slot[i].generation;
             x = 0;
             y = 0;
-            if
-#ifdef NO_GENERATION
-            :: true ->
-#else
-            :: g > folded ->
-#endif
-                tries = 0;
+            tries = 0;
+            ONE_STEP {
                 do
                 :: tries < TRIES ->
 #ifdef READER_WAITS
@@ -598,11 +729,16 @@ again:
                     seq = W(SEQ);
                     x = W(COPY(CURRENT(seq), A));
                     y = W(COPY(CURRENT(seq), B));
+                    h = W(COPY(CURRENT(seq), G));
                     if
 #ifdef NO_RECHECK
                     :: true -> break
 #endif
-                    :: (W(SEQ) >> 1) == (seq >> 1) -> break
+                    :: (W(SEQ) >> 1) == (seq >> 1) ->
+#ifndef OTHERS_GENERATION
+                        g = h;
+#endif
+                        break
                     :: else -> tries++
                     fi
                 :: else -> /* it publishes faster than can be copied: the last good ones */
@@ -617,11 +753,20 @@ again:
 #endif
                     break
                 od;
-                kept[i] = x;
-                kept_of[i] = g
+            }
+            kept[i] = x;
+            kept_of[i] = g;
+            if
+#ifndef NO_GENERATION
+            :: g <= folded -> x = 0; y = 0
+#endif
             :: else
             fi;
-            d_step { a = a + x; b = b + y; x = 0; y = 0; tries = 0; seq = 0; g = 0; folded = 0 };
+#ifdef HEIR
+            name[i] = slot[i].name;
+            lifetime[i] = lifetime[i] + x;
+#endif
+            d_step { a = a + x; b = b + y; x = 0; y = 0; h = 0; tries = 0; seq = 0; g = 0; folded = 0 };
             i++
         :: else -> break
         od;
@@ -637,6 +782,16 @@ again:
             assert(HOLDS(published, a));        /* nothing that was not published; nothing twice */
             assert(late || HOLDS(a, least));    /* nothing missing that was there when it began */
             assert(HOLDS(a, before));           /* totals never go back */
+#ifdef HEIR
+            /* Nobody has another's, nobody lacks his own, and all of it is somebody's: a slot that is
+             * changing hands is empty. */
+            assert(!shown[0] || HOLDS(MAY_HAVE(name[0]), lifetime[0]));
+            assert(!shown[1] || HOLDS(MAY_HAVE(name[1]), lifetime[1]));
+            assert(!shown[0] || name[0] == 2 || HOLDS(lifetime[0], least & DIGIT(0, 1, 0)));
+            assert(!shown[1] || HOLDS(lifetime[1], least & DIGIT(1, 1, 0)));
+            assert((shown[0] -> lifetime[0] : 0) + (shown[1] -> lifetime[1] : 0) == a);
+            shown[0] = 0; shown[1] = 0; name[0] = 0; name[1] = 0; lifetime[0] = 0; lifetime[1] = 0;
+#endif
             before = a;
             a = 0;
             b = 0;
@@ -657,6 +812,11 @@ proctype Killer() { master_killed = 1 }
 init {
     atomic {
         slot[0].epoch = 1;
+#ifdef HEIR
+        slot[0].assigned = 1;
+        slot[1].assigned = 1;
+        slot[1].name = 1;
+#endif
 #if SB
         run StoreBuffer(0);
 #endif

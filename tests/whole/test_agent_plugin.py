@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import unittest
@@ -111,8 +112,11 @@ class AgentPlugin(Scenario):
 
     def check_measurements(self, result, sink, p, port):
         """What the collector posted: the last of each is what pstats says."""
+        # contrib/monasca-agent/README.md: what is not known yet is null.
+        unknown = re.compile(r"Invalid value 'None' for metric 'monasca\.persister\.lag\w*'$")
         complaints = [line for line in result["log"].splitlines()
-                      if "ERROR" in line or "Could not find" in line or "Invalid" in line]
+                      if ("ERROR" in line or "Could not find" in line or "Invalid" in line)
+                      and not unknown.search(line)]
         self.assertEqual(complaints, [])
         got, totals = {}, result["figures"]["totals"]
         for m in (m for flush in sink.flushes for m in flush):
