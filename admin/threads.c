@@ -20,6 +20,9 @@ threads_describe(char *text, size_t size, const struct snapshot *s,
         snprintf(text, size, "nothing: it has left, its figures stay");
         break;
     case SLOT_STARTING:
+        snprintf(text, size, "starting: its brokers have not answered yet");
+        break;
+    case SLOT_JOINING:
         snprintf(text, size, "joining its consumer group");
         break;
     case SLOT_IDLE:

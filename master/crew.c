@@ -21,9 +21,13 @@ crew_init(struct crew *crew, const struct master_options *options)
     int64_t now = clock_mono_ms();
     *crew = (struct crew){.options = options, .n_slots = n, .signals = -1};
     crew->pids = calloc((size_t)n + 1, sizeof(*crew->pids));
+    crew->rejoins_ms = calloc((size_t)n + 1, sizeof(*crew->rejoins_ms));
     crew->pool = pool_new(n, &options->plan->timing, (uint64_t)clock_mono_ns(), now);
     crew->roster = roster_new(n);
-    return crew->pids == NULL || crew->pool == NULL || crew->roster == NULL ? -1 : 0;
+    return crew->pids == NULL || crew->rejoins_ms == NULL || crew->pool == NULL ||
+                   crew->roster == NULL
+               ? -1
+               : 0;
 }
 
 void
@@ -32,7 +36,9 @@ crew_free(struct crew *crew)
     pool_free(&crew->pool);
     roster_free(&crew->roster);
     free(crew->pids);
+    free(crew->rejoins_ms);
     crew->pids = NULL;
+    crew->rejoins_ms = NULL;
 }
 
 static const char *
@@ -44,18 +50,25 @@ name_of(const struct crew *c, unsigned slot)
 
 /* --- starting one --- */
 
+/*
+ * Newcomers wait so long between the answer of their brokers and joining: meanwhile the old ones
+ * are excused (the worker tells it within 200 ms, and the master looks every CHANGE_TICK_MS).
+ */
+enum { TAKE_OVER_HOLD_MS = 500 };
+
 /* What the child needs to know. */
 struct child_arg {
     const struct master_options *options;
     const struct seat *seat;
     unsigned slot;
+    int64_t hold_ms;
 };
 
 static int
 run_child(void *arg)
 {
     const struct child_arg *child = arg;
-    return child->options->run(child->options->arg, child->seat, child->slot);
+    return child->options->run(child->options->arg, child->seat, child->slot, child->hold_ms);
 }
 
 size_t
@@ -72,20 +85,29 @@ crew_list_fds(const struct crew *crew, int fds[CREW_FDS])
     return CREW_FDS;
 }
 
+static int64_t
+plan_hold(const struct crew *c, unsigned slot, int64_t now)
+{
+    int64_t hold_ms = c->rejoins_ms[slot] > now ? c->rejoins_ms[slot] - now : 0;
+    if (hold_ms < TAKE_OVER_HOLD_MS && roster_takes_over(c->roster, slot))
+        hold_ms = TAKE_OVER_HOLD_MS;
+    return hold_ms;
+}
+
 static void
 start(struct crew *c, unsigned slot)
 {
     const struct master_options *o = c->options;
     const struct seat *seat = roster_seat(c->roster, slot);
     struct errbuf err;
-    struct child_arg arg = {o, seat, slot};
+    int64_t now = clock_mono_ms();
+    struct child_arg arg = {o, seat, slot, plan_hold(c, slot, now)};
     int fds[CREW_FDS];
     struct spawn_child child = {.name = seat->name,
                                 .fds = fds,
                                 .n_fds = crew_list_fds(c, fds),
                                 .run = run_child,
                                 .arg = &arg};
-    int64_t now = clock_mono_ms();
     ledger_start(o->ledger, slot);
     pid_t pid = spawn_fork(&child, &err);
     if (pid == -1) {
@@ -98,7 +120,7 @@ start(struct crew *c, unsigned slot)
     ledger_started(o->ledger, slot, pid);
     if (seat->silent)
         ledger_show(o->ledger, slot, SLOT_IDLE);
-    pool_note_forked(c->pool, slot - 1, now);
+    pool_note_forked(c->pool, slot - 1, arg.hold_ms, now);
     log_info("%s started as pid %ld", seat->name, (long)pid);
 }
 
@@ -142,6 +164,7 @@ place(struct crew *c, unsigned slot, const struct seat *seat)
         roster_note_unplaced(c->roster, slot, clock_mono_ms() + CREW_AGAIN_MS);
         return;
     }
+    c->rejoins_ms[slot] = 0;
     ledger_assign(c->options->ledger, slot, seat->name, seat->topic, seat->number);
     pool_add(c->pool, slot - 1, clock_mono_ms());
 }
@@ -149,20 +172,17 @@ place(struct crew *c, unsigned slot, const struct seat *seat)
 static void
 dismiss(struct crew *c, unsigned slot)
 {
-    ledger_note_leaving(c->options->ledger, slot);
     if (!pool_note_leave(c->pool, slot - 1, clock_mono_ms()))
         vacate(c, slot, false);
 }
 
-/* It goes on for now. */
+/* It goes on for now, but cannot be started again: its configuration is there no more. */
 static void
-excuse(struct crew *c, unsigned slot)
+retire(struct crew *c, unsigned slot)
 {
     ledger_note_leaving(c->options->ledger, slot);
-    if (!pool_note_excused(c->pool, slot - 1))
+    if (!pool_note_retired(c->pool, slot - 1))
         vacate(c, slot, false);
-    else
-        send(c, slot, SIGUSR2);
 }
 
 static bool
@@ -175,8 +195,11 @@ follow_roster(struct crew *c)
     case ROSTER_PLACE:
         place(c, action.slot, action.seat);
         break;
+    case ROSTER_RETIRE:
+        retire(c, action.slot);
+        break;
     case ROSTER_EXCUSE:
-        excuse(c, action.slot);
+        send(c, action.slot, SIGUSR2);
         break;
     case ROSTER_DISMISS:
         dismiss(c, action.slot);
@@ -298,12 +321,27 @@ way_to_die(int status, const struct pool_death *death)
     return WIFSIGNALED(status) ? LEDGER_SIGNAL : LEDGER_EXIT;
 }
 
+/*
+ * One that did not leave its group is waited for by the others as soon as somebody joins: until its
+ * session is over, nothing is consumed.  So its successor joins when that is about to be.
+ */
+static void
+note_rejoin(struct crew *c, unsigned slot, int status, int64_t now)
+{
+    enum slot_state state = ledger_state(c->options->ledger, slot);
+    if (now < c->rejoins_ms[slot]) /* it had not joined yet: its predecessor's session counts */
+        return;
+    if (WIFSIGNALED(status) && state > SLOT_STARTING && state < SLOT_DEAD)
+        c->rejoins_ms[slot] = now + roster_seat(c->roster, slot)->rejoin_ms;
+}
+
 static void
 bury(struct crew *c, unsigned slot, int status)
 {
     const char *name = name_of(c, slot);
     int64_t now = clock_mono_ms();
     note_heartbeat(c, slot, now);
+    note_rejoin(c, slot, status, now);
     struct pool_death death = pool_note_death(c->pool, slot - 1, now);
     enum slot_state state = death.asked ? SLOT_FREE : death.in_loop ? SLOT_BACKOFF : SLOT_DEAD;
     int64_t returned = ledger_reap(c->options->ledger, slot, way_to_die(status, &death), state);

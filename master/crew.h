@@ -16,6 +16,7 @@ struct crew {
     struct pool *pool;     /* of slot - 1 */
     struct roster *roster; /* by slot */
     pid_t *pids;           /* by slot; 0: does not run */
+    int64_t *rejoins_ms;   /* by slot: when it may join the group of its predecessor, who died */
     unsigned n_slots;
     int signals;                 /* the signalfd, and */
     const struct reload *reload; /* the check's pipe: to be closed in children */

@@ -260,7 +260,7 @@ close_figures(struct persister *p)
 /* --- processes --- */
 
 static int
-run_seat(void *arg, const struct seat *seat, unsigned slot)
+run_seat(void *arg, const struct seat *seat, unsigned slot, int64_t hold_ms)
 {
     struct persister *p = arg;
     if (seat->crew == CREW_ADMIN)
@@ -271,7 +271,8 @@ run_seat(void *arg, const struct seat *seat, unsigned slot)
                                .kind = (enum topic_kind)seat->crew,
                                .number = seat->number,
                                .segment = &p->segment,
-                               .slot = slot};
+                               .slot = slot,
+                               .hold_ms = hold_ms};
     return worker_run(&args);
 }
 
@@ -349,7 +350,7 @@ run_single(struct persister *p, enum topic_kind kind, struct errbuf *err)
     ledger_assign(p->ledger, 1, seat->name, seat->topic, seat->number);
     ledger_start(p->ledger, 1);
     ledger_started(p->ledger, 1, getpid());
-    int code = run_seat(p, seat, 1);
+    int code = run_seat(p, seat, 1, 0);
     (void)ledger_reap(p->ledger, 1, LEDGER_ASKED, SLOT_FREE);
     if (snapshot_take(p->reader, &snapshot, err) == 0)
         totals_log(&snapshot, LOG_LEVEL_DEBUG);

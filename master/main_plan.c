@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "worker/kafka_conf.h"
 #include "worker/retention.h"
 
 static unsigned
@@ -21,7 +22,7 @@ static void
 add_worker(struct main_plan *p, const struct config *cfg, enum topic_kind kind, unsigned number)
 {
     struct seat *seat = &p->seats[p->plan.n++];
-    *seat = (struct seat){.crew = kind, .number = number};
+    *seat = (struct seat){.crew = kind, .number = number, .rejoin_ms = kafka_conf_rejoin_ms(cfg)};
     snprintf(seat->topic, sizeof(seat->topic), "%s", cfg->topic[kind].topic);
     snprintf(seat->name, sizeof(seat->name), "%s-%u", cfg->topic[kind].topic, number);
 }

@@ -29,7 +29,8 @@ struct master {
     int64_t totals_due_ms, period_due_ms, period_ms;
     int64_t ready_limit_ms; /* INT64_MAX: whoever waits has been told */
     bool stopping;
-    bool changing; /* a configuration was taken over, and its crew is not all there yet */
+    bool changing;           /* a configuration was taken over, and its crew is not all there yet */
+    int64_t change_limit_ms; /* INT64_MAX: that this lasts long was said */
     struct snapshot snapshot;
 };
 
@@ -66,6 +67,7 @@ take_over(struct master *m)
     /* Those that stay, too, go by what the log is now. */
     crew_signal(&m->crew, SIGUSR1);
     m->changing = true;
+    m->change_limit_ms = clock_mono_ms() + ROSTER_LIMIT_MS;
 }
 
 static void
@@ -217,6 +219,12 @@ tell_progress(struct master *m)
     if (m->changing && roster_is_settled(m->crew.roster)) {
         m->changing = false;
         log_notice("reload done: %zu workers", count.workers);
+    }
+    if (m->changing && clock_mono_ms() >= m->change_limit_ms) {
+        log_warning("%zu of %zu workers have not joined since the reload; those of before go on "
+                    "until others have reached Kafka",
+                    count.out, count.workers);
+        m->change_limit_ms = INT64_MAX;
     }
     if (!m->changing && !reload_is_under_way(&m->reload))
         notify_reloaded(notify);

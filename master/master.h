@@ -40,8 +40,11 @@ struct master_options {
     struct segment *segment;
     struct ledger *ledger;
     struct shm_reader *reader; /* of our own segment */
-    /* What the process for a seat does; its result is the exit code. Runs in the child. */
-    int (*run)(void *arg, const struct seat *seat, unsigned slot);
+    /*
+     * What the process for a seat does; its result is the exit code. Runs in the child. Takes: how
+     * long to wait before it joins its group, counted from when it could, 0 for not at all.
+     */
+    int (*run)(void *arg, const struct seat *seat, unsigned slot, int64_t hold_ms);
     void *arg;
     /* In effect. The reload's `take` changes what it points to; the loop follows when it returns.
      */

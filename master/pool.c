@@ -30,6 +30,7 @@ struct member {
     unsigned deaths; /* in a row, without calm_ms of work between them */
     int64_t fork_ms;
     int64_t started_ms, heartbeat_ms; /* heartbeat_ms >= started_ms */
+    int64_t hold_ms;                  /* it waits so long before it works */
     int64_t term_ms;                  /* if it leaves: when TERM is due; INT64_MAX: not now */
     int64_t deadline_ms;              /* ... and KILL */
     struct backoff backoff;
@@ -122,7 +123,7 @@ pool_add(struct pool *pool, size_t worker, int64_t now_ms)
 }
 
 bool
-pool_note_excused(struct pool *pool, size_t worker)
+pool_note_retired(struct pool *pool, size_t worker)
 {
     assert(worker < pool->n);
     struct member *m = &pool->members[worker];
@@ -159,12 +160,13 @@ pool_note_leave(struct pool *pool, size_t worker, int64_t now_ms)
 }
 
 void
-pool_note_forked(struct pool *pool, size_t worker, int64_t now_ms)
+pool_note_forked(struct pool *pool, size_t worker, int64_t hold_ms, int64_t now_ms)
 {
     struct member *m = find_member(pool, worker, PHASE_DOWN);
     m->phase = PHASE_UP;
     m->hung = m->late = false;
     m->started_ms = m->heartbeat_ms = now_ms;
+    m->hold_ms = hold_ms;
     m->term_ms = INT64_MAX;
 }
 
@@ -188,7 +190,7 @@ pool_note_heartbeat(struct pool *pool, size_t worker, int64_t heartbeat_ms, int6
 static bool
 has_worked(const struct pool *pool, const struct member *m)
 {
-    return m->heartbeat_ms - m->started_ms >= pool->timing.calm_ms;
+    return m->heartbeat_ms - m->started_ms - m->hold_ms >= pool->timing.calm_ms;
 }
 
 /* Forgets the deaths of before. Returns: true if that ends a crash loop. */

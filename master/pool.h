@@ -85,7 +85,7 @@ void pool_add(struct pool *pool, size_t worker, int64_t now_ms);
 bool pool_note_leave(struct pool *pool, size_t worker, int64_t now_ms);
 
 /* It will leave by itself, some time. Returns: as pool_note_leave, which may follow. */
-bool pool_note_excused(struct pool *pool, size_t worker);
+bool pool_note_retired(struct pool *pool, size_t worker);
 
 /*
  * Says what to do next; the action counts as done when it is returned.
@@ -93,8 +93,8 @@ bool pool_note_excused(struct pool *pool, size_t worker);
  */
 struct pool_action pool_next_action(struct pool *pool, int64_t now_ms) MUST_CHECK;
 
-/* The worker runs since now. */
-void pool_note_forked(struct pool *pool, size_t worker, int64_t now_ms);
+/* The worker runs since now. Takes: how long it waits before it begins to work, 0.. */
+void pool_note_forked(struct pool *pool, size_t worker, int64_t hold_ms, int64_t now_ms);
 
 /* It could not be forked. Returns: ms until it is tried again. */
 uint32_t pool_note_fork_failed(struct pool *pool, size_t worker, int64_t now_ms);

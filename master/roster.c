@@ -12,7 +12,8 @@
 enum phase {
     PHASE_NOBODY,
     PHASE_MEMBER,   /* belongs here */
-    PHASE_LEAVER,   /* is to leave */
+    PHASE_LEAVER,   /* is to leave, which nobody else knows yet */
+    PHASE_RETIRED,  /* is to leave */
     PHASE_EXCUSED,  /* ... and has been told to, at the next revocation */
     PHASE_DISMISSED /* ... now */
 };
@@ -20,12 +21,14 @@ enum phase {
 struct place {
     enum phase phase;
     struct seat seat;
-    size_t wanted; /* the number of what it was placed for */
-    bool joined;   /* it was seen at work */
-    bool failed;   /* it is not alive just now */
-    bool died;     /* it was seen dead since it was placed */
-    bool kept;     /* only within roster_change: it goes on */
-    bool begun;    /* one of its crew, that was excused, has begun to leave */
+    size_t wanted;    /* the number of what it was placed for */
+    bool reached;     /* its brokers were seen to answer it */
+    bool joined;      /* it was seen at work */
+    bool failed;      /* it is not alive just now */
+    bool died;        /* it was seen dead since it was placed */
+    bool kept;        /* only within roster_change: it goes on */
+    bool begun;       /* one of its crew, that was excused, has begun to leave */
+    int64_t limit_ms; /* if excused: until then */
 };
 
 /* A seat that the configuration wants. */
@@ -40,7 +43,6 @@ struct roster {
     struct place *places;  /* by slot; 0 is not used */
     struct wanted *wanted; /* room for n_slots */
     size_t n_wanted;
-    int64_t limit_ms;
 };
 
 struct roster *
@@ -101,8 +103,10 @@ roster_change(struct roster *roster, const struct seat *seats, size_t n, const b
               int64_t now_ms)
 {
     assert(n <= roster->n_slots);
-    for (unsigned slot = 1; slot <= roster->n_slots; slot++)
+    for (unsigned slot = 1; slot <= roster->n_slots; slot++) {
         roster->places[slot].kept = roster->places[slot].begun = false;
+        roster->places[slot].limit_ms = now_ms + ROSTER_LIMIT_MS;
+    }
     for (size_t i = 0; i < n; i++)
         roster->wanted[i] = (struct wanted){
             .seat = seats[i], .placed = same[seats[i].crew] && keep_member(roster, &seats[i])};
@@ -110,7 +114,6 @@ roster_change(struct roster *roster, const struct seat *seats, size_t n, const b
     for (unsigned slot = 1; slot <= roster->n_slots; slot++)
         if (roster->places[slot].phase == PHASE_MEMBER && !roster->places[slot].kept)
             roster->places[slot].phase = PHASE_LEAVER;
-    roster->limit_ms = now_ms + ROSTER_LIMIT_MS;
 }
 
 /* --- what to do --- */
@@ -154,7 +157,7 @@ place_next(struct roster *r, int64_t now_ms, struct roster_action *action)
 struct newcomers {
     size_t waiting; /* no slot for them yet */
     size_t out;     /* placed, and not seen at work yet */
-    bool alive;     /* one is at work, or at least has lived since it was placed */
+    bool able; /* one is at work, or at least was answered, and has lived since it was placed */
 };
 
 static struct newcomers
@@ -168,7 +171,7 @@ count_newcomers(const struct roster *r, unsigned crew)
         if (p->phase != PHASE_MEMBER || p->seat.crew != crew)
             continue;
         n.out += !p->joined;
-        n.alive |= !p->failed && (p->joined || !p->died);
+        n.able |= !p->failed && (p->joined || (p->reached && !p->died));
     }
     return n;
 }
@@ -176,14 +179,18 @@ count_newcomers(const struct roster *r, unsigned crew)
 static enum roster_deed
 judge_leaver(const struct roster *r, const struct place *p, int64_t now_ms)
 {
+    if (p->phase == PHASE_LEAVER)
+        return ROSTER_RETIRE;
     struct newcomers n = count_newcomers(r, p->seat.crew);
-    if (p->seat.alone || n.out == 0)
+    if (p->seat.alone || n.out == 0 || !p->reached) /* who has not begun has nothing to hand over */
         return ROSTER_DISMISS;
     if (n.waiting > 0) /* no slot is free: room has to be made */
         return ROSTER_DISMISS;
-    if (n.alive && (p->begun || now_ms >= r->limit_ms))
+    if (!n.able)
+        return ROSTER_NOTHING;
+    if (p->begun || (p->phase == PHASE_EXCUSED && now_ms >= p->limit_ms))
         return ROSTER_DISMISS;
-    return p->phase == PHASE_LEAVER ? ROSTER_EXCUSE : ROSTER_NOTHING;
+    return p->phase == PHASE_RETIRED ? ROSTER_EXCUSE : ROSTER_NOTHING;
 }
 
 struct roster_action
@@ -194,12 +201,15 @@ roster_next(struct roster *roster, int64_t now_ms)
         return action;
     for (unsigned slot = 1; slot <= roster->n_slots; slot++) {
         struct place *p = &roster->places[slot];
-        if (p->phase != PHASE_LEAVER && p->phase != PHASE_EXCUSED)
+        if (p->phase < PHASE_LEAVER || p->phase > PHASE_EXCUSED)
             continue;
         action.deed = judge_leaver(roster, p, now_ms);
         if (action.deed == ROSTER_NOTHING)
             continue;
-        p->phase = action.deed == ROSTER_EXCUSE ? PHASE_EXCUSED : PHASE_DISMISSED;
+        p->phase = action.deed == ROSTER_RETIRE   ? PHASE_RETIRED
+                   : action.deed == ROSTER_EXCUSE ? PHASE_EXCUSED
+                                                  : PHASE_DISMISSED;
+        p->limit_ms = now_ms + ROSTER_LIMIT_MS;
         action.slot = slot;
         action.seat = &p->seat;
         return action;
@@ -223,7 +233,8 @@ roster_note_state(struct roster *roster, unsigned slot, enum slot_state state)
 {
     struct place *p = &roster->places[slot];
     p->failed = state == SLOT_DEAD || state == SLOT_BACKOFF || state == SLOT_FREE;
-    p->joined |= state > SLOT_STARTING && state < SLOT_DEAD;
+    p->reached |= state > SLOT_STARTING && state < SLOT_DEAD;
+    p->joined |= state > SLOT_JOINING && state < SLOT_DEAD;
     p->died |= state == SLOT_DEAD || state == SLOT_BACKOFF;
     if (p->phase == PHASE_EXCUSED && state == SLOT_DRAINING)
         begin_leaving(roster, p->seat.crew);
@@ -253,6 +264,18 @@ const struct seat *
 roster_seat(const struct roster *roster, unsigned slot)
 {
     return roster->places[slot].phase != PHASE_NOBODY ? &roster->places[slot].seat : NULL;
+}
+
+bool
+roster_takes_over(const struct roster *roster, unsigned slot)
+{
+    for (unsigned i = 1; i <= roster->n_slots; i++) {
+        const struct place *p = &roster->places[i];
+        if (is_leaving(p) && p->phase != PHASE_DISMISSED &&
+            p->seat.crew == roster->places[slot].seat.crew)
+            return true;
+    }
+    return false;
 }
 
 bool

@@ -6,17 +6,19 @@
  * others are to leave, and newcomers take their places:
  *
  * Workers: under Kafka's eager protocol every join and every leave stops the whole group, so it is
- * done in two waves.  First the newcomers are placed, all at once.  Those that are to leave are
- * excused: they go on until the newcomers' joining revokes their partitions, and then leave instead
- * of joining again.  As soon as one is seen to leave, or all newcomers have joined, the rest are
+ * done in two waves.  First the newcomers are placed, all at once; they wait a moment before they
+ * join.  As soon as the brokers have answered one of them, those that are to leave are excused:
+ * they go on until the newcomers' joining revokes their partitions, and then leave instead of
+ * joining again.  As soon as one is seen to leave, or all newcomers have joined, the rest are
  * dismissed.  So the group comes to rest but once.
  *
  * Helpers (retention, admin) cannot run twice: the old one is dismissed, then the new one placed.
  *
- * If newcomers do not join within LIMIT_MS, the others are dismissed nevertheless: that is what was
- * asked for.  But as long as no newcomer is at work or has at least lived from its start on, the
- * old ones go on: those of a crash loop, which live for moments, take nobody's place.  (That holds
- * until the group rebalances for another reason: who is excused leaves then.)
+ * If newcomers do not join within LIMIT_MS after that, the others are dismissed nevertheless: that
+ * is what was asked for.  But as long as no newcomer is at work, or has at least lived from its
+ * start on and been answered by its brokers, nobody is asked to leave: those of a crash loop and
+ * those with a wrong address take nobody's place.  (Who is excused already leaves at any
+ * rebalance.)  Newcomers that are to leave before a broker has answered them do so at once.
  *
  * Pure: takes the time and what happened, returns what is to be done; master.c does it.
  *
@@ -36,6 +38,7 @@ struct seat {
     bool alone;                   /* a helper: no two of a crew at a time */
     bool silent;                  /* cannot write to the segment, so gives no sign of life */
     unsigned number;              /* within its crew */
+    int64_t rejoin_ms;            /* the successor of one that died should not join before, 0.. */
     char name[SHM_PROCESS_BYTES]; /* "metrics-0" */
     char topic[SHM_TOPIC_BYTES];  /* "" for a helper */
 };
@@ -43,6 +46,7 @@ struct seat {
 enum roster_deed {
     ROSTER_NOTHING, /* for now */
     ROSTER_PLACE,   /* somebody for `seat` is wanted in `slot` */
+    ROSTER_RETIRE,  /* who is in `slot` will leave: it goes on, but is not started again */
     ROSTER_EXCUSE,  /* who is in `slot` should leave when its partitions are revoked */
     ROSTER_DISMISS  /* who is in `slot` should leave now */
 };
@@ -88,6 +92,9 @@ void roster_note_gone(struct roster *roster, unsigned slot, bool left);
 
 /* Returns: the seat of who is in a slot; NULL: nobody. */
 const struct seat *roster_seat(const struct roster *roster, unsigned slot);
+
+/* Returns: true if who is in the slot takes over from others, who have not been dismissed yet. */
+bool roster_takes_over(const struct roster *roster, unsigned slot);
 
 /* Returns: true if who is in the slot is to leave. */
 bool roster_is_leaving(const struct roster *roster, unsigned slot);

@@ -130,9 +130,9 @@ stat_table_hash(void)
 const char *
 slot_state_name(enum slot_state state)
 {
-    static const char *const names[SLOT_STATES] = {"free",      "starting", "idle",
-                                                   "consuming", "writing",  "retrying",
-                                                   "draining",  "dead",     "backoff"};
+    static const char *const names[SLOT_STATES] = {"free",      "starting", "joining",  "idle",
+                                                   "consuming", "writing",  "retrying", "draining",
+                                                   "dead",      "backoff"};
     return (unsigned)state < SLOT_STATES ? names[state] : "?";
 }
 

@@ -9,7 +9,8 @@
 /* The master sets FREE, STARTING, DEAD and BACKOFF, the worker the rest. */
 enum slot_state {
     SLOT_FREE,      /* no worker is meant to be here */
-    SLOT_STARTING,  /* forked, not yet consuming */
+    SLOT_STARTING,  /* forked, and has not reached its brokers yet */
+    SLOT_JOINING,   /* its brokers answer; not in its group yet */
     SLOT_IDLE,      /* consuming, but no partition assigned */
     SLOT_CONSUMING, /* collecting a batch */
     SLOT_WRITING,   /* in a call to the store */

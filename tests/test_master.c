@@ -97,10 +97,11 @@ take_messages(struct recorder *r)
 }
 
 static int
-run_fake(void *arg, const struct seat *seat, unsigned slot)
+run_fake(void *arg, const struct seat *seat, unsigned slot, int64_t hold_ms)
 {
     (void)arg;
     struct recorder *r = recorder_new(&segment, slot);
+    recorder_set(r, STAT_BATCH_AGE_MS, (uint64_t)hold_ms);
     enum manner manner = manners[seat->number];
     catch_signals();
     if (manner == CRASH)
@@ -243,6 +244,13 @@ forks_of(size_t i)
     return process(i)->generation;
 }
 
+/* What it was told to wait before it joins. */
+static uint64_t
+hold_of(size_t i)
+{
+    return process(i)->totals.values[STAT_BATCH_AGE_MS];
+}
+
 static int64_t
 heartbeat(size_t i)
 {
@@ -324,6 +332,27 @@ Test(master, respawns_the_killed_one_and_leaves_the_other_alone)
     cr_assert_eq(stop(), 0);
     cr_assert_eq(count_in_log("fake-0 (pid"), 2);
     cr_assert_eq(count_in_log("ended with signal 9 (Killed)"), 1);
+}
+
+/* Were it to join at once, the group would stand still until the session of the dead is over. */
+Test(master, the_successor_of_one_killed_is_held_back_until_that_session_is_about_to_end)
+{
+    seats[0].rejoin_ms = PATIENCE_MS;
+    seats[1].rejoin_ms = 1;
+    start();
+    WAIT_UNTIL(is_consuming(0) && is_consuming(1));
+    cr_assert_eq(hold_of(0), 0u);
+    kill(pid_of(0), SIGKILL);
+    kill(pid_of(1), SIGKILL);
+    WAIT_UNTIL(forks_of(0) == 2 && is_consuming(0) && hold_of(0) > 0);
+    uint64_t first = hold_of(0);
+    cr_assert_leq(first, (uint64_t)PATIENCE_MS);
+    WAIT_UNTIL(forks_of(1) == 2 && is_consuming(1));
+    cr_assert_eq(hold_of(1), 0u, "that session was over before it was forked");
+    kill(pid_of(0), SIGKILL); /* who had not joined, so it is still the session of the first */
+    WAIT_UNTIL(forks_of(0) == 3 && is_consuming(0) && hold_of(0) > 0);
+    cr_assert_lt(hold_of(0), first);
+    cr_assert_eq(stop(), 0);
 }
 
 Test(master, counts_what_a_dead_worker_had_in_hand_as_returned)

@@ -37,7 +37,7 @@ fork_all(struct pool *pool, size_t n, int64_t now)
 {
     for (size_t i = 0; i < n; i++) {
         expect(pool, now, POOL_FORK, i);
-        pool_note_forked(pool, i, now);
+        pool_note_forked(pool, i, 0, now);
     }
     expect(pool, now, POOL_NOTHING, 0);
 }
@@ -81,7 +81,7 @@ Test(pool, respawns_within_a_second_then_slower_up_to_five)
         now += death.respawn_in_ms;
         pool_note_heartbeat(pool, 0, now, now);
         expect(pool, now, POOL_FORK, 1);
-        pool_note_forked(pool, 1, now);
+        pool_note_forked(pool, 1, 0, now);
     }
     pool_free(&pool);
 }
@@ -92,7 +92,7 @@ crash_quickly(struct pool *pool, unsigned times, int64_t now)
     for (unsigned i = 0; i < times; i++) {
         now += pool_note_death(pool, 0, now).respawn_in_ms;
         expect(pool, now, POOL_FORK, 0);
-        pool_note_forked(pool, 0, now);
+        pool_note_forked(pool, 0, 0, now);
         cr_assert_geq(pool_plan_wait(pool, now), 0);
     }
     return now;
@@ -124,6 +124,23 @@ Test(pool, death_right_after_enough_work_tells_that_the_loop_was_left)
     struct pool_death death = pool_note_death(pool, 0, now);
     cr_assert(death.left_loop && !death.in_loop);
     cr_assert_eq(death.deaths, 1);
+    pool_free(&pool);
+}
+
+/* It waited for its predecessor's session: that is no work. */
+Test(pool, what_is_held_back_does_not_count_as_work)
+{
+    struct pool *pool = new_pool(1);
+    expect(pool, START, POOL_FORK, 0);
+    pool_note_forked(pool, 0, 6000, START);
+    let_work(pool, 0, START, START + 6000 + timing.calm_ms - 500);
+    int64_t now = START + 6000 + timing.calm_ms - 1;
+    cr_assert_eq(pool_note_death(pool, 0, now).deaths, 1);
+    now += timing.respawn_first_ms;
+    expect(pool, now, POOL_FORK, 0);
+    pool_note_forked(pool, 0, 6000, now);
+    pool_note_heartbeat(pool, 0, now + timing.calm_ms, now + timing.calm_ms);
+    cr_assert_eq(pool_note_death(pool, 0, now + timing.calm_ms).deaths, 2);
     pool_free(&pool);
 }
 
@@ -174,7 +191,7 @@ Test(pool, hanging_from_the_start_is_a_crash_loop_too)
     bool in_loop = false;
     for (unsigned i = 0; i < timing.loop_deaths || i < 3; i++) {
         expect(pool, now, POOL_FORK, 0);
-        pool_note_forked(pool, 0, now);
+        pool_note_forked(pool, 0, 0, now);
         now += timing.hang_ms;
         expect(pool, now, POOL_KILL_HUNG, 0);
         struct pool_death death = pool_note_death(pool, 0, now);
@@ -347,12 +364,12 @@ Test(pool, one_that_leaves_is_termed_then_killed_and_not_forked_again)
     pool_free(&pool);
 }
 
-Test(pool, the_excused_goes_on_until_it_leaves_is_dismissed_or_hangs)
+Test(pool, the_retired_goes_on_until_it_leaves_is_dismissed_or_hangs)
 {
     struct pool *pool = new_pool(3);
     fork_all(pool, 3, START);
     for (size_t i = 0; i < 3; i++)
-        cr_assert(pool_note_excused(pool, i));
+        cr_assert(pool_note_retired(pool, i));
     expect(pool, START + 1, POOL_NOTHING, 0);
     cr_assert(pool_note_death(pool, 0, START + 2).asked);
     cr_assert(pool_note_leave(pool, 1, START + 3));
@@ -368,7 +385,7 @@ Test(pool, one_that_does_not_run_is_gone_at_once)
 {
     struct pool *pool = new_pool(2);
     cr_assert_not(pool_note_leave(pool, 0, START));
-    cr_assert_not(pool_note_excused(pool, 1));
+    cr_assert_not(pool_note_retired(pool, 1));
     expect(pool, START, POOL_NOTHING, 0);
     pool_free(&pool);
 }

@@ -48,7 +48,7 @@ change(bool metrics_same, bool others_same, int64_t now)
     n_seats = 0;
 }
 
-/* Everything that is to be done now, as "P1 P2 E3 D4 ". */
+/* Everything that is to be done now, as "P1 P2 R3 E3 D4 ". */
 static const char *
 deeds(int64_t now)
 {
@@ -59,8 +59,8 @@ deeds(int64_t now)
         struct roster_action action = roster_next(roster, now);
         if (action.deed == ROSTER_NOTHING)
             return text;
-        n +=
-            (size_t)snprintf(text + n, sizeof(text) - n, "%c%u ", " PED"[action.deed], action.slot);
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%c%u ", " PRED"[action.deed],
+                              action.slot);
     }
     cr_assert_fail("it never ends: %s", text);
     return text;
@@ -96,6 +96,15 @@ replace(unsigned old, unsigned newcomers)
     start(old);
     want(METRICS, newcomers);
     change(false, true, START);
+}
+
+/* Those in slots 1..n are to be replaced by as many: up to the newcomers' joining. */
+static void
+begin_to_replace(unsigned n)
+{
+    (void)deeds(START);
+    all_do(n + 1, 2 * n, SLOT_JOINING);
+    expect(n == 1 ? "E1 " : "E1 E2 ", START);
 }
 
 Test(roster, places_all_and_is_ready_when_all_have_joined)
@@ -135,7 +144,7 @@ Test(roster, fewer_of_the_same_leave_all_at_once)
     start(3);
     want(METRICS, 1);
     change(true, true, START);
-    expect("D2 D3 ", START);
+    expect("R2 D2 R3 D3 ", START);
     cr_assert_not(roster_is_settled(roster));
     roster_note_gone(roster, 2, true);
     roster_note_gone(roster, 3, true);
@@ -145,20 +154,73 @@ Test(roster, fewer_of_the_same_leave_all_at_once)
 Test(roster, the_old_are_excused_and_all_dismissed_when_the_first_begins_to_leave)
 {
     replace(2, 2);
-    expect("P3 P4 E1 E2 ", START);
+    expect("P3 P4 R1 R2 ", START);
+    cr_assert(roster_takes_over(roster, 3) && roster_takes_over(roster, 4));
     cr_assert_eq(roster_heir(roster, 1), 3u);
     all_do(1, 2, SLOT_WRITING);
     all_do(3, 4, SLOT_STARTING);
-    expect("", START + 100);
+    expect("", START + 50);
+    roster_note_state(roster, 4, SLOT_JOINING);
+    expect("E1 E2 ", START + 100);
+    cr_assert(roster_takes_over(roster, 3));
     roster_note_state(roster, 2, SLOT_DRAINING);
     expect("D1 D2 ", START + 200);
+    cr_assert_not(roster_takes_over(roster, 3), "the way is free");
     cr_assert_eq(roster_count(roster).leaving, 2u);
+}
+
+Test(roster, those_whose_brokers_do_not_answer_displace_no_one)
+{
+    replace(2, 2);
+    expect("P3 P4 R1 R2 ", START);
+    all_do(3, 4, SLOT_STARTING);
+    expect("", START + 100 * ROSTER_LIMIT_MS);
+    roster_note_gone(roster, 1, false); /* killed: that is none of their doing */
+    expect("", START + 100 * ROSTER_LIMIT_MS);
+    roster_note_state(roster, 3, SLOT_JOINING);
+    expect("E2 ", START + 100 * ROSTER_LIMIT_MS);
+    expect("", START + 101 * ROSTER_LIMIT_MS - 1);
+    expect("D2 ", START + 101 * ROSTER_LIMIT_MS);
+}
+
+/* Two wrong addresses after each other; then one that is right. */
+Test(roster, who_has_never_reached_a_broker_leaves_at_once)
+{
+    replace(1, 1);
+    expect("P2 R1 ", START);
+    roster_note_state(roster, 2, SLOT_STARTING);
+    want(METRICS, 1);
+    change(false, true, START);
+    expect("P3 R2 D2 ", START);
+    roster_note_gone(roster, 2, true);
+    want(METRICS, 1);
+    change(false, true, START);
+    expect("P2 R3 D3 ", START);
+    roster_note_state(roster, 2, SLOT_CONSUMING);
+    expect("D1 ", START);
+}
+
+/* Nobody takes over from those of another topic, nor who was there before. */
+Test(roster, only_newcomers_of_the_same_topic_take_over)
+{
+    want(METRICS, 1);
+    want(ALARMS, 1);
+    change(false, false, START);
+    (void)deeds(START);
+    cr_assert_not(roster_takes_over(roster, 1));
+    all_do(1, 2, SLOT_CONSUMING);
+    want(METRICS, 1);
+    want(ALARMS, 1);
+    change(false, true, START);
+    expect("P3 R1 ", START);
+    cr_assert(roster_takes_over(roster, 3));
+    cr_assert_not(roster_takes_over(roster, 2));
 }
 
 Test(roster, one_that_went_unseen_takes_the_others_along)
 {
     replace(2, 2);
-    (void)deeds(START);
+    begin_to_replace(2);
     roster_note_gone(roster, 1, true);
     expect("D2 ", START + 1);
 }
@@ -168,7 +230,7 @@ Test(roster, the_old_leave_when_all_newcomers_have_joined)
     replace(2, 2);
     (void)deeds(START);
     roster_note_state(roster, 3, SLOT_CONSUMING);
-    expect("", START + 1);
+    expect("E1 E2 ", START + 1);
     roster_note_state(roster, 4, SLOT_IDLE);
     expect("D1 D2 ", START + 2);
 }
@@ -177,7 +239,8 @@ Test(roster, newcomers_that_do_not_join_are_not_waited_for_for_ever)
 {
     replace(1, 1);
     (void)deeds(START);
-    roster_note_state(roster, 2, SLOT_STARTING);
+    roster_note_state(roster, 2, SLOT_JOINING);
+    expect("E1 ", START);
     expect("", START + ROSTER_LIMIT_MS - 1);
     expect("D1 ", START + ROSTER_LIMIT_MS);
 }
@@ -188,12 +251,13 @@ Test(roster, as_long_as_no_newcomer_stays_alive_the_old_go_on)
     (void)deeds(START);
     all_do(2, 3, SLOT_BACKOFF);
     expect("", START + 100 * ROSTER_LIMIT_MS);
-    roster_note_state(roster, 2, SLOT_STARTING); /* for a moment: it is in a crash loop */
+    roster_note_state(roster, 2, SLOT_JOINING); /* for a moment: it is in a crash loop */
     expect("", START + 100 * ROSTER_LIMIT_MS);
     roster_note_state(roster, 2, SLOT_DEAD);
     expect("", START + 101 * ROSTER_LIMIT_MS);
     roster_note_state(roster, 2, SLOT_CONSUMING);
-    expect("D1 ", START + 101 * ROSTER_LIMIT_MS);
+    expect("E1 ", START + 101 * ROSTER_LIMIT_MS);
+    expect("D1 ", START + 102 * ROSTER_LIMIT_MS);
 }
 
 Test(roster, one_that_lives_from_the_start_on_is_enough_for_the_limit)
@@ -201,7 +265,8 @@ Test(roster, one_that_lives_from_the_start_on_is_enough_for_the_limit)
     replace(1, 2);
     (void)deeds(START);
     roster_note_state(roster, 2, SLOT_BACKOFF);
-    roster_note_state(roster, 3, SLOT_STARTING);
+    roster_note_state(roster, 3, SLOT_JOINING);
+    expect("E1 ", START);
     expect("", START + ROSTER_LIMIT_MS - 1);
     expect("D1 ", START + ROSTER_LIMIT_MS);
 }
@@ -210,16 +275,15 @@ Test(roster, one_that_lives_from_the_start_on_is_enough_for_the_limit)
 Test(roster, an_old_one_that_is_not_there_takes_nobody_along)
 {
     replace(2, 2);
-    expect("P3 P4 E1 E2 ", START);
+    begin_to_replace(2);
     roster_note_gone(roster, 1, false);
-    all_do(3, 4, SLOT_STARTING);
     expect("", START + 1);
 }
 
 Test(roster, an_old_one_leaves_but_no_newcomer_lives_so_the_others_stay)
 {
     replace(2, 2);
-    (void)deeds(START);
+    begin_to_replace(2);
     all_do(3, 4, SLOT_BACKOFF);
     roster_note_gone(roster, 1, true);
     expect("", START + 1);
@@ -233,7 +297,7 @@ Test(roster, one_newcomer_at_work_is_enough_when_the_first_has_left)
     (void)deeds(START);
     roster_note_state(roster, 3, SLOT_CONSUMING);
     roster_note_state(roster, 4, SLOT_BACKOFF);
-    expect("", START + 1);
+    expect("E1 E2 ", START + 1);
     roster_note_gone(roster, 1, true);
     expect("D2 ", START + 2);
 }
@@ -245,7 +309,7 @@ Test(roster, helpers_take_turns)
     expect("P1 ", START);
     want(HELPER, 1);
     change(true, false, START + 1);
-    expect("D1 ", START + 1);
+    expect("R1 D1 ", START + 1);
     expect("", START + 2);
     roster_note_gone(roster, 1, true);
     expect("P1 ", START + 3);
@@ -261,7 +325,7 @@ Test(roster, one_crew_does_not_wait_for_the_other)
     want(METRICS, 1);
     want(ALARMS, 1);
     change(false, false, START);
-    expect("P3 P4 E1 E2 ", START);
+    begin_to_replace(2);
     roster_note_state(roster, 1, SLOT_DRAINING);
     expect("D1 ", START + 1);
 }
@@ -269,7 +333,7 @@ Test(roster, one_crew_does_not_wait_for_the_other)
 Test(roster, where_slots_are_short_room_is_made_first)
 {
     replace(6, 6);
-    expect("P7 P8 D1 D2 D3 D4 D5 D6 ", START);
+    expect("P7 P8 R1 D1 R2 D2 R3 D3 R4 D4 R5 D5 R6 D6 ", START);
     for (unsigned slot = 1; slot <= 6; slot++)
         roster_note_gone(roster, slot, true);
     expect("P1 P2 P3 P4 ", START + 1);
@@ -279,10 +343,12 @@ Test(roster, where_slots_are_short_room_is_made_first)
 Test(roster, a_second_change_while_the_first_is_under_way)
 {
     replace(1, 1);
-    expect("P2 E1 ", START);
+    begin_to_replace(1);
     want(METRICS, 1);
     change(false, true, START + 10);
-    expect("P3 E2 ", START + 10);
+    expect("P3 R2 ", START + 10);
+    roster_note_state(roster, 3, SLOT_JOINING);
+    expect("E2 ", START + 11);
     cr_assert_eq(roster_heir(roster, 1), 3u, "not 2, who leaves, too");
     roster_note_state(roster, 1, SLOT_DRAINING);
     expect("D1 D2 ", START + 20);
@@ -295,12 +361,12 @@ Test(roster, a_second_change_while_the_first_is_under_way)
 Test(roster, the_limit_counts_from_the_last_change)
 {
     replace(1, 1);
-    expect("P2 E1 ", START);
-    roster_note_state(roster, 2, SLOT_STARTING);
+    begin_to_replace(1);
     want(METRICS, 1);
     change(false, true, START + 20000);
-    expect("P3 E2 ", START + 20000);
-    roster_note_state(roster, 3, SLOT_STARTING);
+    expect("P3 R2 ", START + 20000);
+    roster_note_state(roster, 3, SLOT_JOINING);
+    expect("E2 ", START + 20000);
     expect("", START + ROSTER_LIMIT_MS);
     expect("D1 D2 ", START + 20000 + ROSTER_LIMIT_MS);
 }
@@ -309,7 +375,7 @@ Test(roster, the_limit_counts_from_the_last_change)
 Test(roster, what_began_before_a_change_does_not_count_after_it)
 {
     replace(2, 2);
-    expect("P3 P4 E1 E2 ", START);
+    begin_to_replace(2);
     roster_note_state(roster, 1, SLOT_DRAINING);
     expect("D1 D2 ", START);
     want(METRICS, 2);
@@ -317,9 +383,9 @@ Test(roster, what_began_before_a_change_does_not_count_after_it)
     cr_assert_not(roster_is_settled(roster));
     cr_assert(roster_is_leaving(roster, 3), "at once, not only when it has been told");
     roster_note_gone(roster, 1, true);
-    expect("P1 P5 E3 E4 ", START + 2);
-    all_do(1, 1, SLOT_STARTING);
-    all_do(5, 5, SLOT_STARTING);
+    expect("P1 P5 R3 R4 ", START + 2);
+    roster_note_state(roster, 5, SLOT_JOINING);
+    expect("E3 E4 ", START + 2);
     roster_note_gone(roster, 2, true);
     expect("", START + 3);
 }
@@ -329,7 +395,7 @@ Test(roster, back_to_what_it_was_before_the_newcomers_joined)
     start(1);
     want(METRICS, 0);
     change(true, true, START);
-    expect("D1 ", START);
+    expect("R1 D1 ", START);
     want(METRICS, 1);
     change(true, true, START + 1);
     expect("P2 ", START + 1);

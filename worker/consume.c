@@ -34,6 +34,12 @@ compare_partitions(const void *a, const void *b)
 }
 
 bool
+consumer_has_reached(const struct consumer *consumer)
+{
+    return consumer->reached_ms != 0;
+}
+
+bool
 consumer_has_joined(const struct consumer *consumer)
 {
     return consumer->joined;
@@ -330,6 +336,27 @@ subscribe(struct consumer *c, struct errbuf *err)
     return 0;
 }
 
+static void
+note_reached(struct consumer *c)
+{
+    /* The id is part of the first answer that is more than a handshake. */
+    char *cluster_id = c->reached_ms == 0 ? rd_kafka_clusterid(c->rk, 0) : NULL;
+    if (cluster_id != NULL)
+        c->reached_ms = clock_mono_ms();
+    rd_kafka_mem_free(c->rk, cluster_id);
+}
+
+/* One that was held back joins when it is time. */
+static int
+join_when_due(struct consumer *c, struct errbuf *err)
+{
+    note_reached(c);
+    if (c->hold_ms == -1 || c->reached_ms == 0 || clock_mono_ms() < c->reached_ms + c->hold_ms)
+        return 0;
+    c->hold_ms = -1;
+    return subscribe(c, err);
+}
+
 /*
  * A topic that was deleted and made anew.  If the group's leader shared the partitions out in
  * between, there were none, and librdkafka (2.0.2) may take no notice of their return: so join
@@ -374,6 +401,8 @@ consumer_serve(struct consumer *consumer, int wait_ms, struct errbuf *err)
     rd_kafka_queue_poll_callback(consumer->answers, 0);
     if (consumer->unclaimed && clock_mono_ms() >= consumer->look_again_ms)
         try_claim(consumer);
+    if (join_when_due(consumer, err) == -1)
+        return -1;
     position_restart_lost(consumer);
     join_for_lost_topic(consumer);
     hasten_join(consumer);
@@ -421,7 +450,7 @@ free_consumer(struct consumer **consumer)
 
 struct consumer *
 consumer_open(const struct config *cfg, enum topic_kind kind, struct recorder *recorder,
-              const struct consumer_hooks *hooks, struct errbuf *err)
+              const struct consumer_hooks *hooks, int64_t hold_ms, struct errbuf *err)
 {
     struct consumer *c = calloc(1, sizeof(*c));
     if (c == NULL || (c->topic = strdup(cfg->topic[kind].topic)) == NULL) {
@@ -437,7 +466,8 @@ consumer_open(const struct config *cfg, enum topic_kind kind, struct recorder *r
         c->messages = rd_kafka_queue_new(c->rk);
         c->answers = rd_kafka_queue_new(c->rk);
         rd_kafka_poll_set_consumer(c->rk);
-        if (subscribe(c, err) == 0)
+        c->hold_ms = hold_ms > 0 ? hold_ms : -1;
+        if (hold_ms > 0 || subscribe(c, err) == 0)
             return c;
     }
     free_consumer(&c);

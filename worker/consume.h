@@ -47,11 +47,12 @@ struct consumer_hooks {
 /*
  * Joins the group and subscribes.
  * Takes: the configuration, which outlives the consumer; the hooks (copied); the recorder whose
- * Kafka counters it keeps. Returns: the consumer, or NULL with a text.
+ * Kafka counters it keeps; how long to wait with that once the brokers have answered, in ms, 0 for
+ * not waiting even for them. Returns: the consumer, or NULL with a text.
  */
 struct consumer *consumer_open(const struct config *cfg, enum topic_kind kind,
                                struct recorder *recorder, const struct consumer_hooks *hooks,
-                               struct errbuf *err) MUST_CHECK;
+                               int64_t hold_ms, struct errbuf *err) MUST_CHECK;
 
 /*
  * Serves rebalances, answers to commits and errors; has to be called at least every few seconds.
@@ -97,6 +98,9 @@ void consumer_claim_again(struct consumer *consumer);
  * Takes: now by clock_mono_ms; whether nothing is fetched because the worker holds back.
  */
 void consumer_update_lag(struct consumer *consumer, int64_t now_ms, bool holding_back);
+
+/* Returns: true once a broker has answered: it exists, and takes our credentials. */
+bool consumer_has_reached(const struct consumer *consumer);
 
 /* Returns: true once the group has assigned partitions to it, or none for want of any. */
 bool consumer_has_joined(const struct consumer *consumer);

@@ -45,6 +45,8 @@ struct consumer {
     bool lost_some;          /* a partition has lost its position */
     bool topic_gone;         /* the brokers said so, and nothing was assigned since */
     int64_t join_again_ms;   /* not before then: joining because of that */
+    int64_t hold_ms;         /* between a broker's answer and the subscription; -1: subscribed */
+    int64_t reached_ms;      /* when a broker had answered; 0: none has yet */
     bool joined;             /* it was assigned something, or nothing, at least once */
     bool rebalancing;        /* in the middle of taking partitions over or giving them back */
     bool closing;            /* leaving the group: nothing new is taken */

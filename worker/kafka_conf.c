@@ -11,6 +11,7 @@
 
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Properties that would break what this program promises, and what to do instead. */
 static const struct {
@@ -80,6 +81,27 @@ static size_t
 limit_bytes(const struct config *cfg)
 {
     return (size_t)cfg->persister.memory_limit_mb << 20;
+}
+
+/* What a consumer's property of ours, a number, is set to. */
+static int64_t
+find_number(const struct config *cfg, const char *name)
+{
+    int64_t value = 0;
+    for (size_t i = 0; i < COUNT_OF(consumer_settings); i++)
+        if (strcmp(consumer_settings[i].name, name) == 0)
+            value = strtoll(consumer_settings[i].value, NULL, 10);
+    for (size_t i = 0; i < cfg->n_properties; i++)
+        if (strcmp(cfg->properties[i].name, name) == 0)
+            value = strtoll(cfg->properties[i].value, NULL, 10);
+    return value;
+}
+
+int64_t
+kafka_conf_rejoin_ms(const struct config *cfg)
+{
+    int64_t ms = find_number(cfg, "session.timeout.ms") - find_number(cfg, "heartbeat.interval.ms");
+    return ms > 0 ? ms : 0;
 }
 
 size_t

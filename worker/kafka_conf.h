@@ -44,6 +44,12 @@ struct rd_kafka_conf_s *kafka_conf_new(const struct config *cfg, enum topic_kind
  */
 int kafka_conf_check(const struct config *cfg, struct errbuf *err) MUST_CHECK;
 
+/*
+ * Returns: for how long, in ms, the successor of a member that died should not join: up to a
+ * heartbeat before its session is over, so that by then all others have heard of the rebalance.
+ */
+int64_t kafka_conf_rejoin_ms(const struct config *cfg);
+
 /* Returns: bytes of payload a batch may hold, following from memory_limit_mb. */
 size_t kafka_conf_batch_bytes(const struct config *cfg);
 

@@ -116,7 +116,8 @@ static void
 show_state(struct worker *w)
 {
     enum slot_state state = must_leave(w)                           ? SLOT_DRAINING
-                            : !consumer_has_joined(w->consumer)     ? SLOT_STARTING
+                            : !consumer_has_reached(w->consumer)    ? SLOT_STARTING
+                            : !consumer_has_joined(w->consumer)     ? SLOT_JOINING
                             : w->sick && w->batch.n > 0             ? SLOT_RETRYING
                             : consumer_partitions(w->consumer) == 0 ? SLOT_IDLE
                                                                     : SLOT_CONSUMING;
@@ -333,7 +334,7 @@ open_parts(struct worker *w, struct errbuf *err)
                                    .claim = ops->claim != NULL ? on_claim : NULL,
                                    .tick = tick,
                                    .arg = w};
-    w->consumer = consumer_open(w->cfg, w->args->kind, w->recorder, &hooks, err);
+    w->consumer = consumer_open(w->cfg, w->args->kind, w->recorder, &hooks, w->args->hold_ms, err);
     return w->consumer == NULL ? -1 : 0;
 }
 

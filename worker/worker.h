@@ -20,6 +20,7 @@ struct worker_args {
     unsigned number;         /* within the topic, 0.. */
     struct segment *segment; /* where its figures go */
     unsigned slot;           /* prepared by ledger_start */
+    int64_t hold_ms;         /* as consumer_open takes it */
 };
 
 /*

@@ -82,8 +82,7 @@ class InitScript(Scenario):
         self.expect("stop", 0, "not running")
         self.expect("reload", 7, "not running")
         self.expect("start", 0, "started")
-        states = {s["state"] for s in self.p.processes().values()}
-        self.assertNotIn("starting", states, "it returns when all workers consume")
+        self.assertTrue(self.p.is_settled(), "it returns when all workers consume")
         master = self.master()
         self.assertEqual(os.stat(f"/proc/{master}").st_uid, pwd.getpwnam(self.user).pw_uid)
         self.expect("start", 0, "already running")

@@ -9,6 +9,7 @@ from fixtures import proc
 from fixtures.scenario import Scenario
 
 MESSAGES, RATE = 24000, 3000  # 8 s of feeding
+REJOIN_SECONDS = 6  # session.timeout.ms - heartbeat.interval.ms
 
 
 class Processes(Scenario):
@@ -52,6 +53,24 @@ class WorkerKilled(Processes):
         self.assert_all_well(messages)
         self.assertEqual(sorted(s["restarts"] for s in p.processes().values()), [0, 2])
         self.assertGreater(p.totals()["returned"], 0)
+
+
+    def test_its_siblings_go_on(self):
+        """Until its session is about to end; a successor that joined earlier would stop them."""
+        self.use_shared()
+        p = self.persister()
+        feed = self.feeding(MESSAGES, rate=RATE)
+        self.wait_flowing(p)
+        (name, sibling), (_, victim) = sorted(p.processes().items())
+        revocations = p.count_lines(" revoked")
+        os.kill(victim["pid"], signal.SIGKILL)
+        killed = time.monotonic()
+        received = sibling["received"]
+        p.wait_log(" revoked", 20, more_than=revocations)
+        self.assertGreater(time.monotonic() - killed, REJOIN_SECONDS - 1)
+        self.assertGreater(p.processes()[name]["received"], received)
+        feed.wait()
+        self.assert_all_well(MESSAGES)
 
 
 class WorkerHung(Processes):

@@ -157,6 +157,38 @@ class WhatChanges(Scenario):
         p.reload(kafka_metrics={"num_processors": 1})
         self.assertEqual(list(self.pids(p).values()), [before[min(before)]])
 
+    def test_an_address_where_no_broker_is(self):
+        """The old workers go on, whatever happens, until others have reached Kafka."""
+        p = self.start_one()
+        right = p.sections["kafka_metrics"]["uri"]
+        old = set(p.workers())
+        feed = self.feeding(10**9, rate=500)
+
+        def go_wrong():
+            p.reload(wait=False, kafka_metrics={"uri": f"127.0.0.1:{proc.free_ports()}"})
+            proc.wait_until(lambda: len(p.workers()) == 4 and p.count_lines("HUP: ")
+                            == p.totals()["reloads"], 20, "old and new are there")
+
+        def assert_old_go_on():
+            before = p.totals()["received"]
+            proc.wait_until(lambda: p.totals()["received"] > before, 20, "messages are received")
+            self.assertLessEqual(old, set(p.workers()))
+
+        go_wrong()
+        b = self.persister("b")  # this is a rebalance
+        proc.wait_until(lambda: sum(s["partitions"] for s in b.processes().values()) == 2, 20,
+                        "they share")
+        assert_old_go_on()
+        go_wrong()
+        p.wait_log("workers have not joined since the reload", 40)
+        assert_old_go_on()
+        p.reload(kafka_metrics={"uri": right})
+        self.assertEqual(len(p.workers()), 2)
+        self.assertTrue(old.isdisjoint(p.workers()))
+        feed.process.send_signal(signal.SIGTERM)
+        messages = feed.wait()["delivered"]
+        self.assert_all_well(messages)
+
     def test_the_log_and_the_period_change_in_place(self):
         p = self.start_one()
         before = self.pids(p)
@@ -460,7 +492,7 @@ class Notify(Scenario):
         self.hear("READY=1")
         with open(self.pid_file, encoding="ascii") as f:
             self.assertEqual(int(f.read()), p.pid)
-        self.assertNotIn("starting", [s["state"] for s in p.processes().values()])
+        self.assertTrue(p.is_settled())
         self.hear("STATUS=2 of 2 workers")
         self.hear("WATCHDOG=1")
         self.hear("WATCHDOG=1")
