@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,7 +28,9 @@ enum manner {
     HANG,       /* never beats again, though it would heed TERM */
     DEAF,       /* beats, does not hear TERM */
     SLOW,       /* takes SLOW_MS from the first TERM on, unless there is a second */
-    COUNT_USR1  /* counts USR1s as batches, is GOOD otherwise */
+    COUNT_USR1, /* counts USR1s as batches, is GOOD otherwise */
+    EXCUSABLE,  /* ends with 0 on USR2, with 3 on TERM without that */
+    NEWCOMER    /* is in the state that the test wants, is GOOD otherwise */
 };
 
 enum { N_MAX = 4, BEAT_MS = 10, SLOW_MS = 4000, PATIENCE_MS = 10000 };
@@ -41,6 +44,7 @@ static struct notify notify;
 static struct master_options options;
 static char log_path[64];
 static pid_t master;
+static _Atomic enum slot_state *wanted_state; /* of newcomers */
 
 static void
 sleep_ms(long ms)
@@ -51,15 +55,12 @@ sleep_ms(long ms)
 
 /* --- in the worker --- */
 
-static volatile sig_atomic_t terms, usr1s;
+static volatile sig_atomic_t terms, usr1s, usr2s;
 
 static void
 on_signal(int number)
 {
-    if (number == SIGTERM)
-        terms++;
-    else
-        usr1s++;
+    *(number == SIGTERM ? &terms : number == SIGUSR1 ? &usr1s : &usr2s) += 1;
 }
 
 static void
@@ -70,8 +71,10 @@ catch_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGUSR2);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
+    sigaction(SIGUSR2, &action, NULL);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
@@ -110,17 +113,18 @@ run_fake(void *arg, const struct seat *seat, unsigned slot, int64_t hold_ms)
         take_messages(r);
         raise(SIGKILL);
     }
-    recorder_set_state(r, SLOT_CONSUMING);
-    while (manner == DEAF || terms == 0)
+    while (manner == DEAF || (terms == 0 && (manner != EXCUSABLE || usr2s == 0))) {
+        recorder_set_state(r, manner == NEWCOMER ? atomic_load(wanted_state) : SLOT_CONSUMING);
         if (manner == HANG)
             sleep_ms(1000);
         else
             beat(r);
+    }
     int64_t until = clock_mono_ms() + SLOW_MS;
     while (manner == SLOW && terms < 2 && clock_mono_ms() < until)
         beat(r);
     recorder_free(&r);
-    return 0;
+    return manner == EXCUSABLE && usr2s == 0 ? 3 : 0;
 }
 
 /* --- in the test --- */
@@ -548,4 +552,124 @@ Test(master, its_workers_go_with_it)
     sleep_ms(10 * BEAT_MS);
     for (size_t i = 0; i < 2; i++) /* a zombie may stay, where nobody reaps orphans */
         cr_assert_eq(heartbeat(i), beats[i], "pid %ld lives on", (long)pids[i]);
+}
+
+/* --- another crew --- */
+
+static const char *objection; /* against the new configuration */
+
+static int
+check(const void *arg, struct errbuf *err)
+{
+    (void)arg;
+    return objection == NULL ? 0 : errbuf_set(err, "%s", objection);
+}
+
+static int
+begin_reload(void *arg, struct spawn_checking *checking, const int *fds, size_t n,
+             struct errbuf *err)
+{
+    (void)arg;
+    return spawn_check_begin(checking, "check", check, NULL, fds, n, err);
+}
+
+/* The same names, for others: nobody goes on. */
+static int
+take_others(void *arg, struct errbuf *err)
+{
+    static struct seat others[2];
+    static const bool same[1];
+    (void)arg;
+    (void)err;
+    for (unsigned i = 0; i < 2; i++) {
+        others[i] = seats[i];
+        others[i].number = 2 + i;
+    }
+    plan.seats = others;
+    plan.same = same;
+    return 0;
+}
+
+static void
+drop_others(void *arg)
+{
+    (void)arg;
+}
+
+static void
+start_with_reload(void)
+{
+    static const struct reload_ops ops = {
+        .begin = begin_reload, .take = take_others, .drop = drop_others};
+    options.reload = &ops;
+    wanted_state = mmap(NULL, sizeof(*wanted_state), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(wanted_state, MAP_FAILED);
+    atomic_store(wanted_state, SLOT_STARTING);
+    manners[0] = manners[1] = EXCUSABLE;
+    manners[2] = manners[3] = NEWCOMER;
+    start();
+    WAIT_UNTIL(is_consuming(0) && is_consuming(1));
+}
+
+Test(master, the_old_are_excused_once_a_newcomer_has_reached_kafka)
+{
+    start_with_reload();
+    pid_t old[] = {pid_of(0), pid_of(1)};
+    kill(master, SIGHUP);
+    WAIT_UNTIL(pid_of(2) != 0 && pid_of(3) != 0 && hold_of(2) > 0 && hold_of(3) > 0);
+    cr_assert(process(0)->leaving && process(1)->leaving && !process(2)->leaving);
+    sleep_ms(300);
+    cr_assert(is_consuming(0) && is_consuming(1), "no broker has answered the newcomers");
+    atomic_store(wanted_state, SLOT_JOINING);
+    WAIT_UNTIL(is_gone(old[0]) && is_gone(old[1]));
+    WAIT_UNTIL(count_in_log("reload done: 2 workers") == 1);
+    cr_assert_eq(count_in_log("ended with exit code 0"), 2, "USR2 came before any TERM");
+    cr_assert_eq(counted(STAT_RELOADS), 1u);
+    cr_assert_eq(deaths(), 0u);
+    cr_assert_eq(stop(), 0);
+}
+
+Test(master, an_old_one_that_dies_is_not_started_again)
+{
+    start_with_reload();
+    pid_t old[] = {pid_of(0), pid_of(1)};
+    kill(master, SIGHUP);
+    WAIT_UNTIL(pid_of(2) != 0 && pid_of(3) != 0 && process(0)->leaving);
+    kill(old[0], SIGKILL);
+    WAIT_UNTIL(is_gone(old[0]));
+    sleep_ms(300); /* it would have been forked again by now */
+    cr_assert_eq(pid_of(0), 0);
+    cr_assert(is_consuming(1), "nor does it take the other along");
+    atomic_store(wanted_state, SLOT_CONSUMING);
+    WAIT_UNTIL(is_gone(old[1]));
+    WAIT_UNTIL(count_in_log("reload done: 2 workers") == 1);
+    cr_assert_eq(stop(), 0);
+}
+
+Test(master, what_is_refused_changes_nothing)
+{
+    objection = "no such broker";
+    start_with_reload();
+    kill(master, SIGHUP);
+    WAIT_UNTIL(count_in_log("everything goes on as it was: no such broker") == 1);
+    WAIT_UNTIL(counted(STAT_RELOADS_REFUSED) == 1);
+    cr_assert_eq(counted(STAT_RELOADS), 0u);
+    cr_assert(is_consuming(0) && is_consuming(1) && forks_of(0) + forks_of(1) == 2);
+    kill(master, SIGTERM);
+    WAIT_UNTIL(count_in_log("exit code 3") == 2);
+    cr_assert_eq(reap_master(), 0);
+}
+
+Test(master, while_it_stops_nothing_is_taken_over)
+{
+    start_with_reload();
+    kill(pid_of(0), SIGSTOP);
+    kill(master, SIGTERM);
+    WAIT_UNTIL(is_gone(pid_of(1)) || pid_of(1) == 0);
+    kill(master, SIGHUP);
+    WAIT_UNTIL(count_in_log("HUP: ignored") == 1);
+    kill(master, SIGTERM); /* who stands still is killed soon */
+    cr_assert_eq(reap_master(), 1);
+    cr_assert_eq(counted(STAT_RELOADS), 0u);
 }
