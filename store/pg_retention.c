@@ -11,16 +11,19 @@
 #include "lib/num.h"
 #include "store/pg_schema.h"
 
-/* By ctid, since alarm_state_history has no key; the BRIN index on time finds the old blocks. */
-static const char *const steps[] = {
-    "DELETE FROM @.measurements WHERE ctid = ANY(ARRAY(SELECT ctid FROM @.measurements"
-    " WHERE time < now() - make_interval(days => $1::integer) LIMIT $2::integer"
-    " FOR UPDATE SKIP LOCKED))",
-    "DELETE FROM @.alarm_state_history WHERE ctid = ANY(ARRAY(SELECT ctid FROM "
-    "@.alarm_state_history"
-    " WHERE time < now() - make_interval(days => $1::integer) LIMIT $2::integer"
-    " FOR UPDATE SKIP LOCKED))",
-};
+/*
+ * By table and ctid: a ctid is a row's place within its partition, and no more; the age is asked
+ * again, so that nothing else can be meant.  (alarm_state_history has no key; the BRIN index on
+ * time finds the old blocks.)
+ */
+#define DELETE_OLD(table)                                                                          \
+    "DELETE FROM @." table " AS t USING (SELECT tableoid, ctid FROM @." table                      \
+    " WHERE time < now() - make_interval(days => $1::integer) LIMIT $2::integer"                   \
+    " FOR UPDATE SKIP LOCKED) AS old"                                                              \
+    " WHERE t.ctid = old.ctid AND t.tableoid = old.tableoid"                                       \
+    " AND t.time < now() - make_interval(days => $1::integer)"
+
+static const char *const steps[] = {DELETE_OLD("measurements"), DELETE_OLD("alarm_state_history")};
 
 static enum pg_outcome
 delete_rows(struct pg_conn *conn, const char *sql, int64_t days, int64_t *deleted,
