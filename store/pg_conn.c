@@ -119,6 +119,7 @@ static const char settings[] = "SET client_encoding TO 'UTF8';"
                                "SET lock_timeout TO '10s';"
                                "SET statement_timeout TO '60s';"
                                "SET standard_conforming_strings TO on;"
+                               "SET bytea_output TO 'hex';"
                                "SELECT set_config('synchronous_commit', 'on', false) "
                                "WHERE current_setting('synchronous_commit') = 'off'";
 
@@ -157,13 +158,17 @@ pg_conninfo_check(const char *conninfo, struct errbuf *err)
 
 /* --- statements --- */
 
-/* "COPY staging, line 123, column x": 123. */
+/*
+ * "COPY staging, line 123, column x": 123.  Only the last line of the context is COPY's own: those
+ * before it quote the row, which is the sender's text and may look the same.  (In binary format
+ * COPY quotes nothing itself: CopyFromErrorCallback in PostgreSQL's copyfrom.c.)
+ */
 static long
 find_copy_line(const char *context)
 {
-    const char *p = context != NULL ? strstr(context, "COPY ") : NULL;
-    p = p != NULL ? strstr(p, ", line ") : NULL;
-    if (p == NULL)
+    const char *newline = context != NULL ? strrchr(context, '\n') : NULL;
+    const char *p = newline != NULL ? newline + 1 : context;
+    if (p == NULL || strncmp(p, "COPY ", 5) != 0 || (p = strstr(p, ", line ")) == NULL)
         return 0;
     char digits[24];
     int64_t line;

@@ -343,54 +343,81 @@ copy_once(struct writing *w, bool staged)
     return outcome;
 }
 
+/* Copies entries [from, to) once, under a savepoint that is rolled back if they are refused. */
+static enum pg_outcome
+try_range(struct writing *w, size_t from, size_t to, bool staged, ssize_t *lines)
+{
+    *lines = build_copy(w->pg, from, to);
+    if (*lines == -1) {
+        snprintf(w->error.message, sizeof(w->error.message), "out of memory");
+        return PG_WORLD;
+    }
+    if (*lines == 0)
+        return PG_OK;
+    enum pg_outcome outcome = run(w, "SAVEPOINT rows");
+    if (outcome == PG_OK)
+        outcome = copy_once(w, staged);
+    if (outcome == PG_OK)
+        return run(w, "RELEASE rows");
+    if (outcome != PG_DATA && outcome != PG_UNIQUE)
+        return outcome;
+    struct pg_error first = w->error;
+    enum pg_outcome undone = run(w, "ROLLBACK TO rows");
+    if (undone == PG_OK)
+        w->error = first;
+    return undone == PG_OK ? outcome : undone;
+}
+
 /*
- * Copies entries [from, to) under a savepoint, refusing those that the database refuses.
+ * After a refusal: refuses the row that is proven bad, if there is one.
+ * Returns: where to cut the range; what is before the cut is tried first.
+ */
+static size_t
+cut_range(struct writing *w, size_t lines)
+{
+    struct postgresql *pg = w->pg;
+    size_t bad = pg->lines[0];
+    if (w->error.copy_line >= 1 && (size_t)w->error.copy_line <= lines)
+        bad = pg->lines[w->error.copy_line - 1];
+    else if (lines > 1)
+        return pg->lines[lines / 2]; /* it does not say which: halve */
+    refuse(w, &pg->entries[bad], w->error.message);
+    return bad;
+}
+
+/*
+ * Copies all entries, refusing those that the database refuses. What is still to be tried is a pile
+ * of range ends on the heap, the nearest on top: each is less than the one below it, so there are
+ * never more than entries. A refused row is tried again with what follows it, when it is not sent:
+ * one that it stood in the way of, an earlier one with its key, is before the cut and is written.
  * PG_UNIQUE: a row exists already; the savepoint is rolled back.
  */
 static enum pg_outcome
-copy_range(struct writing *w, size_t from, size_t to, bool staged)
+copy_all(struct writing *w, bool staged)
 {
     struct postgresql *pg = w->pg;
-    while (from < to) {
-        ssize_t lines = build_copy(pg, from, to);
-        if (lines == -1) {
-            snprintf(w->error.message, sizeof(w->error.message), "out of memory");
-            return PG_WORLD;
-        }
-        if (lines == 0)
-            return PG_OK;
-        enum pg_outcome outcome = run(w, "SAVEPOINT rows");
-        if (outcome == PG_OK)
-            outcome = copy_once(w, staged);
-        if (outcome == PG_OK)
-            return run(w, "RELEASE rows");
-        if (outcome != PG_DATA && outcome != PG_UNIQUE)
-            return outcome;
-        struct pg_error first = w->error;
-        enum pg_outcome undone = run(w, "ROLLBACK TO rows");
-        if (undone != PG_OK || outcome == PG_UNIQUE)
-            return undone != PG_OK ? undone : outcome;
-        size_t bad;
-        if (first.copy_line >= 1 && first.copy_line <= lines)
-            bad = pg->lines[first.copy_line - 1];
-        else if (lines == 1)
-            bad = pg->lines[0];
-        else { /* it does not say which: halve */
-            size_t middle = pg->lines[lines / 2];
-            outcome = copy_range(w, from, middle, staged);
-            if (outcome != PG_OK)
-                return outcome;
-            from = middle;
-            continue;
-        }
-        refuse(w, &pg->entries[bad], first.message);
-        /* One that it stood in the way of, an earlier one with its key, is now to be written. */
-        outcome = copy_range(w, from, bad, staged);
-        if (outcome != PG_OK)
-            return outcome;
-        from = bad + 1;
+    size_t from = 0, n = 1;
+    size_t *ends = malloc((pg->n + 1) * sizeof(*ends));
+    enum pg_outcome outcome = PG_OK;
+    if (ends == NULL) {
+        snprintf(w->error.message, sizeof(w->error.message), "out of memory");
+        return PG_WORLD;
     }
-    return PG_OK;
+    ends[0] = pg->n;
+    while (n > 0 && outcome == PG_OK) {
+        ssize_t lines;
+        outcome = try_range(w, from, ends[n - 1], staged, &lines);
+        if (outcome == PG_OK) {
+            from = ends[--n];
+        } else if (outcome == PG_DATA) {
+            size_t cut = cut_range(w, (size_t)lines);
+            if (cut > from)
+                ends[n++] = cut;
+            outcome = PG_OK;
+        }
+    }
+    free(ends);
+    return outcome;
 }
 
 static const char upsert_sql[] =
@@ -404,13 +431,13 @@ copy_rows(struct writing *w)
 {
     struct postgresql *pg = w->pg;
     bool staged = pg->kind == TOPIC_METRICS && pg->staged_left > 0;
-    enum pg_outcome outcome = copy_range(w, 0, pg->n, staged);
+    enum pg_outcome outcome = copy_all(w, staged);
     if (outcome == PG_UNIQUE && pg->kind == TOPIC_METRICS && !staged) {
         pg->staged_left = STAGED_BATCHES;
         staged = true;
         outcome = run(w, "ROLLBACK TO batch");
         if (outcome == PG_OK)
-            outcome = copy_range(w, 0, pg->n, true);
+            outcome = copy_all(w, true);
     }
     if (outcome == PG_OK && staged)
         outcome = run(w, upsert_sql);

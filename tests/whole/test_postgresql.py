@@ -188,6 +188,35 @@ class CorpusTest(PostgresScenario):
         self.assertEqual(int(self.postgres.value("SELECT count(*) FROM monasca.audit")),
                          len(expected))
 
+    def test_a_tenants_text_is_not_the_servers(self):
+        """What looks like COPY's own words stands in the row that it quotes."""
+        self.own_postgres()
+        self.use_shared_broker()
+        self.make_topic(self.alarm_topic, 1)
+        self.pg_persister(kafka_metrics={
+            "topic": self.alarm_topic, "batch_size": 1000, "num_processors": 1})
+        self.wait_tables()
+        rows = [(i, '{"n":%d}' % i) for i in range(100)]
+        rows[60] = (60, '{"COPY , line 1": "\\u0000"}')
+        rows[80] = (80, '{"a": "\\u0000 COPY measurements, line 2, column value_meta"}')
+        self.replay_values(rows)
+        self.stop()
+        self.assertEqual(len(self.dead_letters()), 2)
+        self.assertEqual(self.postgres.value("SELECT count(*) FROM monasca.measurements"), "98")
+
+    def test_bad_rows_of_one_key(self):
+        """Each stands in the way of the one before it: the worker's stack does not grow."""
+        self.own_postgres()
+        self.use_shared_broker()
+        self.make_topic(self.alarm_topic, 1)
+        p = self.pg_persister(kafka_metrics={
+            "topic": self.alarm_topic, "batch_size": 5000, "num_processors": 1})
+        self.wait_tables()
+        self.replay_values([(1, '{"a": "\\u0000"}')] * 5000)
+        self.assertEqual(len(self.dead_letters()), 5000)
+        self.assertEqual([s["restarts"] for s in p.processes().values()], [0])
+        self.stop()
+
     def test_later_message_wins(self):
         self.own_postgres()
         self.use_shared_broker()
@@ -206,7 +235,7 @@ class CorpusTest(PostgresScenario):
         path = os.path.join(self.dir, "rows.jsonl")
         with open(path, "w", encoding="utf-8") as f:
             for seconds, value in rows:
-                text = value.startswith('"')
+                text = value[0] in '"{'
                 f.write('{"metric":{"name":"x","timestamp":%d,"value":%s,"value_meta":%s},'
                         '"meta":{"tenantId":"t","region":"r"}}\n'
                         % (seconds * 1000, 0 if text else value, value if text else "null"))
@@ -440,6 +469,38 @@ class RetentionTest(PostgresScenario):
             "SELECT count(*) FROM monasca.measurements") == "1000", 20, "the old rows are gone")
         p.wait_log("12000 rows older than 7 days deleted")
         self.stop()
+
+
+    def test_a_partition_of_its_own_for_the_old_rows(self):
+        """Rows of two partitions may have the same ctid."""
+        self.own_postgres()
+        self.use_shared_broker()
+        p = self.pg_persister(postgresql={"retention_days": 7})
+        self.wait_tables()
+        self.stop()
+        for table, key in (("measurements", ", PRIMARY KEY (metric_id, time)"),
+                           ("alarm_state_history", "")):
+            self.postgres.sql(
+                "ALTER TABLE monasca.{0} RENAME TO {0}_was;"
+                " CREATE TABLE monasca.{0} (LIKE monasca.{0}_was INCLUDING DEFAULTS{1})"
+                " PARTITION BY RANGE (time);"
+                " DROP TABLE monasca.{0}_was CASCADE;"
+                " CREATE TABLE monasca.{0}_old PARTITION OF monasca.{0}"
+                " FOR VALUES FROM ('2000-01-01') TO (now() - interval '1 day');"
+                " CREATE TABLE monasca.{0}_new PARTITION OF monasca.{0}"
+                " FOR VALUES FROM (now() - interval '1 day') TO ('2100-01-01')"
+                .format(table, key))
+        for age, rows in (("20 days", 200), ("1 hour", 500)):
+            self.postgres.sql("INSERT INTO monasca.measurements SELECT 1, now() - interval '%s'"
+                              " + n * interval '1 ms', n FROM generate_series(1, %d) AS n"
+                              % (age, rows))
+        p = self.pg_persister("b", postgresql={"retention_days": 7})
+        p.wait_log("rows older than 7 days deleted")
+        self.stop()
+        self.assertEqual(self.postgres.value("SELECT count(*) FROM monasca.measurements_new"),
+                         "500")
+        self.assertEqual(self.postgres.value("SELECT count(*) FROM monasca.measurements_old"), "0")
+        p.wait_log("200 rows older than 7 days deleted")
 
 
 class OffsetsTest(PostgresScenario):
