@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -475,7 +476,11 @@ run_with_configuration(const struct arguments *args)
     return code;
 }
 
-/* USR1 and HUP must not kill us while we start; the master's loop takes them when it is there. */
+/*
+ * USR1 and HUP must not kill us while we start, and TERM and INT must not be lost, as they would be
+ * by process 1 of a container, which the kernel spares what it has no handler for; the master's
+ * loop takes them when it is there.
+ */
 static void
 hold_signals(void)
 {
@@ -483,7 +488,34 @@ hold_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
     sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a full disk: EFBIG */
+}
+
+/* What only answers a question can be ended at any time. */
+static void
+let_end(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/*
+ * Started with 0, 1 or 2 closed, the next file that is opened would get that number, and log lines
+ * would be written into it. Returns: 0, or -1 (there is nowhere to say why).
+ */
+static int
+open_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) != fd)
+            return -1;
+    return 0;
 }
 
 static int
@@ -510,12 +542,16 @@ int
 main(int argc, char **argv)
 {
     struct arguments args;
+    if (open_standard_files() == -1)
+        return EXIT_FAILED;
     hold_signals();
     log_set_process("master");
     if (parse_arguments(argc, argv, &args) == -1) {
         fprintf(stderr, "Try '%s --help'.\n", program);
         return EXIT_USAGE;
     }
+    if (args.deed != DEED_RUN)
+        let_end();
     switch (args.deed) {
     case DEED_HELP:
         print_help();

@@ -34,7 +34,7 @@ die_with_parent(pid_t parent)
 static void
 reset_signals(void)
 {
-    static const int ignored[] = {SIGINT, SIGHUP, SIGPIPE};
+    static const int ignored[] = {SIGINT, SIGHUP, SIGPIPE, SIGXFSZ};
     static const int blocked[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigset_t mask;

@@ -51,7 +51,8 @@ look_at_hygiene(void *arg)
     sigset_t mask;
     char name[32];
     sigprocmask(SIG_SETMASK, NULL, &mask);
-    if (!is(SIGINT, SIG_IGN) || !is(SIGHUP, SIG_IGN) || !is(SIGPIPE, SIG_IGN))
+    if (!is(SIGINT, SIG_IGN) || !is(SIGHUP, SIG_IGN) || !is(SIGPIPE, SIG_IGN) ||
+        !is(SIGXFSZ, SIG_IGN))
         return 1;
     if (!is(SIGTERM, SIG_DFL) || !is(SIGUSR1, SIG_DFL) || !is(SIGCHLD, SIG_DFL))
         return 2;

@@ -67,6 +67,25 @@ class SecondMaster(Scenario):
         self.assert_all_well(500)
 
 
+class ClosedStandardFiles(Scenario):
+    def test_nothing_else_gets_their_numbers(self):
+        self.use_shared()
+        p = self.persister(start=False)
+        p.write_config()
+
+        def close():
+            proc.die_with_parent()
+            os.closerange(0, 3)
+
+        p.process = subprocess.Popen([PROGRAM, "--config-file", p.config], cwd=self.dir,
+                                     preexec_fn=close)
+        proc.wait_until(lambda: p.ended_early() or p.all_run(), 20, "the persister has started")
+        for fd in range(3):
+            self.assertEqual(os.readlink(f"/proc/{p.pid}/fd/{fd}"), "/dev/null")
+        self.feed(500)
+        self.assert_all_well(500)
+
+
 class Reopen(Scenario):
     def test_usr1_opens_log_and_dead_letters_anew(self):
         self.use_shared()
