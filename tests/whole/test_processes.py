@@ -61,6 +61,9 @@ class WorkerKilled(Processes):
         p = self.persister()
         feed = self.feeding(MESSAGES, rate=RATE)
         self.wait_flowing(p)
+        # Or it would be the second one's joining that revokes.
+        proc.wait_until(lambda: all(s["state"] in ("consuming", "writing")
+                                    for s in p.processes().values()), 20, "both have partitions")
         (name, sibling), (_, victim) = sorted(p.processes().items())
         revocations = p.count_lines(" revoked")
         os.kill(victim["pid"], signal.SIGKILL)
