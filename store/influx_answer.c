@@ -223,8 +223,11 @@ read_bad_request(struct influx_answer *a)
         a->error.p += sizeof(partial) - 1;
         a->error.n -= sizeof(partial) - 1;
         a->dropped = take_dropped(&a->error);
-        /* One that dropped nothing is nothing we know. */
-        if (a->dropped <= 0 && !begins(a->error, parse))
+        /*
+         * It is about points, however it goes on: 1.12 has words behind the number. Only one that
+         * says that it dropped nothing is nothing we know.
+         */
+        if (a->dropped == 0 && !begins(a->error, parse))
             return false;
     } else if (!begins(a->error, parse)) {
         return false;

@@ -5,6 +5,7 @@
  * Process: the unit tests.  Owner: each test.  Concurrency: none.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "store/influx_answer.h"
 
@@ -53,7 +54,6 @@ Test(influx_answer, the_worlds_trouble)
         {302, ""},
         {200, ""}, /* InfluxDB found no point, or it is not InfluxDB */
         {200, "<html>"},
-        {400, "{\"error\":\"partial write: whatever it is\"}"},
         {400, "{\"error\":\"partial write: whatever it is dropped=0\"}"},
         {400, "{\"note\":\"unable to parse 'x': y\"}"},
         {400, "{\"error\":\"cannot: partial write: field type conflict dropped=1\"}"},
@@ -79,6 +79,24 @@ Test(influx_answer, points_beyond_retention)
     cr_assert_eq(a.verdict, INFLUX_BAD_POINTS);
     cr_assert_eq(a.suspects, INFLUX_SUSPECTS_OLDEST);
     cr_assert_eq(a.dropped, 12);
+}
+
+/* As 1.12 and 1.13 word it: the number is not the last word. */
+Test(influx_answer, newer_servers_partial_writes_are_about_points)
+{
+    static const char *const errors[] = {
+        "field type conflict: input field \\\"value\\\" on measurement \\\"cpu\\\" is type float, "
+        "already exists as type integer dropped=1 for database: mon for retention policy: autogen",
+        "dropped 2 points outside retention policy of duration 24h0m0s - oldest point x dropped=2 "
+        "for database: mon for retention policy: autogen",
+        "whatever it is"};
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        char body[512];
+        snprintf(body, sizeof(body), "{\"error\":\"partial write: %s\"}", errors[i]);
+        struct influx_answer a = read_answer(400, body);
+        cr_expect_eq(a.verdict, INFLUX_BAD_POINTS, "%s", errors[i]);
+        cr_expect_eq(a.dropped, -1, "%s", errors[i]);
+    }
 }
 
 Test(influx_answer, field_type_conflict)
