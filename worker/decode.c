@@ -205,16 +205,6 @@ take_array(const struct json_value *value, const char *name, bool optional, stru
 }
 
 static int
-take_actions_enabled(const struct json_value *value, bool *out, struct reject *why)
-{
-    *out = value->type != JSON_FALSE;
-    if (value->type == JSON_TRUE || value->type == JSON_FALSE || value->type == JSON_ABSENT ||
-        value->type == JSON_NULL)
-        return 0;
-    return reject_set(why, REJECT_BAD_ENVELOPE, "alarm-transitioned.actionsEnabled: not a boolean");
-}
-
-static int
 take_alarm(struct decoder *d, struct record *record, struct reject *why)
 {
     struct alarm_transition *a = &record->alarm;
@@ -231,9 +221,10 @@ take_alarm(struct decoder *d, struct record *record, struct reject *why)
     if (take_array(&values[ALARM_METRICS], "alarm-transitioned.metrics", false, &a->metrics, why) ==
             -1 ||
         take_array(&values[ALARM_SUB_ALARMS], "alarm-transitioned.subAlarms", true, &a->sub_alarms,
-                   why) == -1 ||
-        take_actions_enabled(&values[ALARM_ACTIONS_ENABLED], &a->actions_enabled, why) == -1)
+                   why) == -1)
         return -1;
+    /* No store keeps it, so nothing is refused for it: some senders write "true" or 1. */
+    a->actions_enabled = values[ALARM_ACTIONS_ENABLED].type != JSON_FALSE;
     return take_time(d, &values[ALARM_TIMESTAMP], "alarm-transitioned.timestamp", &a->time_ms, why);
 }
 
