@@ -22,6 +22,7 @@
 
 #include "lib/log.h"
 #include "store/pg_conn.h"
+#include "store/pg_jsonb.h"
 #include "store/pg_offsets.h"
 #include "store/pg_row.h"
 #include "store/pg_schema.h"
@@ -65,6 +66,16 @@ struct postgresql {
 
 /* --- collecting --- */
 
+/* Returns: 0, or -1 and the reason if `text`, which is JSON or empty, is not for jsonb. */
+static int
+check_jsonb(const char *what, struct slice text, struct reject *why)
+{
+    const char *flaw = pg_jsonb_find_flaw(text);
+    return flaw == NULL ? 0
+                        : reject_set(why, REJECT_UNSTORABLE, "%s %s, which jsonb cannot hold", what,
+                                     flaw);
+}
+
 static enum store_added
 add_measurement(struct postgresql *pg, const struct measurement *m, struct pg_entry *entry,
                 struct reject *why)
@@ -74,6 +85,8 @@ add_measurement(struct postgresql *pg, const struct measurement *m, struct pg_en
                    (long long)m->time_ms);
         return STORE_REFUSED;
     }
+    if (check_jsonb("metric.value_meta", m->value_meta, why) == -1)
+        return STORE_REFUSED;
     entry->series = pg_series_find(pg->series, m);
     char number[64];
     if (m->value_text.n < sizeof(number)) {
@@ -116,6 +129,9 @@ add_alarm(struct postgresql *pg, const struct alarm_transition *a, struct pg_ent
                    (long long)a->time_ms);
         return STORE_REFUSED;
     }
+    if (check_jsonb("metrics", a->metrics, why) == -1 ||
+        check_jsonb("subAlarms", a->sub_alarms, why) == -1)
+        return STORE_REFUSED;
     entry->text = pg->texts.size;
     pg_row_start(&pg->texts, 1 + (int)COUNT_OF(texts) + 2);
     pg_row_add_int8(&pg->texts, entry->time_us);

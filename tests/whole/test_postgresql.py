@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -14,6 +15,7 @@ from fixtures import proc
 from fixtures.persister import check
 from fixtures.postgres import BIN, Postgres
 from fixtures.scenario import START_MS, Scenario, is_bad, shared_broker
+from fixtures.store import Store
 
 CORPUS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "corpus")
 
@@ -182,7 +184,7 @@ class CorpusTest(PostgresScenario):
         self.wait_drained()
         self.stop()
         self.assertEqual(len(self.dead_letters()), 30)
-        self.assertEqual({d["reason"] for d in self.dead_letters()}, {"refused"})
+        self.assertEqual({d["reason"] for d in self.dead_letters()}, {"unstorable"})
         expected = set(range(4000)) | {100000 + i for i in range(300) if i % 10}
         self.assertEqual(self.stored(), expected)
         self.assertEqual(int(self.postgres.value("SELECT count(*) FROM monasca.audit")),
@@ -196,9 +198,13 @@ class CorpusTest(PostgresScenario):
         self.pg_persister(kafka_metrics={
             "topic": self.alarm_topic, "batch_size": 1000, "num_processors": 1})
         self.wait_tables()
+        # What the program cannot foresee: a constraint that reads JSON within a text.
+        self.postgres.sql("ALTER TABLE monasca.measurements ADD CONSTRAINT inner_json CHECK"
+                          " (coalesce(value_meta->>'j', '1')::jsonb IS NOT NULL)")
         rows = [(i, '{"n":%d}' % i) for i in range(100)]
-        rows[60] = (60, '{"COPY , line 1": "\\u0000"}')
-        rows[80] = (80, '{"a": "\\u0000 COPY measurements, line 2, column value_meta"}')
+        for i, inner in ((60, '{"COPY , line 1": "\\u0000"}'),
+                         (80, '{"a": "\\u0000 COPY measurements, line 2, column value_meta"}')):
+            rows[i] = (i, json.dumps({"j": inner}))
         self.replay_values(rows)
         self.stop()
         self.assertEqual(len(self.dead_letters()), 2)
@@ -212,7 +218,8 @@ class CorpusTest(PostgresScenario):
         p = self.pg_persister(kafka_metrics={
             "topic": self.alarm_topic, "batch_size": 5000, "num_processors": 1})
         self.wait_tables()
-        self.replay_values([(1, '{"a": "\\u0000"}')] * 5000)
+        self.postgres.sql("ALTER TABLE monasca.measurements ADD CHECK (value_meta IS NULL)")
+        self.replay_values([(1, '{"a": 1}')] * 5000)
         self.assertEqual(len(self.dead_letters()), 5000)
         self.assertEqual([s["restarts"] for s in p.processes().values()], [0])
         self.stop()
@@ -241,6 +248,64 @@ class CorpusTest(PostgresScenario):
                         % (seconds * 1000, 0 if text else value, value if text else "null"))
         self.replay(path, self.alarm_topic)
         proc.wait_until(lambda: self.lag(topic=self.alarm_topic, partitions=1) == 0, 30, "drained")
+
+
+@unittest.skipUnless(BIN, "no PostgreSQL server is installed")
+class JsonbTest(unittest.TestCase):
+    """What is refused beforehand is what the server would refuse."""
+
+    seconds = 10
+
+    strings = ["", "a", "\\u0000", "\\\\u0000", "\\u0001", "\\u0041", "\\uffff", "\\ud7ff", "\\ud800",
+               "\\udbff", "\\udc00", "\\udfff", "\\uD83D\\uDE00", "\\n", "\\\"", "\\\\", "\\/", "u0000",
+               "\u00e9", "\U0001f600"]
+    exponents = ["", "e0", "e1", "e-1", "E+2", "e131070", "e131071", "e131072", "e131073", "e131074",
+                 "e-16382", "e-16383", "e-16384", "e-16385", "e999999", "e-999999", "e2147483647",
+                 "e-2147483649", "e99999999999999999999", "e-99999999999999999999"]
+    wholes = ["0", "-0", "1", "9", "10", "123", "9999", "10000"]
+    fractions = ["", ".0", ".1", ".00", ".001", ".0001", ".00001", ".12345"]
+
+    def texts(self):
+        chance = random.Random(1)
+        texts = [f'"{a}{b}"' for a in self.strings for b in self.strings]
+        texts += [w + f + e for w in self.wholes for f in self.fractions for e in self.exponents]
+        for digits in (16382, 16383, 16384, 131071, 131072, 131073):
+            texts += ["9" * digits, "-1" + "0" * (digits - 1), "0." + "0" * (digits - 1) + "1",
+                      "0." + "9" * digits, "0." + "1" + "0" * (digits - 1), "1." + "0" * digits,
+                      "0." + "0" * digits + "e" + str(digits - 16383)]
+        for _ in range(1000):
+            a, b, c = ("".join(chance.choices(self.strings, k=3)) for _ in range(3))
+            number = chance.choice(self.wholes) + chance.choice(self.exponents)
+            texts.append(f'[ {{"{a}" : ["{b}", {number}], "": {{}}}}, null,true , "{c}" ]')
+        return texts
+
+    def test_what_is_refused_is_what_the_server_refuses(self):
+        postgres = Postgres()
+        self.addCleanup(postgres.remove)
+        postgres.start()
+        postgres.sql("CREATE FUNCTION refuses(t text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN"
+                     " PERFORM t::jsonb; RETURN ''; EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE;"
+                     " END $$")
+        texts = self.texts()
+        path = os.path.join(tempfile.mkdtemp(dir=postgres.dir), "texts")
+        with open(path, "w", encoding="utf-8") as f:
+            f.writelines(t.encode().hex() + "\n" for t in texts)
+        os.chmod(os.path.dirname(path), 0o755)
+        postgres.sql("CREATE TABLE texts (n int GENERATED ALWAYS AS IDENTITY, t text);"
+                     f"COPY texts (t) FROM '{path}'")
+        answers = [row[0] for row in postgres.sql(
+            "SELECT refuses(convert_from(decode(t, 'hex'), 'UTF8')) FROM texts ORDER BY n")]
+        self.assertEqual(set(answers), {"", "22P02", "22P05", "22003"})
+        store = Store(os.path.dirname(path), driver="postgresql", conninfo=postgres.conninfo)
+        message = ('{"metric":{"name":"m","timestamp":1,"value":1,"value_meta":%s},'
+                   '"meta":{"tenantId":"t","region":"r"},"creation_time":1}')
+        refused = store.add_bytes([(message % t).encode() for t in texts])
+        self.assertEqual(store.close(), 0)
+        self.assertEqual(len(answers), len(texts))
+        for i, text in enumerate(texts):
+            self.assertEqual(i in refused, answers[i] != "",
+                             (text[:60], len(text), answers[i], refused.get(i)))
+        self.assertEqual({r.split(" ")[0] for r in refused.values()}, {"unstorable"})
 
 
 class ChaosTest(PostgresScenario):
