@@ -1,9 +1,9 @@
 /*
  * cfg.c - the option table, and how raw texts become a validated configuration.
  *
- * cfg_load: read the file (cfg_file.c, cfg_lines.c), expand references, convert by type and bounds,
- * then check what no single option can tell (cfg_check.c).  All into a fresh structure; an error
- * leaves nothing behind.
+ * cfg_load_sources: read the files (cfg_source.c, cfg_file.c, cfg_lines.c), expand references,
+ * convert by type and bounds, then check what no single option can tell (cfg_check.c).  All into a
+ * fresh structure; an error leaves nothing behind.
  *
  * References are oslo.config's (ConfigOpts._substitute): $name is in the same section, else in
  * [DEFAULT]; $section.name; both in braces, too; $$ and \$ are a dollar; a dollar before anything
@@ -97,10 +97,12 @@ int
 cfg_fail_option(const struct cfg_loading *l, size_t i, const char *what)
 {
     const struct cfg_option *o = &cfg_options[i];
-    if (l->raw[i].line > 0)
-        return errbuf_set(l->err, "%s:%u: [%s] %s: %s", l->cfg->file, l->raw[i].line, o->section,
-                          o->name, what);
-    return errbuf_set(l->err, "%s: [%s] %s: %s", l->cfg->file, o->section, o->name, what);
+    const struct cfg_raw *raw = &l->raw[i];
+    if (raw->line > 0)
+        return errbuf_set(l->err, "%s:%u: [%s] %s: %s", raw->file, raw->line, o->section, o->name,
+                          what);
+    return errbuf_set(l->err, "%s: [%s] %s: %s", raw->file != NULL ? raw->file : l->cfg->file,
+                      o->section, o->name, what);
 }
 
 /* --- references --- */
@@ -283,45 +285,19 @@ resolve_option(const struct cfg_loading *l, size_t i, struct buf *text)
                : fail_value(l, i, x.secret ? "****" : text->data);
 }
 
-static int
-resolve(const struct cfg_loading *l)
+int
+cfg_resolve(const struct cfg_loading *l, size_t begin, size_t end)
 {
     struct buf text;
     int result = 0;
     buf_init(&text, MAX_VALUE_BYTES + 1);
-    for (size_t i = 0; i < cfg_n_options && result == 0; i++)
+    for (size_t i = begin; i < end && result == 0; i++)
         result = resolve_option(l, i, &text);
     buf_free(&text);
     return result;
 }
 
 /* --- life --- */
-
-static void
-free_raw(struct cfg_raw *raw)
-{
-    for (size_t i = 0; raw != NULL && i < cfg_n_options; i++)
-        free(raw[i].text);
-    free(raw);
-}
-
-struct config *
-cfg_load(const char *path, void (*notice)(const char *text), struct errbuf *err)
-{
-    struct cfg_loading l = {.cfg = calloc(1, sizeof(struct config)),
-                            .raw = calloc(cfg_n_options, sizeof(struct cfg_raw)),
-                            .notice = notice,
-                            .err = err};
-    bool good = false;
-    if (l.cfg == NULL || l.raw == NULL || (l.cfg->file = strdup(path)) == NULL)
-        errbuf_set(err, "out of memory");
-    else
-        good = cfg_file_read(l.cfg, l.raw, err) == 0 && resolve(&l) == 0 && cfg_check(&l) == 0;
-    free_raw(l.raw);
-    if (!good)
-        cfg_free(&l.cfg);
-    return l.cfg;
-}
 
 void
 cfg_forget_secrets(struct config *cfg)
@@ -349,6 +325,9 @@ cfg_free(struct config **cfg)
         free((*cfg)->properties[i].value);
     }
     free((*cfg)->properties);
+    for (size_t i = 0; i < (*cfg)->n_files; i++)
+        free((*cfg)->files[i]);
+    free((*cfg)->files);
     free((*cfg)->file);
     free(*cfg);
     *cfg = NULL;

@@ -50,14 +50,30 @@ struct cfg_topic {
 /* `librdkafka.NAME = VALUE` in [kafka], passed through as it is; checked by the worker's code. */
 struct cfg_property {
     char *name, *value;
+    const char *file; /* one of the configuration's files */
     unsigned line;
 };
 
+/* What a configuration is put together from; what is read later wins. */
+enum cfg_source_kind {
+    CFG_FROM_FILE,
+    CFG_FROM_DIRECTORY, /* its *.conf in the order of their names; it may be empty */
+    CFG_FROM_OPTION     /* one [DEFAULT] option of the command line */
+};
+
+struct cfg_source {
+    enum cfg_source_kind kind;
+    const char *path;         /* of the file or the directory; "--log-file" and the like */
+    const char *name, *value; /* CFG_FROM_OPTION: the option, maybe a former one, and its text */
+};
+
 struct config {
-    char *file; /* the path it came from */
+    char *file;   /* where it came from, for people: the paths, separated by commas */
+    char **files; /* what was read, and the options of the command line; n_files of them */
+    size_t n_files;
     /*
      * Resolved at load: persister.instance and dead_letter.file are never empty; DEFAULT.log_file
-     * is the whole path or "", logfile, log_dir and logdir are always "".
+     * is the whole path or "", log_dir is always "".
      */
 #define SECTION(name) struct {
 #define OPTION(section, name, type, min, max, text, flags, help) cfg_##type name;
@@ -75,13 +91,18 @@ struct config {
 };
 
 /*
- * Reads, resolves and validates a file.  Format: oslo.config's (oslo_config/iniparser.py), at most
- * 4 MiB; values at most 1 MiB, references resolved.  topic[].uri comes without blanks.
- * Takes: the path; called for each notice (an option that means nothing here, a deprecated or
- * risky setting), with one line of text; may be NULL.
+ * Reads, resolves and validates.  Format: oslo.config's (oslo_config/iniparser.py), at most 4 MiB a
+ * file; values at most 1 MiB, references resolved, across files too.  topic[].uri comes without
+ * blanks.
+ * Takes: n sources, at least one, in their order; called for each notice (an option that means
+ * nothing here, a former name, a risky setting), with one line of text; may be NULL.
  * Returns: a fresh configuration that the caller frees, or NULL with one line that names file, line
  * (where there is one), section and option, and what is allowed.
  */
+struct config *cfg_load_sources(const struct cfg_source *sources, size_t n,
+                                void (*notice)(const char *text), struct errbuf *err) MUST_CHECK;
+
+/* The same with one file. */
 struct config *cfg_load(const char *path, void (*notice)(const char *text),
                         struct errbuf *err) MUST_CHECK;
 

@@ -55,12 +55,22 @@ tell(const struct cfg_loading *l, const char *format, ...)
 }
 
 static void
+tell_ignored_option(const struct cfg_loading *l, size_t i)
+{
+    const struct cfg_raw *raw = &l->raw[i];
+    char line[16] = "";
+    if (raw->line > 0)
+        snprintf(line, sizeof(line), ":%u", raw->line);
+    tell(l, "%s%s: [%s] %s has no meaning here and is ignored", raw->file, line,
+         cfg_options[i].section, cfg_options[i].name);
+}
+
+static void
 tell_ignored(const struct cfg_loading *l)
 {
     for (size_t i = 0; i < cfg_n_options; i++)
         if (l->raw[i].text != NULL && (cfg_options[i].flags & CFG_IGNORED))
-            tell(l, "%s:%u: [%s] %s has no meaning here and is ignored", l->cfg->file,
-                 l->raw[i].line, cfg_options[i].section, cfg_options[i].name);
+            tell_ignored_option(l, i);
 }
 
 static void
@@ -120,15 +130,13 @@ check_instance(const struct cfg_loading *l)
     return 0;
 }
 
-/* [DEFAULT] log_file becomes the whole path, and the options it was made of are cleared. */
+/* [DEFAULT] log_file becomes the whole path, and log_dir is cleared. */
 static int
 check_log(const struct cfg_loading *l)
 {
     struct config *cfg = l->cfg;
     struct buf path;
     const char *file = cfg->DEFAULT.log_file, *dir = cfg->DEFAULT.log_dir;
-    file = file[0] != '\0' ? file : cfg->DEFAULT.logfile;
-    dir = dir[0] != '\0' ? dir : cfg->DEFAULT.logdir;
     buf_init(&path, 1 << 12);
     if (dir[0] != '\0' && file[0] != '/')
         buf_printf(&path, "%s/%s", dir, file[0] != '\0' ? file : "monasca-persister.log");
@@ -138,7 +146,7 @@ check_log(const struct cfg_loading *l)
     int result = path.failed ? fail(l, "DEFAULT", "log_file", "too long; allowed: 4095 bytes")
                              : cfg_set_string(l, &cfg->DEFAULT.log_file, path.data);
     buf_free(&path);
-    cfg->DEFAULT.logfile[0] = cfg->DEFAULT.log_dir[0] = cfg->DEFAULT.logdir[0] = '\0';
+    cfg->DEFAULT.log_dir[0] = '\0';
     return result;
 }
 
@@ -262,5 +270,7 @@ cfg_check(const struct cfg_loading *l)
         return -1;
     tell_risks(l);
     tell_ignored(l);
+    cfg_tell_lines(l, &l->former);
+    cfg_tell_lines(l, &l->unknown);
     return 0;
 }

@@ -17,18 +17,29 @@
 #include "lib/cfg_priv.h"
 
 #include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 #include "lib/json.h"
 
 /* libini_config takes time by the square of the lines; a real file has a few hundred. */
-enum { MAX_NAME = 128, MAX_LINES = 20000 };
+enum { MAX_NAME = 128, MAX_LINES = 20000, MAX_UNKNOWN = 50 };
+
+/* What becomes of a value's lines. */
+enum value_kind {
+    VALUE_CHECKED, /* it must be text */
+    VALUE_LOOSE,   /* it means nothing here: any bytes */
+    VALUE_DROPPED  /* of an unknown option */
+};
 
 struct scan {
-    const struct config *cfg;
+    struct cfg_loading *l;
     struct buf *out;
-    struct errbuf *err;
     unsigned line;
     char section[MAX_NAME]; /* "" before the first */
+    char name[MAX_NAME];    /* the option of the last assignment, "" if there is none */
+    bool drop_section;      /* it is unknown */
+    enum value_kind value;
 };
 
 static bool
@@ -84,10 +95,14 @@ edit_distance(const char *a, const char *b)
     return row[n];
 }
 
-/* The option of that very name in another section, else the one most like it in this section. */
+/*
+ * The option of that very name in another section, else the one most like it in this section; in a
+ * section that has only former ones, the one most like it anywhere.
+ */
 static const struct cfg_option *
 nearest_option(const char *section, const char *name)
 {
+    enum { ELSEWHERE = 2 * MAX_NAME };
     const struct cfg_option *best = NULL;
     unsigned least = UINT32_MAX;
     for (size_t i = 0; i < cfg_n_options; i++) {
@@ -95,7 +110,7 @@ nearest_option(const char *section, const char *name)
         if (strcmp(o->name, name) == 0)
             return o;
         unsigned distance =
-            strcmp(o->section, section) == 0 ? edit_distance(name, o->name) : UINT32_MAX;
+            edit_distance(name, o->name) + (strcmp(o->section, section) == 0 ? 0 : ELSEWHERE);
         if (distance < least) {
             least = distance;
             best = o;
@@ -125,17 +140,69 @@ nearest_section(const char *section)
 static int
 fail_line(const struct scan *s, const char *what)
 {
-    return errbuf_set(s->err, "%s:%u: %s", s->cfg->file, s->line, what);
+    return errbuf_set(s->l->err, "%s:%u: %s", s->l->reading, s->line, what);
 }
 
-static bool
-is_section(const char *name)
+static int
+fail_name(const struct scan *s, const char *name, const char *what)
 {
-    for (size_t i = 0; i < cfg_n_options; i++)
-        if (strcmp(cfg_options[i].section, name) == 0)
-            return true;
-    return false;
+    return errbuf_set(s->l->err, "%s:%u: [%s] %s: %s", s->l->reading, s->line, s->section, name,
+                      what);
 }
+
+/* At most so many are told; the others are counted. */
+static void
+note_unknown(struct scan *s, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void
+note_unknown(struct scan *s, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    if (s->l->n_unknown++ >= MAX_UNKNOWN)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    buf_printf(&s->l->unknown, "%s:%u: %s\n", s->l->reading, s->line, text);
+}
+
+/* --- bytes --- */
+
+static bool
+is_control(char c)
+{
+    return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
+}
+
+static int
+check_bytes(const struct scan *s, struct slice text)
+{
+    char what[MAX_NAME * 3] = "";
+    if (s->name[0] != '\0')
+        snprintf(what, sizeof(what), " in [%s] %s", s->section, s->name);
+    for (size_t i = 0; i < text.n; i++)
+        if (is_control(text.p[i]))
+            return errbuf_set(s->l->err,
+                              "%s:%u: a control character (0x%02x)%s; allowed: text in UTF-8",
+                              s->l->reading, s->line, (unsigned)text.p[i], what);
+    if (!json_is_utf8(text.p, text.n))
+        return errbuf_set(s->l->err, "%s:%u: not UTF-8%s; allowed: text in UTF-8", s->l->reading,
+                          s->line, what);
+    return 0;
+}
+
+static void
+add_loose(struct buf *out, struct slice text)
+{
+    bool utf8 = json_is_utf8(text.p, text.n);
+    for (size_t i = 0; i < text.n; i++)
+        buf_add_char(out, is_control(text.p[i]) || (!utf8 && (unsigned char)text.p[i] >= 0x80)
+                              ? '?'
+                              : text.p[i]);
+}
+
+/* --- sections and options --- */
 
 /* oslo.config takes every section but DEFAULT in any case. */
 static int
@@ -150,71 +217,106 @@ scan_section(struct scan *s, struct slice line)
     if (strcmp(name, "DEFAULT") != 0)
         for (char *p = name; *p != '\0'; p++)
             *p = (char)fold(*p);
-    if (!is_section(name))
-        return errbuf_set(s->err, "%s:%u: [%s]: unknown section; the nearest known one is [%s]",
-                          s->cfg->file, s->line, name, nearest_section(name));
     memcpy(s->section, name, inner.n + 1);
-    buf_printf(s->out, "[%s]\n", name);
+    s->drop_section = !cfg_is_section(name);
+    if (s->drop_section) {
+        note_unknown(s, "[%s]: unknown section; the nearest known one is [%s]", name,
+                     nearest_section(name));
+        buf_add_text(s->out, "#\n");
+    } else {
+        buf_printf(s->out, "[%s]\n", name);
+    }
+    return 0;
+}
+
+/* Returns: 0, or -1 with a text. */
+static int
+check_property(const struct scan *s, const char *property)
+{
+    size_t n = strspn(property, "abcdefghijklmnopqrstuvwxyz0123456789._");
+    return n > 0 && property[n] == '\0'
+               ? 0
+               : fail_name(s, s->name,
+                           "not a property's name; allowed: librdkafka.NAME, NAME in small letters");
+}
+
+/* What s->name is, which decides about its value. */
+static int
+look_up_name(struct scan *s)
+{
+    const char *property = cfg_property_name(s->section, s->name);
+    s->value = VALUE_CHECKED;
+    if (property != NULL)
+        return check_property(s, property);
+    int i = cfg_find_option(s->section, s->name);
+    const struct cfg_former *former = cfg_find_former(s->section, s->name);
+    if (i != -1) {
+        if (cfg_options[i].flags & CFG_IGNORED)
+            s->value = VALUE_LOOSE;
+    } else if (former != NULL) {
+        if (former->now_name == NULL)
+            s->value = VALUE_LOOSE;
+    } else {
+        const struct cfg_option *near = nearest_option(s->section, s->name);
+        note_unknown(s, "[%s] %s: unknown option; the nearest known one is [%s] %s", s->section,
+                     s->name, near->section, near->name);
+        s->value = VALUE_DROPPED;
+    }
     return 0;
 }
 
 static int
-check_name(const struct scan *s, const char *name)
+add_value(const struct scan *s, const char *before, struct slice value)
 {
-    const char *property = cfg_property_name(s->section, name);
-    if (property != NULL) {
-        size_t n = strspn(property, "abcdefghijklmnopqrstuvwxyz0123456789._");
-        if (n == 0 || property[n] != '\0')
-            return errbuf_set(s->err,
-                              "%s:%u: [%s] %s: not a property's name; allowed: librdkafka.NAME, "
-                              "NAME in small letters",
-                              s->cfg->file, s->line, s->section, name);
+    if (s->value == VALUE_DROPPED) {
+        buf_add_text(s->out, "#\n");
         return 0;
     }
-    if (cfg_find_option(s->section, name) != -1)
-        return 0;
-    const struct cfg_option *near = nearest_option(s->section, name);
-    return errbuf_set(s->err, "%s:%u: [%s] %s: unknown option; the nearest known one is [%s] %s",
-                      s->cfg->file, s->line, s->section, name, near->section, near->name);
+    if (s->value == VALUE_CHECKED && check_bytes(s, value) == -1)
+        return -1;
+    buf_add_text(s->out, before);
+    add_loose(s->out, value);
+    buf_add_char(s->out, '\n');
+    return 0;
 }
 
 static int
 scan_assignment(struct scan *s, struct slice line)
 {
-    char name[MAX_NAME];
+    char before[MAX_NAME + 4];
     size_t n = 0;
     while (n < line.n && line.p[n] != '=' && line.p[n] != ':')
         n++;
     struct slice key = trim((struct slice){line.p, n});
+    s->name[0] = '\0';
+    if (check_bytes(s, key) == -1)
+        return -1;
     if (n == line.n || key.n == 0)
         return fail_line(s, "neither a section, an option nor a comment; allowed: [section], "
                             "option = value, # comment, and indented lines that go on with a "
                             "value");
     if (s->section[0] == '\0')
         return fail_line(s, "an option before the first section; allowed: [DEFAULT] above it");
-    if (key.n >= sizeof(name))
-        return errbuf_set(s->err, "%s:%u: [%s] %.*s...: unknown option", s->cfg->file, s->line,
-                          s->section, MAX_NAME, key.p);
-    memcpy(name, key.p, key.n);
-    name[key.n] = '\0';
-    if (check_name(s, name) == -1)
+    bool fits = key.n < sizeof(s->name);
+    memcpy(s->name, key.p, fits ? key.n : 0);
+    s->name[fits ? key.n : 0] = '\0';
+    if (!fits)
+        note_unknown(s, "[%s] %.*s...: unknown option", s->section, MAX_NAME, key.p);
+    if (s->drop_section || !fits)
+        s->value = VALUE_DROPPED;
+    else if (look_up_name(s) == -1)
         return -1;
-    struct slice value = trim((struct slice){line.p + n + 1, line.n - n - 1});
-    buf_printf(s->out, "%s = ", name);
-    buf_add_slice(s->out, value);
-    buf_add_char(s->out, '\n');
-    return 0;
+    snprintf(before, sizeof(before), "%s = ", s->name);
+    return add_value(s, before, trim((struct slice){line.p + n + 1, line.n - n - 1}));
 }
 
-static int
-check_bytes(const struct scan *s, struct slice line)
+/* Blank lines, comments and sections end a value. */
+static void
+end_value(struct scan *s, const char *line)
 {
-    for (size_t i = 0; i < line.n; i++)
-        if (((unsigned char)line.p[i] < 0x20 && line.p[i] != '\t') || line.p[i] == 0x7f)
-            return fail_line(s, "a control character; allowed: text in UTF-8");
-    if (!json_is_utf8(line.p, line.n))
-        return fail_line(s, "not UTF-8; allowed: text in UTF-8");
-    return 0;
+    s->name[0] = '\0';
+    s->value = VALUE_CHECKED;
+    buf_add_text(s->out, line);
 }
 
 static int
@@ -224,28 +326,25 @@ scan_line(struct scan *s, struct slice line)
         line.n--;
     struct slice trimmed = trim(line);
     if (trimmed.n == 0) {
-        buf_add_char(s->out, '\n');
+        end_value(s, "\n");
         return 0;
     }
     if (line.p[0] == '#' || line.p[0] == ';') {
-        buf_add_text(s->out, "#\n"); /* whatever it says, in whatever encoding */
+        end_value(s, "#\n"); /* whatever it says, in whatever encoding */
         return 0;
     }
-    if (check_bytes(s, line) == -1)
-        return -1;
-    if (is_blank(line.p[0])) {
-        buf_add_char(s->out, ' ');
-        buf_add_slice(s->out, trimmed);
-        buf_add_char(s->out, '\n');
-        return 0;
-    }
-    return line.p[0] == '[' ? scan_section(s, trimmed) : scan_assignment(s, trimmed);
+    if (is_blank(line.p[0]))
+        return add_value(s, " ", trimmed);
+    if (line.p[0] != '[')
+        return scan_assignment(s, trimmed);
+    end_value(s, "");
+    return check_bytes(s, trimmed) == -1 ? -1 : scan_section(s, trimmed);
 }
 
 int
-cfg_lines_clean(const struct config *cfg, struct slice text, struct buf *out, struct errbuf *err)
+cfg_lines_clean(struct cfg_loading *l, struct slice text, struct buf *out)
 {
-    struct scan s = {.cfg = cfg, .out = out, .err = err};
+    struct scan s = {.l = l, .out = out};
     if (text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)
         text = (struct slice){text.p + 3, text.n - 3};
     while (text.n > 0) {
@@ -258,5 +357,5 @@ cfg_lines_clean(const struct config *cfg, struct slice text, struct buf *out, st
         n += end != NULL;
         text = (struct slice){text.p + n, text.n - n};
     }
-    return out->failed ? errbuf_set(err, "%s: too large", cfg->file) : 0;
+    return out->failed ? errbuf_set(l->err, "%s: too large", l->reading) : 0;
 }

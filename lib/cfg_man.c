@@ -76,6 +76,30 @@ write_ignored(struct buf *out)
     buf_add_char(out, '\n');
 }
 
+/* Where a name sets several options each is told. */
+static void
+write_formers(struct buf *out)
+{
+    const char *section = "";
+    for (size_t i = 0; i < cfg_n_formers; i++) {
+        const struct cfg_former *f = &cfg_formers[i];
+        if (strcmp(section, f->section) != 0)
+            buf_printf(out, "\n.TP\n[%s]\n", f->section);
+        else
+            buf_add_text(out, ",\n");
+        section = f->section;
+        roff_add(out, f->name);
+        if (f->now_name == NULL)
+            continue;
+        buf_add_text(out, " (now ");
+        if (strcmp(f->section, f->now_section) != 0)
+            buf_printf(out, "[%s] ", f->now_section);
+        roff_add(out, f->now_name);
+        buf_add_char(out, ')');
+    }
+    buf_add_char(out, '\n');
+}
+
 void
 cfg_write_man(struct buf *out)
 {
@@ -94,4 +118,9 @@ cfg_write_man(struct buf *out)
     buf_add_text(out, ".SS Options that mean nothing here\n"
                       "Upstream's; they are accepted, with a notice if they are set.");
     write_ignored(out);
+    buf_add_text(out, ".SS Former names\n"
+                      "Of earlier releases, of oslo.log and others, and of deployment tools; they are "
+                      "accepted with a notice. Where\nit says so, they set the option that is named; "
+                      "the others mean nothing here.");
+    write_formers(out);
 }

@@ -27,10 +27,22 @@ struct cfg_option {
 extern const struct cfg_option cfg_options[];
 extern const size_t cfg_n_options;
 
-/* What the file says of one option, references and all. */
+/* A name that an option had; now_name is NULL where it means nothing here. */
+struct cfg_former {
+    const char *section, *name, *now_section, *now_name;
+};
+
+/* All of them, from cfg_former.def. */
+extern const struct cfg_former cfg_formers[];
+extern const size_t cfg_n_formers;
+
+/* What the sources say of one option, references and all. */
 struct cfg_raw {
-    char *text; /* NULL: not in the file */
-    unsigned line;
+    char *text;       /* NULL: nowhere set */
+    const char *file; /* where: one of cfg->files */
+    unsigned line;    /* 0: it is an option of the command line */
+    unsigned rank;    /* of the source, from 1: a later one wins */
+    bool former;      /* by a former name */
 };
 
 /* What one cfg_load works on. */
@@ -39,22 +51,50 @@ struct cfg_loading {
     struct cfg_raw *raw; /* one per option */
     void (*notice)(const char *text);
     struct errbuf *err;
+    const char *reading; /* the file that is being read: one of cfg->files */
+    unsigned rank;       /* of it */
+    struct buf former;   /* notices about former names, one a line */
+    struct buf unknown;  /* errors or notices about unknown names, one a line */
+    size_t n_unknown;
 };
 
 /*
- * Reads the file into raw (one per option, zeroed by the caller) and cfg->properties.
+ * Reads l->reading into l->raw (one per option, zeroed by the caller) and cfg->properties.
  * Returns: 0, or -1 with a text. raw's texts are the caller's in any case.
  */
-int cfg_file_read(struct config *cfg, struct cfg_raw *raw, struct errbuf *err) MUST_CHECK;
+int cfg_file_read(struct cfg_loading *l) MUST_CHECK;
 
 /*
  * Checks bytes, sections and names, and brings each line to the form that libini_config takes.
+ * Unknown sections and options are noted in l->unknown and left out.
  * Source of the format: oslo_config/iniparser.py.
- * Takes: cfg for its file's name; the file's bytes; an empty buffer for the same number of lines.
+ * Takes: the bytes of l->reading; an empty buffer for the same number of lines.
  * Returns: 0, or -1 with a text.
  */
-int cfg_lines_clean(const struct config *cfg, struct slice text, struct buf *out,
-                    struct errbuf *err) MUST_CHECK;
+int cfg_lines_clean(struct cfg_loading *l, struct slice text, struct buf *out) MUST_CHECK;
+
+/* Sets the text of option i, a copy, as found in l->reading. Returns: 0, or -1 with a text. */
+int cfg_set_raw(struct cfg_loading *l, size_t i, const char *text, unsigned line,
+                bool former) MUST_CHECK;
+
+/* Returns: the first line of the table with that name, or NULL. */
+const struct cfg_former *cfg_find_former(const char *section, const char *name);
+
+/*
+ * Turns the raw texts of the options begin <= i < end into values in l->cfg, references expanded.
+ * Returns: 0, or -1 with a text.
+ */
+int cfg_resolve(const struct cfg_loading *l, size_t begin, size_t end) MUST_CHECK;
+
+/* Does what the former name means, and notes it in l->former. Returns: 0, or -1 with a text. */
+int cfg_take_former(struct cfg_loading *l, const char *section, const char *name, const char *text,
+                    unsigned line) MUST_CHECK;
+
+/* Returns: true if there are options, or were, in a section of that name. */
+bool cfg_is_section(const char *name);
+
+/* Hands each line of a text to l->notice. */
+void cfg_tell_lines(const struct cfg_loading *l, const struct buf *lines);
 
 /*
  * Checks what no single option can tell, fills in the defaults that follow from others (instance,

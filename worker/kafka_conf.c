@@ -216,7 +216,7 @@ set_properties(rd_kafka_conf_t *conf, const struct config *cfg, enum kafka_role 
             continue;
         if (why != NULL)
             errbuf_set(err, "%s", why);
-        return errbuf_prefix(err, "%s:%u: [kafka] librdkafka.%s", cfg->file, p->line, p->name);
+        return errbuf_prefix(err, "%s:%u: [kafka] librdkafka.%s", p->file, p->line, p->name);
     }
     return 0;
 }
