@@ -4,6 +4,9 @@
  * A line is formatted on the stack and written with one write(2): appending to a file opened with
  * O_APPEND keeps lines of several processes apart, and no lock can be left behind by a killed one.
  *
+ * The log is not the product: no line is waited for (log_sink.h). What nobody takes is dropped and
+ * counted, in each process and for each place apart, and the next line that is taken says so.
+ *
  * Process: all.  Owner: this module holds the descriptor.  Concurrency: log_open, log_reopen and
  * log_set_process from the main thread only; log_line from any.
  */
@@ -23,6 +26,8 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/log_sink.h"
+#include "lib/log_syslog.h"
 
 static struct {
     char file[4096]; /* "": stderr, or syslog */
@@ -60,7 +65,8 @@ find_facility(const char *name)
 static int
 open_file(const char *path)
 {
-    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    /* Non-blocking means something where it is a FIFO or a terminal. */
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
 }
 
 /* What a log_open asks for, by value. */
@@ -101,10 +107,6 @@ apply(const struct choice *choice, struct errbuf *err)
     bool elsewhere = choice->syslog || fd != STDERR_FILENO;
     if (fd == -1 || use_file(fd) == -1)
         return errbuf_set(err, "log file %s: %s", choice->file, strerror(errno));
-    if (state.syslog && (!choice->syslog || choice->facility != state.facility))
-        closelog();
-    if (choice->syslog)
-        openlog("monasca-persister", LOG_PID | LOG_NDELAY, choice->facility);
     snprintf(state.file, sizeof(state.file), "%s", choice->file);
     state.facility = choice->facility;
     state.syslog = choice->syslog;
@@ -206,6 +208,25 @@ log_wants(enum log_level level)
     return level <= state.level;
 }
 
+/* --- a line --- */
+
+enum { LINE_BYTES = 2048 }; /* with its newline */
+
+_Static_assert(LINE_BYTES + 1 <= (int)LOG_SINK_BYTES, "a sink takes a line whole");
+
+struct line {
+    enum log_level level;
+    size_t time, body, n;     /* of the text: where its time ends, its message begins; its size */
+    char raw[LINE_BYTES + 2]; /* a newline for where a line was torn, the text, a NUL */
+};
+
+/* Its last byte is a newline. */
+static char *
+text_of(struct line *line)
+{
+    return line->raw + 1;
+}
+
 static size_t
 format_stamp(char *out, size_t size)
 {
@@ -218,18 +239,29 @@ format_stamp(char *out, size_t size)
 }
 
 static void
-write_all(int fd, const char *line, size_t n)
+format_line(struct line *line, enum log_level level, const char *format, va_list args)
 {
-    while (n > 0) {
-        ssize_t done = write(fd, line, n);
-        if (done == -1 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return; /* a full disk must not stop the pipeline; the log is not its product */
-        line += done;
-        n -= (size_t)done;
-    }
+    char *text = text_of(line);
+    const size_t size = LINE_BYTES;
+    size_t n = format_stamp(text, size);
+    line->level = level;
+    line->raw[0] = '\n';
+    line->time = n;
+    n += (size_t)snprintf(text + n, size - n, " %s[%ld] %s: ", state.process, (long)getpid(),
+                          level_names[level]);
+    line->body = n;
+    int m = vsnprintf(text + n, size - n, format, args);
+    if (m > 0)
+        n += (size_t)m < size - n ? (size_t)m : size - n - 1;
+    for (size_t i = line->body; i < n; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            text[i] = '?';
+    text[n++] = '\n';
+    text[n] = '\0';
+    line->n = n;
 }
+
+/* --- where it goes --- */
 
 bool
 log_reaches_stderr(void)
@@ -257,21 +289,112 @@ is_journal(void)
     return known == 1;
 }
 
+/* How to write to standard error: found out by the first line, which comes before any thread. */
+static struct log_sink
+stderr_sink(void)
+{
+    static struct log_sink sink;
+    static _Atomic bool known;
+    if (!known) {
+        sink = log_sink_from(STDERR_FILENO);
+        known = true;
+    }
+    return sink;
+}
+
+static int
+put(struct log_sink sink, struct line *line, bool torn, size_t *done)
+{
+    return log_sink_write(sink, text_of(line) - torn, line->n + torn, done);
+}
+
+static int
+put_file(struct line *line, bool torn, size_t *done)
+{
+    return put((struct log_sink){.kind = LOG_SINK_PLAIN, .fd = state.fd}, line, torn, done);
+}
+
 /*
  * The journal has a time of its own, and takes the priority from the line's beginning
- * (sd-daemon(3)). Takes: the line, with its newline, and where its time ends.
+ * (sd-daemon(3)): it is written over the end of the time.
  */
-static void
-write_stderr(enum log_level level, char *line, size_t n, size_t time)
+static int
+put_stderr(struct line *line, bool torn, size_t *done)
 {
-    char *start = line;
-    if (is_journal()) {
-        start = line + time - 2; /* the blank after it becomes the '>' */
-        start[0] = '<';
-        start[1] = (char)('0' + level_priorities[level]);
-        start[2] = '>';
+    if (!is_journal())
+        return put(stderr_sink(), line, torn, done);
+    size_t skip = line->time - 2; /* the blank after it becomes the '>' */
+    char *start = text_of(line) + skip;
+    start[0] = '<';
+    start[1] = (char)('0' + level_priorities[line->level]);
+    start[2] = '>';
+    return log_sink_write(stderr_sink(), start, line->n - skip, done);
+}
+
+/* Where there is no daemon, the line would be nowhere: then it goes to standard error. */
+static int
+put_syslog(struct line *line, bool torn, size_t *done)
+{
+    int priority = state.facility | level_priorities[line->level];
+    char *end = text_of(line) + line->n - 1;
+    *end = '\0';
+    int why = log_syslog_send(LOG_SYSLOG_PATH, priority, state.process, text_of(line) + line->body);
+    *end = '\n';
+    *done = 0;
+    return log_syslog_is_absent(why) && !state.stderr_too ? put_stderr(line, torn, done) : why;
+}
+
+/* A place where lines go, and what it did not take. */
+struct place {
+    int (*put)(struct line *line, bool torn, size_t *done); /* Returns: as log_sink_write */
+    _Atomic uint64_t dropped;
+    _Atomic int why;   /* the last one was */
+    _Atomic bool torn; /* it has taken the beginning of a line */
+};
+
+static struct place to_file = {.put = put_file}, to_stderr = {.put = put_stderr},
+                    to_syslog = {.put = put_syslog};
+
+static int
+put_at(struct place *place, struct line *line)
+{
+    size_t done;
+    int why = place->put(line, place->torn, &done);
+    if (why == 0)
+        place->torn = false;
+    else if (done > 0)
+        place->torn = true;
+    return why;
+}
+
+static int PRINTF_LIKE(2, 3)
+put_notice(struct place *place, const char *format, ...)
+{
+    struct line line;
+    va_list args;
+    va_start(args, format);
+    format_line(&line, LOG_LEVEL_WARNING, format, args);
+    va_end(args);
+    return put_at(place, &line);
+}
+
+static void
+deliver(struct place *place, struct line *line)
+{
+    uint64_t dropped = atomic_exchange(&place->dropped, 0);
+    int why = 0;
+    if (dropped > 0)
+        why = put_notice(place, "%llu log lines before this one were dropped here: %s",
+                         (unsigned long long)dropped,
+                         place->why == EAGAIN ? "nobody took them" : strerror(place->why));
+    if (why == 0) {
+        dropped = 0;
+        why = put_at(place, line);
     }
-    write_all(STDERR_FILENO, start, n - (size_t)(start - line));
+    if (why == 0)
+        return;
+    place->why = why;
+    atomic_fetch_add(&place->dropped, dropped + 1);
 }
 
 void
@@ -280,29 +403,34 @@ log_line(enum log_level level, const char *format, ...)
     if (!log_wants(level))
         return;
     int saved = errno;
-    char line[2048];
-    size_t time = format_stamp(line, sizeof(line)), n = time;
-    n += (size_t)snprintf(line + n, sizeof(line) - n, " %s[%ld] %s: ", state.process,
-                          (long)getpid(), level_names[level]);
-    size_t text = n;
+    struct line line;
     va_list args;
     va_start(args, format);
-    int m = vsnprintf(line + n, sizeof(line) - n - 1, format, args);
+    format_line(&line, level, format, args);
     va_end(args);
-    if (m > 0)
-        n += (size_t)m < sizeof(line) - n - 1 ? (size_t)m : sizeof(line) - n - 2;
-    for (size_t i = text; i < n; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = '?';
-    line[n] = '\0';
     if (state.syslog)
-        syslog(level_priorities[level], "%s: %s", state.process, line + text);
-    line[n++] = '\n';
-    if (!state.syslog && state.fd != STDERR_FILENO)
-        write_all(state.fd, line, n);
+        deliver(&to_syslog, &line);
+    else if (state.fd != STDERR_FILENO)
+        deliver(&to_file, &line);
     if (log_reaches_stderr())
-        write_stderr(level, line, n, time);
+        deliver(&to_stderr, &line);
     errno = saved;
+}
+
+void
+log_say(const char *format, ...)
+{
+    char text[LINE_BYTES];
+    size_t done;
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(text, sizeof(text) - 1, format, args);
+    va_end(args);
+    if (n < 0)
+        return;
+    n = (size_t)n < sizeof(text) - 1 ? n : (int)sizeof(text) - 2;
+    text[n] = '\n';
+    (void)!log_sink_write(stderr_sink(), text, (size_t)n + 1, &done);
 }
 
 bool

@@ -7,6 +7,11 @@
  * log_reopen when the parent has opened another (log_share).
  * Concurrency: one thread per process, except that librdkafka's threads may log
  * (each line is one write(2) of a buffer on the stack, so lines never mix).
+ *
+ * No process ever waits for whoever takes its lines. What a stalled reader of a pipe, a terminal, a
+ * syslog daemon or a full disk does not take is dropped and counted; the next line of the process
+ * that is taken comes after one that says how many were dropped. (A regular file on a disk that
+ * hangs is the exception: log_sink.h.)
  */
 #ifndef LIB_LOG_H
 #define LIB_LOG_H
@@ -24,7 +29,7 @@ enum log_level {
 
 struct log_options {
     const char *file;     /* path, or NULL/"" for stderr; copied */
-    bool syslog;          /* to syslog instead (wins over file) */
+    bool syslog;          /* to syslog instead (wins over file); without a daemon to stderr */
     const char *facility; /* "LOG_USER", "LOG_DAEMON", "LOG_LOCAL0"...; only with syslog */
     bool stderr_too;      /* to stderr as well */
     enum log_level level; /* the most detailed level that is written */
@@ -61,6 +66,9 @@ bool log_wants(enum log_level level);
 
 /* Writes one line. Control characters become '?'. errno is kept. */
 void log_line(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Writes a line to standard error, wherever the log goes: for whoever has started the program. */
+void log_say(const char *format, ...) PRINTF_LIKE(1, 2);
 
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)

@@ -169,7 +169,7 @@ complain(const struct errbuf *err)
 {
     log_error("%s", err->text);
     if (!log_reaches_stderr())
-        fprintf(stderr, "%s: %s\n", program, err->text);
+        log_say("%s: %s", program, err->text);
 }
 
 /* Notices come before the log is open; until then they are kept, one a line. */

@@ -11,6 +11,9 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -76,12 +79,61 @@ write_pid_file(struct notify *n)
         log_error("pid file %s: %s", n->pid_file, strerror(errno));
 }
 
+/* --- systemd --- */
+
+/* Returns: false if it has to be tried again. What cannot be sent at all counts as told. */
+static bool
+tell(const char *text)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t n = path != NULL ? strlen(path) : 0;
+    if (n < 2 || n >= sizeof(address.sun_path))
+        return true;
+    memcpy(address.sun_path, path, n);
+    if (path[0] == '@') /* in the abstract namespace */
+        address.sun_path[0] = '\0';
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd == -1)
+        return false;
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
+    ssize_t sent = sendto(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL,
+                          (const struct sockaddr *)&address, size);
+    bool later = sent == -1 && (errno == EAGAIN || errno == ENOBUFS || errno == EINTR);
+    close(fd);
+    return !later;
+}
+
+static void
+pay(struct notify *n)
+{
+    char text[sizeof(n->status) + 64];
+    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)n->reloading_us);
+    if (n->owes_ready && !tell("READY=1"))
+        return;
+    n->owes_ready = false;
+    if (n->owes_reloading && !tell(text))
+        return;
+    n->owes_reloading = false;
+    if (n->owes_reloaded && !tell("READY=1"))
+        return;
+    n->owes_reloaded = false;
+    if (n->owes_stopping && !tell("STOPPING=1"))
+        return;
+    n->owes_stopping = false;
+    snprintf(text, sizeof(text), "STATUS=%s", n->status);
+    if (n->owes_status && !tell(text))
+        return;
+    n->owes_status = false;
+}
+
 static void
 tell_ready(struct notify *n)
 {
-    if (!n->told_ready)
-        sd_notify(0, "READY=1");
-    n->told_ready = true;
+    if (n->told_ready)
+        return;
+    n->told_ready = n->owes_ready = true;
+    pay(n);
 }
 
 void
@@ -106,23 +158,26 @@ notify_reloading(struct notify *notify)
         return;
     /* Each time, since whoever asked waits for a later time than its own. CLOCK_MONOTONIC, as
      * clock_mono_ns is. */
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(clock_mono_ns() / 1000));
-    notify->reloading = true;
+    notify->reloading_us = clock_mono_ns() / 1000;
+    notify->reloading = notify->owes_reloading = true;
+    notify->owes_reloaded = false;
+    pay(notify);
 }
 
 void
 notify_reloaded(struct notify *notify)
 {
-    if (notify->reloading)
-        sd_notify(0, "READY=1");
+    notify->owes_reloaded |= notify->reloading;
     notify->reloading = false;
+    pay(notify);
 }
 
 void
 notify_stopping(struct notify *notify)
 {
     notify->reloading = false;
-    sd_notify(0, "STOPPING=1");
+    notify->owes_stopping = true;
+    pay(notify);
 }
 
 void
@@ -136,16 +191,18 @@ notify_status(struct notify *notify, const char *format, ...)
     if (strcmp(text, notify->status) == 0)
         return;
     memcpy(notify->status, text, sizeof(text));
-    sd_notifyf(0, "STATUS=%s", text);
+    notify->owes_status = true;
+    pay(notify);
 }
 
 void
 notify_turn(struct notify *notify, int64_t now_ms)
 {
+    pay(notify);
     if (notify->watchdog_ms == 0 || now_ms < notify->due_ms)
         return;
-    notify->due_ms = now_ms + notify->watchdog_ms;
-    sd_notify(0, "WATCHDOG=1");
+    if (tell("WATCHDOG=1"))
+        notify->due_ms = now_ms + notify->watchdog_ms;
 }
 
 void

@@ -6,6 +6,9 @@
  * ready, not before, so that a script that waits for it knows that all workers take messages; it is
  * removed at the end.
  *
+ * Nobody is waited for: what systemd does not take because its queue is full is owed, and tried
+ * again each turn (sd_notify(3) itself would wait, and with it the master).
+ *
  * Process: master; children inherit nothing but a path.  Owner: the caller of notify_open.
  * Concurrency: one thread.
  */
@@ -21,6 +24,9 @@ struct notify {
     int64_t watchdog_ms; /* between two signs of life; 0: nobody watches */
     int64_t due_ms;
     char status[192];
+    /* Not taken yet, in the order in which they are to be told. */
+    bool owes_ready, owes_reloading, owes_reloaded, owes_stopping, owes_status;
+    int64_t reloading_us; /* when the reload was asked for */
 };
 
 /*
@@ -51,7 +57,7 @@ void notify_stopping(struct notify *notify);
 /* STATUS=, if it is another text than before. */
 void notify_status(struct notify *notify, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* A turn of the loop: WATCHDOG=1 when it is due. Takes: now by clock_mono_ms. */
+/* A turn of the loop: what is owed, and WATCHDOG=1 when it is due. Takes: now by clock_mono_ms. */
 void notify_turn(struct notify *notify, int64_t now_ms);
 
 /* Removes the pid file, if we have written it. */

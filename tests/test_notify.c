@@ -104,3 +104,54 @@ Test(notify, a_status_is_told_once)
     notify_status(&notify, "%d of 2", 1);
     cr_assert_str_eq(hear(), "");
 }
+
+/* systemd does not read. Returns: how many words were put before it. */
+static unsigned
+fill_its_queue(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    unsigned n = 0;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", getenv("NOTIFY_SOCKET"));
+    while (sendto(fd, "x", 1, 0, (struct sockaddr *)&address, sizeof(address)) == 1)
+        cr_assert_lt(++n, 100000u);
+    close(fd);
+    return n;
+}
+
+Test(notify, nobody_is_waited_for_and_what_is_owed_comes_in_order)
+{
+    unsigned n = fill_its_queue();
+    notify_ready(&notify);
+    notify_status(&notify, "old");
+    notify_reloading(&notify);
+    notify_reloaded(&notify);
+    notify_reloading(&notify);
+    notify_status(&notify, "new");
+    notify_turn(&notify, 0);
+    while (n-- > 0)
+        cr_assert_str_eq(hear(), "x");
+    cr_assert_str_eq(hear(), "");
+    notify_turn(&notify, 0);
+    cr_assert_str_eq(hear(), "READY=1");
+    cr_assert_eq(strncmp(hear(), "RELOADING=1\n", 12), 0);
+    cr_assert_str_eq(hear(), "STATUS=new");
+    cr_assert_str_eq(hear(), "");
+    notify_reloaded(&notify);
+    cr_assert_str_eq(hear(), "READY=1");
+    cr_assert_str_eq(hear(), "");
+}
+
+Test(notify, a_watchdog_is_told_again_if_it_was_not_heard)
+{
+    notify.watchdog_ms = 1000;
+    unsigned n = fill_its_queue();
+    notify_turn(&notify, 0);
+    while (n-- > 0)
+        cr_assert_str_eq(hear(), "x");
+    cr_assert_str_eq(hear(), "");
+    notify_turn(&notify, 1);
+    cr_assert_str_eq(hear(), "WATCHDOG=1");
+    notify_turn(&notify, 2);
+    cr_assert_str_eq(hear(), "");
+}

@@ -86,6 +86,67 @@ class ClosedStandardFiles(Scenario):
         self.assert_all_well(500)
 
 
+class StalledLog(Scenario):
+    """Whoever reads standard error does not: docker attach, a shipper that hangs."""
+
+    def start(self, p):
+        """Its standard error is a pipe that is full from the beginning; returns the reader's end."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        p.sections["DEFAULT"] = {"debug": True}
+        p.write_config()
+        os.set_blocking(writer, False)
+        try:
+            while True:
+                os.write(writer, b"#" * 1023 + b"\n")
+        except BlockingIOError:
+            os.set_blocking(writer, True)
+        p.process = subprocess.Popen([PROGRAM, "--config-file", p.config], cwd=self.dir,
+                                     stdin=subprocess.DEVNULL, stdout=writer, stderr=writer,
+                                     preexec_fn=proc.die_with_parent)
+        os.close(writer)
+        proc.wait_until(lambda: p.ended_early() or p.all_run(), 20, "the persister has started")
+        os.set_blocking(reader, False)
+        return reader
+
+    def read(self, reader):
+        text = b""
+        try:
+            while more := os.read(reader, 65536):
+                text += more
+        except BlockingIOError:
+            pass
+        return [line for line in text.decode().splitlines() if not line.startswith("#")]
+
+    def test_it_stops_nothing(self):
+        self.use_shared()
+        p = self.persister(start=False)
+        self.start(p)
+        self.feed(2000)
+        self.assert_all_well(2000)
+
+    def test_what_was_dropped_is_told(self):
+        self.use_shared()
+        p = self.persister(start=False)
+        reader = self.start(p)
+        self.feed(500)
+        self.wait_drained()
+        self.assertEqual(self.read(reader), [])
+        p.signal(signal.SIGUSR1)
+        lines = []
+
+        def told():
+            lines.extend(self.read(reader))
+            return [line for line in lines if line.endswith("dropped here: nobody took them")]
+
+        proc.wait_until(lambda: any(" master[" in line for line in told()), 20, "the master tells")
+        self.feed(500, first=500)
+        proc.wait_until(lambda: any(" metrics-" in line for line in told()), 20,
+                        "a worker tells")
+        self.assert_all_well(1000)
+        self.read(reader)
+
+
 class Reopen(Scenario):
     def test_usr1_opens_log_and_dead_letters_anew(self):
         self.use_shared()
