@@ -217,6 +217,112 @@ Test(lag, an_end_behind_the_position_is_no_lag)
     expect(levels(7, 6, 2000), 0, 0, 0, 0);
 }
 
+/* --- offsets without a message --- */
+
+/* Takes one message at 5, makes it durable and committed. */
+static void
+settle_one(void)
+{
+    lag_take(&lag, 5, WALL + 2000, true);
+    lag_note_durable(&lag, 6);
+    lag_note_committed(&lag, 6);
+}
+
+Test(lag, a_marker_at_the_end_is_no_lag)
+{
+    settle_one();
+    lag_hear(&lag, 7, 3000);
+    expect(levels(6, 6, 3000), 1, 1, 1, 1);
+    lag_reach(&lag, 6, 7, 3100);
+    expect(levels(7, 6, 3100), 0, 0, 0, 0);
+    cr_expect_eq(lag_pass_gap(&lag, 6), 7);
+    cr_expect_eq(lag_pass_gap(&lag, 5), 5, "a message is there");
+    cr_expect_eq(lag_pass_gap(&lag, 7), 7);
+    lag_hear(&lag, 7, 100000);
+    expect(levels(7, 6, 100000), 0, 0, 0, 0);
+}
+
+Test(lag, what_is_in_hand_before_a_marker_is_not_committed)
+{
+    lag_take(&lag, 5, WALL + 2000, true);
+    lag_reach(&lag, 6, 7, 3000);
+    expect(levels(7, 5, 3000), 0, 0, 2, 1);
+}
+
+Test(lag, a_partition_that_begins_with_an_aborted_batch_has_no_lag)
+{
+    lag_hear(&lag, 32, 1500);
+    lag_reach(&lag, 0, 32, 1600);
+    expect(levels(32, 0, 1600), 0, 0, 0, 0);
+}
+
+Test(lag, one_gap_goes_on_from_the_other)
+{
+    settle_one();
+    lag_reach(&lag, 6, 7, 3000);
+    lag_reach(&lag, 7, 40, 4000);
+    expect(levels(40, 6, 4000), 0, 0, 0, 0);
+    lag_take(&lag, 40, WALL + 4100, true);
+    lag_reach(&lag, 41, 42, 4200);
+    expect(levels(42, 6, 4200), 0, 0, 36, 1);
+    lag_note_durable(&lag, 41);
+    lag_note_committed(&lag, 41);
+    expect(levels(42, 41, 4200), 0, 0, 0, 0);
+}
+
+Test(lag, a_commit_of_the_gap_dates_by_the_message_before_it)
+{
+    settle_one();
+    lag_reach(&lag, 6, 7, 3000);
+    lag_note_committed(&lag, 7);
+    lag_take(&lag, 7, WALL + 8000, false);
+    lag_hear(&lag, 8, 9000);
+    expect(levels(8, 7, 9000), 0, 0, 1, 7);
+}
+
+Test(lag, an_end_that_is_reached_outlives_what_the_library_has_cached)
+{
+    lag_reach(&lag, 0, 7, 3000);
+    lag_look(&lag, 9, 3500); /* of an open transaction */
+    expect(levels(7, 7, 3500), 0, 0, 0, 0);
+    lag_look(&lag, 9, 4500);
+    lag_take(&lag, 7, WALL + 4500, true);
+    lag_look(&lag, 9, 5000);
+    expect(levels(8, 7, 5000), 1, 1, 2, 1);
+    cr_expect(lag_is_stale(&lag, 3000 + LAG_STALE_MS, false), "it may be of soon after 3000");
+}
+
+Test(lag, an_end_behind_the_one_that_is_reached_is_asked_for)
+{
+    lag_hear(&lag, 9, 3000); /* of an open transaction, or news that is still on its way */
+    lag_reach(&lag, 0, 7, 3100);
+    expect(levels(7, 7, 3100), 2, UNKNOWN, 2, UNKNOWN);
+    cr_expect(!lag_is_stale(&lag, 3100 + LAG_STALE_HELD_MS - 1, false));
+    cr_expect(lag_is_stale(&lag, 3100 + LAG_STALE_HELD_MS, false));
+    lag_hear(&lag, 7, 5200);
+    expect(levels(7, 7, 5200), 0, 0, 0, 0);
+    cr_expect(!lag_is_stale(&lag, 5200 + LAG_STALE_MS - 1, false));
+}
+
+Test(lag, reaching_an_end_makes_nothing_older_than_it_is)
+{
+    lag_hear(&lag, 7, 3000);
+    lag_reach(&lag, 0, 7, 1500); /* said at some time since then */
+    cr_expect(!lag_is_stale(&lag, 3000 + LAG_STALE_MS - 1, false));
+    expect(levels(7, 7, 3000), 0, 0, 0, 0);
+    lag_hear(&lag, 8, 9000);
+    expect(levels(7, 7, 9000), 1, 6, 1, 6);
+}
+
+Test(lag, what_is_given_back_leaves_no_gap)
+{
+    lag_take(&lag, 5, WALL + 2000, true);
+    lag_reach(&lag, 6, 9, 3000);
+    lag_rewind(&lag);
+    expect(levels(5, 5, 3000), 4, UNKNOWN, 4, UNKNOWN);
+    cr_expect_eq(lag_pass_gap(&lag, 6), 6);
+}
+
 Test(lag, a_timestamp_of_the_future_shows_no_age)
 {
     lag_take(&lag, 5, WALL + 99000, true);

@@ -244,7 +244,7 @@ take_error(struct consumer *c, const rd_kafka_message_t *message)
     if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
         message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
         note_bad_position(c, message->partition);
-    else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
+    else
         consume_note_error(c, rd_kafka_message_errstr(message));
     if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
         message->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
@@ -252,9 +252,29 @@ take_error(struct consumer *c, const rd_kafka_message_t *message)
         c->topic_gone = true;
 }
 
+/*
+ * All that was fetched has been taken, and there is nothing more to fetch: it comes through the
+ * queue of the messages, behind them.  Offsets without a message may lie in between.
+ */
+static void
+take_end(struct consumer *c, const rd_kafka_message_t *message)
+{
+    struct partition *p = consume_find_partition(c, message->partition);
+    if (p == NULL || c->halted || p->lost_position || message->offset < p->position)
+        return;
+    int64_t position = p->position >= 0 ? p->position : message->offset;
+    lag_reach(&p->lag, position, message->offset, c->emptied_ms);
+    p->position = message->offset;
+    consume_commit_gap(c, p);
+}
+
 static bool
 take_message(struct consumer *c, rd_kafka_message_t *raw, struct message *out)
 {
+    if (raw->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        take_end(c, raw);
+        return false;
+    }
     if (raw->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         take_error(c, raw);
         return false;
@@ -264,7 +284,8 @@ take_message(struct consumer *c, rd_kafka_message_t *raw, struct message *out)
         return false;               /* fetched before its partition was taken away */
     rd_kafka_timestamp_type_t type; /* whichever it is; -1 if there is none */
     int64_t time_ms = rd_kafka_message_timestamp(raw, &type);
-    lag_take(&p->lag, raw->offset, time_ms, p->position <= consume_committed(p));
+    lag_take(&p->lag, raw->offset, time_ms,
+             p->position <= lag_pass_gap(&p->lag, consume_committed(p)));
     p->position = raw->offset + 1;
     *out = (struct message){.payload = {raw->payload, raw->payload != NULL ? raw->len : 0},
                             .offset = raw->offset,
@@ -281,6 +302,7 @@ consumer_fetch(struct consumer *consumer, struct message *messages, size_t max, 
     assert(max >= 1 && max <= CONSUMER_FETCH_MAX);
     /* Asked for several and told to wait, librdkafka would hold back the first until all are there.
      */
+    int64_t now_ms = clock_mono_ms();
     ssize_t n = rd_kafka_consume_batch_queue(consumer->messages, 0, raw, max);
     if (n == 0 && wait_ms > 0)
         n = rd_kafka_consume_batch_queue(consumer->messages, wait_ms, raw, 1);
@@ -291,6 +313,8 @@ consumer_fetch(struct consumer *consumer, struct message *messages, size_t max, 
         else
             rd_kafka_message_destroy(raw[i]);
     }
+    if (n < (ssize_t)max)
+        consumer->emptied_ms = now_ms;
     return taken;
 }
 
@@ -303,11 +327,14 @@ consumer_release(struct message *message)
 
 /*
  * A message on the control queue can only be one whose partition queue could not be forwarded. It
- * is not taken; the partition starts again from its position, forwarded then.
+ * is not taken; the partition starts again from its position, forwarded then. So an end that comes
+ * this way does not count, either: there may be messages before it.
  */
 static void
 refuse_stray(struct consumer *c, const rd_kafka_message_t *message)
 {
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+        return;
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
         take_error(c, message);
     else

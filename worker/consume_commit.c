@@ -4,6 +4,11 @@
  * Each partition remembers the next offset that is durable and the one that is committed; a commit
  * sends the difference, so that a failed one is made up for by the next.
  *
+ * Where the partition's end was reached, and only offsets without a message lie between it and what
+ * is durable (a transaction's marker, an aborted batch), the end is committed: then other programs
+ * that look at the group see no lag, either.  With a store that keeps the offsets the group's never
+ * pass the store's, which move with rows only; there such a gap is no lag in our figures alone.
+ *
  * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread.
  */
 #include <stdlib.h>
@@ -19,6 +24,19 @@ consumer_note_durable(struct consumer *consumer, int32_t partition, int64_t next
         return;
     p->durable = next;
     lag_note_durable(&p->lag, next);
+    consume_commit_gap(consumer, p);
+}
+
+void
+consume_commit_gap(struct consumer *c, struct partition *p)
+{
+    int64_t at = p->durable >= 0 ? p->durable : p->start;
+    int64_t past = lag_pass_gap(&p->lag, at);
+    if (c->hooks.claim != NULL || at < 0 || past == at)
+        return;
+    p->durable = past;
+    if (c->commit_again_ms == 0)
+        c->commit_again_ms = clock_mono_ms() + RETRY_MS;
 }
 
 static bool

@@ -51,8 +51,9 @@ struct consumer {
     bool rebalancing;        /* in the middle of taking partitions over or giving them back */
     bool closing;            /* leaving the group: nothing new is taken */
     int64_t look_again_ms;   /* not before then: positions */
-    int64_t commit_again_ms; /* not before then: commits that failed; 0: none did */
+    int64_t commit_again_ms; /* not before then: what could not be committed yet; 0: nothing */
     int64_t look_at_lag_ms;  /* not before then */
+    int64_t emptied_ms;      /* what comes through the queue of messages has come since */
     int64_t ask_again_ms;    /* not before then: for the partitions' ends */
     struct log_limit error_limit;
 };
@@ -67,6 +68,9 @@ consume_committed(const struct partition *p)
     /* Where nothing was ever committed, and where a store keeps the offsets, it began there. */
     return p->committed >= 0 ? p->committed : p->start;
 }
+
+/* All before a gap at the partition's end is durable: then so is the gap; to be committed soon. */
+void consume_commit_gap(struct consumer *c, struct partition *p);
 
 /* Counts an error and logs it within the limit. */
 void consume_note_error(struct consumer *c, const char *what);

@@ -30,7 +30,7 @@ static const struct {
     {"bootstrap.servers", "set uri in the topic's section"},
     {"metadata.broker.list", "set uri in the topic's section"},
     {"client.id", "set client_id"},
-    {"enable.partition.eof", "it has no meaning here"},
+    {"enable.partition.eof", "the lag needs to hear of a partition's end"},
     {"statistics.interval.ms", "nobody would read them and they would fill the memory"},
     {"queued.max.messages.kbytes", "it follows from memory_limit_mb"},
     {"fetch.max.bytes", "it follows from memory_limit_mb"},
@@ -65,7 +65,8 @@ static const struct kafka_setting consumer_settings[] = {
     {"enable.auto.offset.store", "false"},
     {"auto.offset.reset",
      "error"}, /* consume.c finds the new position itself, and counts the gap */
-    {"enable.partition.eof", "false"},
+    {"enable.partition.eof",
+     "true"}, /* only it knows: the last offsets may have no message (lag.h) */
     {"allow.auto.create.topics", "false"},
 };
 

@@ -17,6 +17,9 @@ lag_begin(struct lag *lag, int64_t cached, int64_t now_ms)
                         .cached = cached,
                         .looked_ms = now_ms,
                         .next = -1,
+                        .gap = -1,
+                        .gap_end = -1,
+                        .reached_ms = -1,
                         .taken = nothing_known,
                         .committed = nothing_known,
                         .oldest_at = -1,
@@ -29,6 +32,7 @@ void
 lag_take(struct lag *lag, int64_t offset, int64_t time_ms, bool first)
 {
     lag->next = offset + 1;
+    lag->reached_ms = -1;
     lag->taken.time_ms = time_ms;
     if (first) {
         lag->oldest_at = offset;
@@ -47,9 +51,14 @@ lag_note_durable(struct lag *lag, int64_t next)
 void
 lag_note_committed(struct lag *lag, int64_t next)
 {
-    for (size_t i = 0; i < LAG_MARKS; i++)
-        if (lag->marks[i].next == next)
-            lag->committed.time_ms = lag->marks[i].time_ms;
+    /* The last one before it: a commit may go on to the end of a gap. */
+    int64_t best = -1;
+    for (size_t i = 0; i < LAG_MARKS; i++) {
+        if (lag->marks[i].next <= best || lag->marks[i].next > next)
+            continue;
+        best = lag->marks[i].next;
+        lag->committed.time_ms = lag->marks[i].time_ms;
+    }
     if (lag->oldest_at < next)
         lag->oldest_at = lag->oldest_time_ms = -1;
 }
@@ -57,7 +66,7 @@ lag_note_committed(struct lag *lag, int64_t next)
 void
 lag_rewind(struct lag *lag)
 {
-    lag->next = -1;
+    lag->next = lag->gap = lag->gap_end = lag->reached_ms = -1;
     lag->taken = lag->committed;
     lag->oldest_at = lag->oldest_time_ms = -1;
 }
@@ -67,6 +76,8 @@ lag_rewind(struct lag *lag)
 void
 lag_look(struct lag *lag, int64_t cached, int64_t now_ms)
 {
+    if (cached != lag->cached && lag->reached_ms != -1)
+        return; /* it stays news, for when a message has come */
     /* It came at some time since the last look: the earliest counts. */
     if (cached != lag->cached && cached >= 0)
         lag_hear(lag, cached, lag->looked_ms);
@@ -81,9 +92,31 @@ lag_hear(struct lag *lag, int64_t end, int64_t now_ms)
     lag->heard_ms = now_ms;
 }
 
+void
+lag_reach(struct lag *lag, int64_t position, int64_t end, int64_t since_ms)
+{
+    if (position != lag->gap_end) /* else one gap goes on from the other */
+        lag->gap = position;
+    lag->gap_end = lag->cached = end;
+    lag->reached_ms = since_ms;
+    lag->looked_ms = since_ms > lag->looked_ms ? since_ms : lag->looked_ms;
+    /* What was heard of a later end may be as true. */
+    if (end >= lag->end)
+        lag_hear(lag, end, since_ms > lag->heard_ms ? since_ms : lag->heard_ms);
+}
+
+int64_t
+lag_pass_gap(const struct lag *lag, int64_t next)
+{
+    return next >= lag->gap && next < lag->gap_end ? lag->gap_end : next;
+}
+
 bool
 lag_is_stale(const struct lag *lag, int64_t now_ms, bool holding_back)
 {
+    /* An end further away than the one that was reached, and no message comes from between. */
+    if (lag->reached_ms != -1 && lag->end > lag->gap_end)
+        return now_ms - lag->reached_ms >= LAG_STALE_HELD_MS;
     return now_ms - lag->heard_ms >= (holding_back ? LAG_STALE_HELD_MS : LAG_STALE_MS);
 }
 
@@ -148,6 +181,8 @@ lag_add(struct lag *lag, int64_t position, int64_t committed, int64_t now_ms, in
         struct lag_levels *levels)
 {
     int64_t oldest_ms = INT64_MAX;
+    position = lag_pass_gap(lag, position);
+    committed = lag_pass_gap(lag, committed);
     add_side(lag, &lag->taken, position, INT64_MAX, now_ms, wall_ms, &levels->taken,
              &levels->taken_seconds);
     bound(&oldest_ms, lag->oldest_time_ms, wall_ms);

@@ -9,8 +9,13 @@
  * committed the oldest may be known itself.  So a burst after an idle hour shows a second, a
  * standing backlog its age, and both go on growing while nothing is fetched.
  *
- * An offset that no message has (a transaction's marker) counts like one until something after it
- * is taken.
+ * Offsets have gaps: markers of transactions, aborted batches, what compaction has removed.  One in
+ * front of a message counts like messages until that message is taken.  One at the end would count
+ * for ever, so the client library is believed when it says that it stands at the end, wherever that
+ * is (lag_reach): what lies between the last message and there is no lag, neither of what is taken
+ * nor of what is committed.  From then on until a message comes only the brokers' own word tells of
+ * a new end: what the library has cached counts the messages of open transactions, too, which
+ * nobody may read yet.
  *
  * Pure: no clock and no Kafka in here.  now_ms is always the monotonic clock's, *time_ms and
  * wall_ms the wall clock's; timestamps are Kafka's and as true as its clients' clocks.
@@ -24,7 +29,7 @@
 
 enum {
     LAG_STALE_MS = 5000,      /* an end heard of longer ago is asked for */
-    LAG_STALE_HELD_MS = 2000, /* the same while nothing is fetched: then it is sure to be old */
+    LAG_STALE_HELD_MS = 2000, /* the same where it is sure or likely to be wrong */
     LAG_FORGET_MS = 15000,    /* one heard of longer ago counts as unknown */
     LAG_MARKS = 8             /* commits under way whose time is remembered */
 };
@@ -42,11 +47,13 @@ struct lag_mark {
 
 /* What is known of one partition. */
 struct lag {
-    int64_t end;       /* after the last message; -1 unknown */
-    int64_t heard_ms;  /* when that was true; before the first time: since when it is asked for */
-    int64_t cached;    /* the end as the client library had it when it was looked at */
-    int64_t looked_ms; /* and when that was */
-    int64_t next;      /* after the last message taken; -1 none yet */
+    int64_t end;          /* after the last message; -1 unknown */
+    int64_t heard_ms;     /* when that was true; before the first time: since when it is asked for */
+    int64_t cached;       /* the end as the client library had it when it was looked at */
+    int64_t looked_ms;    /* and when that was */
+    int64_t next;         /* after the last message taken; -1 none yet */
+    int64_t gap, gap_end; /* no message is from the one to before the other; the same: no gap */
+    int64_t reached_ms;   /* since when it is reached and no message taken; or -1 */
     struct lag_side taken, committed;
     struct lag_mark marks[LAG_MARKS];
     unsigned n_marks;                  /* so far */
@@ -77,12 +84,22 @@ void lag_note_durable(struct lag *lag, int64_t next);
 /* Everything before `next` is committed. */
 void lag_note_committed(struct lag *lag, int64_t next);
 
+/*
+ * The client library stands at the end of what may be read.
+ * Takes: where the consumer stood, and where the library says that this end is, 0..: no message
+ * comes from between the two; the time since when it may have said so.
+ */
+void lag_reach(struct lag *lag, int64_t position, int64_t end, int64_t since_ms);
+
+/* Returns: `next`, or where the gap ends that begins there: as good a place to go on from. */
+int64_t lag_pass_gap(const struct lag *lag, int64_t next);
+
 /* What was taken and is not committed is given back, and will be taken again. */
 void lag_rewind(struct lag *lag);
 
 /*
  * Looks at what the client library has for the end (negative: nothing). It is news only if it has
- * changed: an old value tells nothing of whether fetching works.
+ * changed (an old value tells nothing of whether fetching works), and not while the end is reached.
  */
 void lag_look(struct lag *lag, int64_t cached, int64_t now_ms);
 
