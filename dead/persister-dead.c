@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "dead/run.h"
+#include "lib/program.h"
 
 static volatile sig_atomic_t stop_asked;
 
@@ -127,6 +128,8 @@ main(int argc, char **argv)
     struct errbuf err = {.text = ""};
     struct config *cfg = NULL;
     enum dead_exit result = DEAD_USAGE;
+    if (program_begin() == -1)
+        return DEAD_FAILED;
     setlocale(LC_CTYPE, "");
     if (args_parse(&a, argc, argv) == -1)
         return DEAD_USAGE;

@@ -9,7 +9,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@
 #include "lib/cfg.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/program.h"
 #include "lib/reject.h"
 #include "master/directory.h"
 #include "master/lock.h"
@@ -359,6 +359,17 @@ run_single(struct persister *p, enum topic_kind kind, struct errbuf *err)
     return code == WORKER_EXIT_DONE ? EXIT_GOOD : EXIT_FAILED;
 }
 
+/* What only answers a question can be ended at any time. */
+static void
+let_end(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static int
 usage_single(const struct config *cfg, const char *name)
 {
@@ -400,6 +411,7 @@ run(struct config *cfg, const struct arguments *args)
     bool single = args->single != NULL;
     enum topic_kind kind = single ? find_topic(cfg, args->single) : TOPIC_KINDS;
     if (single && kind == TOPIC_KINDS) {
+        let_end();
         int code = usage_single(cfg, args->single);
         cfg_free(&cfg);
         return code;
@@ -491,31 +503,6 @@ hold_signals(void)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a full disk: EFBIG */
-}
-
-/* What only answers a question can be ended at any time. */
-static void
-let_end(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigprocmask(SIG_UNBLOCK, &set, NULL);
-}
-
-/*
- * Started with 0, 1 or 2 closed, the next file that is opened would get that number, and log lines
- * would be written into it. Returns: 0, or -1 (there is nowhere to say why).
- */
-static int
-open_standard_files(void)
-{
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) != fd)
-            return -1;
-    return 0;
 }
 
 static int
@@ -542,11 +529,12 @@ int
 main(int argc, char **argv)
 {
     struct arguments args;
-    if (open_standard_files() == -1)
+    if (program_begin() == -1)
         return EXIT_FAILED;
     hold_signals();
     log_set_process("master");
     if (parse_arguments(argc, argv, &args) == -1) {
+        let_end();
         fprintf(stderr, "Try '%s --help'.\n", program);
         return EXIT_USAGE;
     }

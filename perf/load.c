@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/program.h"
 #include "perf/load.h"
 #include "perf/option.h"
 #include "perf/stop.h"
@@ -309,6 +310,8 @@ main(int argc, char **argv)
                                                .step_us = 10,
                                                .run = ""}},
                           .progress_s = -1};
+    if (program_begin() == -1)
+        return EXIT_UNDELIVERED;
     if (parse_arguments(argc, argv, &a) == -1) {
         fputs("Try 'persister-load --help'.\n", stderr);
         return EXIT_USAGE;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "lib/clock.h"
+#include "lib/program.h"
 #include "perf/perf_run.h"
 #include "perf/stop.h"
 
@@ -120,6 +121,8 @@ main(int argc, char **argv)
 {
     struct perf_args args;
     struct perf_sources sources = {.n = 0};
+    if (program_begin() == -1)
+        return EXIT_FAILED;
     if (perf_args_parse(&args, argc, argv, clock_wall_ms()) == -1) {
         fputs("Try 'persister-perf --help'.\n", stderr);
         perf_args_free(&args);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/num.h"
+#include "lib/program.h"
 #include "shm/openmetrics.h"
 #include "shm/pstats_find.h"
 #include "shm/pstats_list.h"
@@ -296,6 +297,8 @@ main(int argc, char **argv)
     struct shm_reader *reader;
     struct errbuf err;
     char path[PSTATS_PATH_BYTES];
+    if (program_begin() == -1)
+        return PSTATS_FAILED;
     setlocale(LC_CTYPE, "");
     if (parse_arguments(&a, argc, argv) == -1)
         return PSTATS_USAGE;

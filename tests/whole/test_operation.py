@@ -1,6 +1,7 @@
 """What an operator does and meets: bad configurations, rotated files, full disks, a second start."""
 
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -8,7 +9,7 @@ import unittest
 
 from fixtures import proc
 from fixtures.kafka import unique
-from fixtures.persister import PROGRAM, check
+from fixtures.persister import LOAD, PROGRAM, PSTATS, check
 from fixtures.scenario import Scenario
 
 
@@ -84,6 +85,83 @@ class ClosedStandardFiles(Scenario):
             self.assertEqual(os.readlink(f"/proc/{p.pid}/fd/{fd}"), "/dev/null")
         self.feed(500)
         self.assert_all_well(500)
+
+
+class ClosedStandardFilesOfTools(Scenario):
+    """Each is made to wait for something, and looked at meanwhile."""
+
+    def look(self, *argv):
+        tool = subprocess.Popen(argv, cwd=self.dir, close_fds=False,
+                                preexec_fn=lambda: (proc.die_with_parent(), os.closerange(0, 3)))
+        try:
+            def has_begun():  # there is no sign of it but that it has opened something
+                self.assertIsNone(tool.poll(), f"{argv[0]} has ended")
+                return len(os.listdir(f"/proc/{tool.pid}/fd")) > 3
+
+            proc.wait_until(has_begun, 20, f"{argv[0]} has begun")
+            for fd in range(3):
+                self.assertEqual(os.readlink(f"/proc/{tool.pid}/fd/{fd}"), "/dev/null", argv[0])
+        finally:
+            tool.kill()
+            tool.wait()
+
+    def test_nothing_else_gets_their_numbers(self):
+        self.use_shared()
+        p = self.persister()
+        self.feed(100, bad=30)
+        proc.wait_until(lambda: os.path.exists(p.dead), 20, "there are dead letters")
+        nowhere = "127.0.0.1:1"
+        self.look(PSTATS, "-f", p.segment, "-w", "1")
+        self.look(LOAD, "--brokers", nowhere, "--topic", "t", "--messages", "1")
+        self.look(os.path.join(proc.BUILD, "persister-dead"), "replay", "--yes", "--file",
+                  p.dead, "--brokers", nowhere)
+        self.look(os.path.join(proc.BUILD, "persister-perf"), "run", "--source",
+                  "segment=" + p.instance, "--segment-directory",
+                  os.path.dirname(p.segment), "-n", "1000")
+
+
+class FirstProcess(Scenario):
+    """The kernel keeps from process 1 of a container what it has no handler for."""
+
+    def test_term_while_it_starts(self):
+        unshare = ["unshare", "--pid", "--fork", "--kill-child"]
+        if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode != 0:
+            self.skipTest("no process namespaces here")
+        self.use_shared()
+        p = self.persister(start=False)
+        p.write_config()
+        for _ in range(3):
+            p.process = subprocess.Popen([*unshare, PROGRAM, "--config-file", p.config],
+                                         cwd=self.dir, preexec_fn=proc.die_with_parent)
+            deadline = time.monotonic() + 20
+            while not os.path.exists(p.log):  # it comes before the loop that takes signals
+                self.assertLess(time.monotonic(), deadline, "the log is open")
+            os.kill(proc.children(p.pid)[0], signal.SIGTERM)
+            self.assertEqual(p.wait(20), 0)
+            p.wait_log(" stopped", 1)
+            os.unlink(p.log)
+
+
+class FileLimit(Scenario):
+    """RLIMIT_FSIZE: what has reached it is a full disk, for the master as for the workers."""
+
+    def limit(self, p, most):
+        for pid in [p.pid, *p.workers()]:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+
+    def test_all_live_on(self):
+        self.use_shared()
+        p = self.persister(kafka_metrics={"batch_size": 500})
+        everyone = sorted([p.pid, *p.workers()])
+        self.limit(p, os.path.getsize(p.log) + 1000)
+        self.feed(6000, bad=30)
+        proc.wait_until(lambda: "File too large" in p.pstats("-j")[1], 20,
+                        "a worker waits for room for its dead letters")
+        self.limit(p, resource.RLIM_INFINITY)
+        self.wait_drained()
+        p.wait_log("dropped here: File too large")
+        self.assertEqual(sorted([p.pid, *p.workers()]), everyone)
+        self.assert_all_well(6000, bad=30)
 
 
 class StalledLog(Scenario):
