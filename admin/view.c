@@ -178,6 +178,7 @@ struct view_source *
 view_source_new(const char *path, const struct view_names *names, int64_t stall_ms,
                 struct errbuf *err)
 {
+    const struct shm_trust trust = {.n = 0}; /* root and ourselves: one of them is our master */
     struct view_source *s = calloc(1, sizeof(*s));
     if (s == NULL) {
         errbuf_set(err, "out of memory");
@@ -191,7 +192,7 @@ view_source_new(const char *path, const struct view_names *names, int64_t stall_
     s->view.progress = progress_new();
     if (s->view.meters == NULL || s->view.progress == NULL)
         errbuf_set(err, "out of memory");
-    else if (shm_reader_open(path, &s->reader, err) == SHM_OPENED) {
+    else if (shm_reader_open(path, &trust, &s->reader, err) == SHM_OPENED) {
         s->view.reader = s->reader;
         return s;
     }

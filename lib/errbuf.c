@@ -8,13 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void
-make_printable(char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = '?';
-}
+#include "lib/printable.h"
 
 int
 errbuf_set(struct errbuf *err, const char *format, ...)
@@ -25,7 +19,7 @@ errbuf_set(struct errbuf *err, const char *format, ...)
     va_start(args, format);
     vsnprintf(err->text, sizeof(err->text), format, args);
     va_end(args);
-    make_printable(err->text);
+    printable_clean(err->text);
     return -1;
 }
 
@@ -42,6 +36,6 @@ errbuf_prefix(struct errbuf *err, const char *format, ...)
     va_end(args);
     if (n >= 0 && (size_t)n < sizeof(err->text))
         snprintf(err->text + n, sizeof(err->text) - (size_t)n, ": %s", rest);
-    make_printable(err->text);
+    printable_clean(err->text);
     return -1;
 }

@@ -14,8 +14,8 @@ struct errbuf {
 };
 
 /*
- * Formats an error text.  Control characters become '?', so that hostile input
- * cannot write log lines of its own.
+ * Formats an error text.  What is not printable (lib/printable.h) becomes '?', so that hostile
+ * input cannot write log lines of its own, and no text makes a page or a line that is not UTF-8.
  * Takes: the buffer (may be NULL: then only the result matters), a printf format.
  * Returns: -1, so that a caller can say `return errbuf_set(...)`.
  */

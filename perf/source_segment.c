@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/clock.h"
 #include "perf/source_priv.h"
 #include "shm/figures.h"
 #include "shm/pstats_find.h"
@@ -23,6 +24,12 @@ struct forks {
     uint32_t restarts;
 };
 
+/*
+ * What one who writes the segment at will can make us keep: rows faster than time goes by, and ever
+ * new names. A period takes a second at least.
+ */
+enum { TRACKS_MAX = 8192, PERIOD_MIN_MS = 500 };
+
 struct segment_source {
     char *instance;
     const char *directory; /* of the options; NULL: the default ones */
@@ -31,6 +38,8 @@ struct segment_source {
     struct snapshot snapshot;
     struct snapshot_period periods[SHM_PERIODS];
     struct snapshot_process_period process_periods[SHM_PERIODS];
+    int64_t attached_ms; /* monotonic clock */
+    uint64_t rows_since; /* that many of the instance were taken over since */
     uint64_t taken;      /* the number of the last period that was taken over, of this segment */
     bool anew;           /* the rows to come are the first of another master */
     struct reading rows; /* all that was taken over */
@@ -256,11 +265,18 @@ take_periods(struct segment_source *s, const struct snapshot_period *periods, si
         s->anew = false;
     }
     for (size_t i = 0; i < s->snapshot.n_processes; i++)
-        if (figures_is_worker(&s->snapshot.processes[i]) &&
+        if (figures_is_worker(&s->snapshot.processes[i]) && s->rows.n < TRACKS_MAX &&
             take_process(s, &s->snapshot.processes[i], periods, n, first) == -1)
             return -1;
     s->taken = periods[n - 1].number;
     return note_forks(s);
+}
+
+/* Returns: how many periods a segment can have shown since it was attached to. */
+static uint64_t
+most_periods(const struct segment_source *s)
+{
+    return 2 * SHM_PERIODS + (uint64_t)(clock_mono_ms() - s->attached_ms) / PERIOD_MIN_MS;
 }
 
 /*
@@ -275,6 +291,9 @@ take_over(struct segment_source *s, struct errbuf *err)
         return -1;
     while (skip < n && s->periods[skip].number <= s->taken)
         skip++;
+    s->rows_since += n - skip;
+    if (s->rows_since > most_periods(s))
+        return errbuf_set(err, "%s: closes periods faster than time goes by", s->path);
     if (skip < n && take_periods(s, &s->periods[skip], n - skip) == -1)
         return errbuf_set(err, "out of memory");
     return 0;
@@ -295,6 +314,8 @@ attach(struct segment_source *s, struct errbuf *err)
     }
     memcpy(s->path, path, sizeof(path));
     s->reader = reader;
+    s->attached_ms = clock_mono_ms();
+    s->rows_since = 0;
     s->taken = 0;
     s->n_forks = 0;
     return 0;

@@ -35,14 +35,15 @@ histogram_quantile(const uint64_t *counts, double quantile, uint64_t min_ns, uin
 {
     uint64_t n = 0, seen = 0;
     for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
-        n += counts[i];
+        n = histogram_add(n, counts[i]);
     if (n == 0)
         return UINT64_MAX;
-    uint64_t rank = (uint64_t)(quantile * (double)n);
-    rank += (double)rank < quantile * (double)n; /* rounded up */
+    double wanted = quantile * (double)n;
+    uint64_t rank = wanted < 0x1p64 ? (uint64_t)wanted : n;
+    rank += (double)rank < wanted && rank < n; /* rounded up */
     unsigned bucket = 0;
     for (; bucket < HISTOGRAM_BUCKETS - 1; bucket++) {
-        seen += counts[bucket];
+        seen = histogram_add(seen, counts[bucket]);
         if (seen >= rank && seen > 0)
             break;
     }

@@ -46,6 +46,13 @@ uint64_t histogram_lower(unsigned bucket);
 /* Returns: what stands for all durations of a bucket, in ns: the harmonic mean of its bounds. */
 uint64_t histogram_middle(unsigned bucket);
 
+/* Returns: the sum of two counts; those of a damaged segment can be more than fits. */
+static inline uint64_t
+histogram_add(uint64_t a, uint64_t b)
+{
+    return a + b < a ? UINT64_MAX : a + b;
+}
+
 /*
  * Takes: counts of every bucket; the quantile, 0..1; the least and the greatest duration counted.
  * Returns: the duration in ns at that rank (nearest rank), within 2 % if it is within 10 us .. 1 h,

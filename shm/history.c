@@ -13,13 +13,13 @@ static bool
 copy_period(const struct shm_reader *r, uint64_t number, struct snapshot_period *period,
             uint64_t *buckets)
 {
-    const struct shm_period *p = shm_period_at(r->header, number);
+    const struct shm_period *p = reader_period_at(r, number);
     uint64_t words[SHM_FIGURES_WORDS];
     if (atomic_load_explicit(&p->number, memory_order_acquire) != number)
         return false;
     period->number = number;
-    period->ended_ms = shm_load(&p->ended_ms);
-    period->length_ms = shm_load(&p->length_ms);
+    period->ended_ms = reader_bound_ms(shm_load(&p->ended_ms));
+    period->length_ms = reader_bound_ms(shm_load(&p->length_ms));
     shm_copy_out(words, p->figures, SHM_FIGURES_WORDS);
     for (unsigned i = 0; buckets != NULL && i < SHM_BUCKET_WORDS; i++)
         buckets[i] = shm_load(&p->buckets[i]);
@@ -32,14 +32,15 @@ static uint64_t
 last_period(const struct shm_reader *r)
 {
     uint64_t book = atomic_load_explicit(&r->header->book, memory_order_acquire);
-    return book == 0 ? 0 : shm_load(&shm_book_at(r->header, book)->period);
+    return book == 0 ? 0 : shm_load(&reader_book_at(r, book)->period);
 }
 
-static uint64_t
-first_kept(uint64_t last, size_t max)
+/* Returns: how many periods up to this one can be kept, and fit. */
+static unsigned
+count_kept(uint64_t last, size_t max)
 {
-    uint64_t n = max < SHM_PERIODS ? max : SHM_PERIODS;
-    return last > n ? last - n + 1 : 1;
+    unsigned n = max < SHM_PERIODS ? (unsigned)max : SHM_PERIODS;
+    return last < n ? (unsigned)last : n;
 }
 
 size_t
@@ -47,9 +48,9 @@ snapshot_periods(struct shm_reader *reader, struct snapshot_period *periods, siz
 {
     uint64_t last = last_period(reader);
     size_t n = 0;
-    for (uint64_t number = first_kept(last, max); max > 0 && number <= last; number++)
-        n += copy_period(reader, number, &periods[n], NULL);
-    return n;
+    for (unsigned before = count_kept(last, max); before-- > 0;)
+        n += copy_period(reader, last - before, &periods[n], NULL);
+    return guarded_map_is_lost(&reader->map) ? 0 : n;
 }
 
 /* --- processes --- */
@@ -84,10 +85,12 @@ snapshot_process_periods(struct shm_reader *reader, unsigned slot,
 {
     uint64_t last = last_period(reader);
     size_t n = 0;
-    assert(slot <= reader->header->n_slots);
-    for (uint64_t number = first_kept(last, max); max > 0 && number <= last; number++)
-        n += copy_slot_period(shm_slot_at(reader->header, slot), number, &periods[n]);
-    return n;
+    assert(slot <= reader->fixed.n_slots);
+    if (slot > reader_slots_used(reader)) /* there may be no memory behind it */
+        return 0;
+    for (unsigned before = count_kept(last, max); before-- > 0;)
+        n += copy_slot_period(reader_slot_at(reader, slot), last - before, &periods[n]);
+    return guarded_map_is_lost(&reader->map) ? 0 : n;
 }
 
 /* --- windows and histograms --- */
@@ -101,13 +104,13 @@ fold_window(struct shm_reader *r, int64_t span_ms, struct stat_figures *figures,
     int64_t covered_ms = 0;
     memset(buckets, 0, SHM_BUCKET_WORDS * sizeof(buckets[0]));
     stat_clear(figures);
-    for (uint64_t number = last; number >= first_kept(last, SHM_PERIODS) && covered_ms < span_ms;
-         number--) {
-        if (!copy_period(r, number, &period, more))
+    unsigned kept = count_kept(last, SHM_PERIODS);
+    for (unsigned before = 0; before < kept && covered_ms < span_ms; before++) {
+        if (!copy_period(r, last - before, &period, more))
             break;
-        if (number == last)
+        if (before == 0)
             memcpy(figures->values, period.figures.values, sizeof(figures->values));
-        for (unsigned v = 0; number == last && v < STAT_VALUES; v++)
+        for (unsigned v = 0; before == 0 && v < STAT_VALUES; v++)
             if (stat_values[v].nature == STAT_COUNTER)
                 figures->values[v] = 0; /* added below like the rest */
         stat_add_span(figures, &period.figures);
@@ -157,7 +160,7 @@ snapshot_process_histogram(struct shm_reader *reader, unsigned slot, enum stat_t
 {
     struct snapshot s = {.n_processes = 0};
     struct errbuf err;
-    assert(timing < STAT_HISTOGRAMS && slot <= reader->header->n_slots);
+    assert(timing < STAT_HISTOGRAMS && slot <= reader->fixed.n_slots);
     const uint64_t *buckets = NULL;
     if (snapshot_take(reader, &s, &err) == 0)
         buckets = snapshot_process_buckets(reader, slot, timing);

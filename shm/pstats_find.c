@@ -8,15 +8,19 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/printable.h"
+
 static const char run_directory[] = "/run/monasca-persister";
 static const char shm_directory[] = "/dev/shm";
 static const char shm_prefix[] = "monasca-persister-";
 static const char suffix[] = ".shm";
+static const char service_user[] = "monasca-persister";
 
 enum { CANDIDATES_MAX = 256 };
 
@@ -31,15 +35,47 @@ struct search {
     const char *instance; /* NULL: any */
     struct candidate *candidates;
     size_t n;
-    bool denied;         /* a directory that is ours to read, in principle, is closed to us */
-    struct errbuf where; /* "A, B": the directories that were searched */
-    struct errbuf why;   /* what was denied */
+    bool denied;          /* a directory that is ours to read, in principle, is closed to us */
+    struct errbuf where;  /* "A, B": the directories that were searched */
+    struct errbuf why;    /* what was denied */
+    struct errbuf others; /* a directory of a user who is not believed; "" if there is none */
 };
+
+/* --- whom to believe --- */
+
+static void
+believe(struct shm_trust *trust, uid_t user)
+{
+    for (size_t i = 0; i < trust->n; i++)
+        if (trust->users[i] == user)
+            return;
+    assert(trust->n < SHM_TRUSTED_MAX);
+    trust->users[trust->n++] = user;
+}
+
+/* Nobody but its owner can put anything there. */
+static bool
+is_closed(const struct stat *st)
+{
+    return S_ISDIR(st->st_mode) && (st->st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+/* The service's user, besides root and ourselves. */
+static void
+believe_service(struct shm_trust *trust)
+{
+    struct stat st;
+    const struct passwd *user = getpwnam(service_user);
+    if (lstat(run_directory, &st) == 0 && is_closed(&st))
+        believe(trust, st.st_uid);
+    if (user != NULL)
+        believe(trust, user->pw_uid);
+}
 
 /* --- candidates --- */
 
 static void
-try_file(struct search *s, const char *directory, const char *name)
+try_file(struct search *s, const char *directory, const char *name, const struct shm_trust *trust)
 {
     if (s->n == CANDIDATES_MAX)
         return;
@@ -47,7 +83,7 @@ try_file(struct search *s, const char *directory, const char *name)
     *c = (struct candidate){.reader = NULL};
     if ((size_t)snprintf(c->path, sizeof(c->path), "%s/%s", directory, name) >= sizeof(c->path))
         return;
-    enum shm_open opened = shm_reader_open(c->path, &c->reader, &c->err);
+    enum shm_open opened = shm_reader_open(c->path, trust, &c->reader, &c->err);
     if (opened == SHM_NOT_THERE)
         return;
     c->lives = opened == SHM_OPENED && shm_reader_master_lives(c->reader);
@@ -73,9 +109,9 @@ filter_names(const struct dirent *entry)
     return is_segment_name(entry->d_name);
 }
 
-/* Takes: whether its being closed to us is worth telling. */
+/* Takes: whom to believe; whether its being closed to us is worth telling. */
 static void
-try_directory(struct search *s, const char *directory, bool ours)
+try_directory(struct search *s, const char *directory, const struct shm_trust *trust, bool ours)
 {
     struct dirent **entries;
     char name[SHM_INSTANCE_BYTES + sizeof(suffix)];
@@ -84,7 +120,7 @@ try_directory(struct search *s, const char *directory, bool ours)
     if (s->instance != NULL) {
         /* Also where names cannot be listed, but files be opened. */
         if ((size_t)snprintf(name, sizeof(name), "%s%s", s->instance, suffix) < sizeof(name))
-            try_file(s, directory, name);
+            try_file(s, directory, name, trust);
     }
     int n = scandir(directory, &entries, filter_names, compare_names);
     if (n == -1) {
@@ -96,36 +132,82 @@ try_directory(struct search *s, const char *directory, bool ours)
     }
     for (int i = 0; i < n; i++) {
         if (s->instance == NULL)
-            try_file(s, directory, entries[i]->d_name);
+            try_file(s, directory, entries[i]->d_name, trust);
         free(entries[i]);
     }
     free(entries);
 }
 
-static int
-filter_users(const struct dirent *entry)
+/* The directory that a user's masters make if the other one is not for them. */
+static void
+try_users_directory(struct search *s, uid_t user, const struct shm_trust *trust)
 {
-    return strncmp(entry->d_name, shm_prefix, sizeof(shm_prefix) - 1) == 0;
+    char path[PSTATS_PATH_BYTES];
+    struct stat st;
+    bool ours = user == getuid();
+    snprintf(path, sizeof(path), "%s/%s%lu", shm_directory, shm_prefix, (unsigned long)user);
+    if (lstat(path, &st) == -1)
+        return;
+    if (st.st_uid == user && is_closed(&st)) {
+        try_directory(s, path, trust, ours);
+    } else if (ours) {
+        s->denied = true;
+        errbuf_set(&s->why, "%s is not a directory that only you can write to", path);
+    }
+}
+
+static bool
+is_tried(const struct shm_trust *trust, const char *number)
+{
+    char text[32];
+    for (size_t i = 0; i < trust->n; i++) {
+        snprintf(text, sizeof(text), "%lu", (unsigned long)trust->users[i]);
+        if (strcmp(text, number) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Notes one of the directories of users who are not believed: who means it can name it. */
+static void
+look_for_others(struct search *s, const struct shm_trust *trust)
+{
+    DIR *dir = opendir(shm_directory);
+    const struct dirent *entry;
+    while (dir != NULL && s->others.text[0] == '\0' && (entry = readdir(dir)) != NULL) {
+        const char *number = entry->d_name + sizeof(shm_prefix) - 1;
+        if (strncmp(entry->d_name, shm_prefix, sizeof(shm_prefix) - 1) == 0 && number[0] != '\0' &&
+            number[strspn(number, "0123456789")] == '\0' && !is_tried(trust, number))
+            errbuf_set(&s->others, "%s/%s", shm_directory, entry->d_name);
+    }
+    if (dir != NULL)
+        closedir(dir);
 }
 
 static void
 try_default_directories(struct search *s)
 {
-    struct dirent **entries;
-    char own[64], path[PSTATS_PATH_BYTES];
-    snprintf(own, sizeof(own), "%s/%s%lu", shm_directory, shm_prefix, (unsigned long)getuid());
+    struct shm_trust trust = {.n = 0};
+    believe(&trust, getuid());
+    believe(&trust, 0);
+    believe_service(&trust);
     errbuf_set(&s->where, "%s, %s/%sUID", run_directory, shm_directory, shm_prefix);
-    try_directory(s, run_directory, true);
-    try_directory(s, own, true);
-    int n = scandir(shm_directory, &entries, filter_users, compare_names);
-    for (int i = 0; i < n; i++) {
-        snprintf(path, sizeof(path), "%s/%s", shm_directory, entries[i]->d_name);
-        if (strcmp(path, own) != 0)
-            try_directory(s, path, false);
-        free(entries[i]);
-    }
-    if (n != -1)
-        free(entries);
+    try_directory(s, run_directory, &trust, true);
+    for (size_t i = 0; i < trust.n; i++)
+        try_users_directory(s, trust.users[i], &trust);
+    look_for_others(s, &trust);
+}
+
+static void
+try_named_directory(struct search *s, const char *directory)
+{
+    struct shm_trust trust = {.n = 0};
+    struct stat st;
+    believe_service(&trust);
+    if (stat(directory, &st) == 0 && is_closed(&st))
+        believe(&trust, st.st_uid);
+    errbuf_set(&s->where, "%s", directory);
+    try_directory(s, directory, &trust, true);
 }
 
 static bool
@@ -174,15 +256,18 @@ list(const struct search *s)
         const struct candidate *c = &s->candidates[i];
         struct snapshot snapshot = {.n_processes = 0};
         struct errbuf err;
-        const char *name = strrchr(c->path, '/') + 1;
-        char pid[16] = "-";
+        const char *name;
+        char pid[16] = "-", path[PSTATS_PATH_BYTES];
+        memcpy(path, c->path, sizeof(path));
+        printable_clean(path);
+        name = strrchr(path, '/') + 1;
         if (c->reader != NULL && snapshot_take(c->reader, &snapshot, &err) == 0)
             snprintf(pid, sizeof(pid), "%ld", (long)snapshot.master_pid);
         fprintf(stderr, "%-20.*s %-8s %8s  %s\n", (int)(strlen(name) - sizeof(suffix) + 1), name,
                 c->reader == NULL ? "refused"
                 : c->lives        ? "live"
                                   : "stale",
-                pid, c->path);
+                pid, path);
         snapshot_free(&snapshot);
     }
 }
@@ -201,6 +286,13 @@ take(struct candidate *c, char path[PSTATS_PATH_BYTES], struct shm_reader **read
     return PSTATS_LIVE;
 }
 
+static void
+add_others(struct errbuf *err, const char *others)
+{
+    const struct errbuf before = *err;
+    errbuf_set(err, "%s; other users' are not looked for: -f %s", before.text, others);
+}
+
 static enum pstats_exit
 choose(struct search *s, char path[PSTATS_PATH_BYTES], struct shm_reader **reader,
        struct errbuf *err)
@@ -214,6 +306,8 @@ choose(struct search *s, char path[PSTATS_PATH_BYTES], struct shm_reader **reade
             errbuf_set(err, "no instance '%s' in %s", s->instance, s->where.text);
         else
             errbuf_set(err, "no instance in %s", s->where.text);
+        if (s->others.text[0] != '\0')
+            add_others(err, s->others.text);
         return PSTATS_NOT_THERE;
     }
     struct candidate *c = s->instance != NULL ? first_best(s)
@@ -230,11 +324,12 @@ static enum pstats_exit
 open_file(const char *file, char path[PSTATS_PATH_BYTES], struct shm_reader **reader,
           struct errbuf *err)
 {
+    const struct shm_trust trust = {.anybody = true}; /* who names it knows why */
     if ((size_t)snprintf(path, PSTATS_PATH_BYTES, "%s", file) >= PSTATS_PATH_BYTES) {
         errbuf_set(err, "%s: the path is too long", file);
         return PSTATS_REFUSED;
     }
-    switch (shm_reader_open(path, reader, err)) {
+    switch (shm_reader_open(path, &trust, reader, err)) {
     case SHM_OPENED:
         return PSTATS_LIVE;
     case SHM_NOT_THERE:
@@ -258,8 +353,7 @@ pstats_find(const char *instance, const char *file, char path[PSTATS_PATH_BYTES]
         return PSTATS_FAILED;
     }
     if (file != NULL) {
-        errbuf_set(&s.where, "%s", file);
-        try_directory(&s, file, true);
+        try_named_directory(&s, file);
     } else {
         try_default_directories(&s);
     }

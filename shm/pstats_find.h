@@ -1,9 +1,12 @@
 /*
  * pstats_find.h - which segment is meant: by instance, by file, or the only one there is.
  *
- * Segments are INSTANCE.shm in /run/monasca-persister and in /dev/shm/monasca-persister-UID; those
- * of the user who asks come first, then other users'. INSTANCE.shm.old, of the master before, is
- * found by its path only.
+ * Segments are INSTANCE.shm in /run/monasca-persister and in /dev/shm/monasca-persister-UID.
+ * Anybody can make files of these names in /dev/shm, so a search believes root, the user who asks,
+ * and the service's user: who owns /run/monasca-persister (root has made it his), and the user who
+ * is called monasca-persister. In a directory that was named it believes its owner besides, if
+ * nobody else can write to it; and of a file that was named, whoever's it is. INSTANCE.shm.old, of
+ * the master before, is found by its path only.
  *
  * Process: pstats.  Owner: the caller.  Concurrency: one thread.
  */

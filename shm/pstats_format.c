@@ -10,6 +10,7 @@
 #include <wchar.h>
 
 #include "lib/json.h"
+#include "shm/stat.h"
 
 const char *
 pstats_write_count(char text[PSTATS_TEXT_BYTES], uint64_t n)
@@ -41,7 +42,7 @@ pstats_write_rate(char text[PSTATS_TEXT_BYTES], double per_second)
     else if (per_second > 0 && per_second < 9.95)
         snprintf(text, PSTATS_TEXT_BYTES, "%.1f", per_second < 0.1 ? 0.1 : per_second);
     else
-        pstats_write_count(text, (uint64_t)(per_second + 0.5));
+        pstats_write_count(text, stat_from_double(per_second + 0.5));
     return text;
 }
 

@@ -25,7 +25,7 @@ divide(const uint64_t *counts, unsigned lines)
             continue;
         b.first = i < b.first ? i : b.first;
         b.end = i + 1;
-        b.total += counts[i];
+        b.total = histogram_add(b.total, counts[i]);
     }
     if (b.total == 0 || lines == 0)
         return b;
@@ -33,7 +33,7 @@ divide(const uint64_t *counts, unsigned lines)
     for (unsigned i = b.first; i < b.end; i += b.each) {
         uint64_t sum = 0;
         for (unsigned k = i; k < i + b.each && k < b.end; k++)
-            sum += counts[k];
+            sum = histogram_add(sum, counts[k]);
         b.most = sum > b.most ? sum : b.most;
     }
     return b;
@@ -48,8 +48,8 @@ add_bar(struct page *page, const struct page_view *view, const struct bars *b,
     unsigned end = at + b->each < b->end ? at + b->each : b->end;
     struct buf row;
     for (unsigned i = at; i < end; i++)
-        sum += counts[i];
-    *so_far += sum;
+        sum = histogram_add(sum, counts[i]);
+    *so_far = histogram_add(*so_far, sum);
     buf_init(&row, 4 * PAGE_COLUMNS_MAX);
     buf_printf(&row, "%6s to ", pstats_write_duration(text, histogram_lower(at)));
     buf_printf(&row, "%6s %10llu %6.2f%% ", pstats_write_duration(text, histogram_lower(end)),

@@ -170,7 +170,7 @@ add_sparkline(struct page *page, const struct page_view *view, const struct page
     }
     pstats_add_sparkline(&row, values, n, view->utf8);
     if (value == page_average_of_period && max > 0)
-        buf_printf(&row, " %s", pstats_write_duration(text, (uint64_t)max));
+        buf_printf(&row, " %s", pstats_write_duration(text, stat_from_double(max)));
     else if (value != page_average_of_period && n > 0)
         buf_printf(&row, " %s", pstats_write_rate(text, max));
     page_end_row(page, view, PAGE_PLAIN, &row);

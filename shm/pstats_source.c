@@ -20,7 +20,7 @@ follow(struct source *source)
     struct shm_reader *next;
     source->trouble.text[0] = '\0';
     if (!shm_reader_is_replaced(source->reader) ||
-        shm_reader_open(source->path, &next, &source->trouble) != SHM_OPENED)
+        shm_reader_reopen(source->reader, &next, &source->trouble) != SHM_OPENED)
         return;
     shm_reader_close(&source->reader);
     source->reader = next;

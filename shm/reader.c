@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,7 +22,12 @@ refuse(struct errbuf *err, const char *path, const char *why)
     return SHM_REFUSED;
 }
 
-/* Compares what the header says with what it must say for its number of slots. */
+/* --- the header --- */
+
+/*
+ * Compares what the header says with what it must say for its number of slots.
+ * Takes: a copy that nobody else can change.
+ */
 static enum shm_open
 check_header(const struct shm_header *h, uint64_t bytes, const char *path, struct errbuf *err)
 {
@@ -65,34 +69,76 @@ is_this_boot(const struct shm_header *h)
     return strncmp(id, h->boot_id, sizeof(h->boot_id)) == 0;
 }
 
+/* --- the file --- */
+
+static bool
+is_trusted(const struct shm_trust *trust, uid_t user)
+{
+    if (trust->anybody || user == 0 || user == geteuid())
+        return true;
+    for (size_t i = 0; i < trust->n; i++)
+        if (trust->users[i] == user)
+            return true;
+    return false;
+}
+
 static enum shm_open
-map(struct shm_reader *r, struct errbuf *err)
+check_file(struct shm_reader *r, struct errbuf *err)
 {
     struct stat st;
     if (fstat(r->fd, &st) == -1)
         return refuse(err, r->path, strerror(errno));
     if (!S_ISREG(st.st_mode))
         return refuse(err, r->path, "not a regular file");
+    if (!is_trusted(&r->trust, st.st_uid)) {
+        errbuf_set(err, "%s belongs to user %lu, whose figures are not believed", r->path,
+                   (unsigned long)st.st_uid);
+        return SHM_REFUSED;
+    }
+    if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        return refuse(err, r->path, "can be written by others than its owner");
     if ((uint64_t)st.st_size < sizeof(struct shm_header))
         return refuse(err, r->path,
                       st.st_size == 0 ? "empty: its master has not finished it"
                                       : "too short for a segment of monasca-persister");
-    r->bytes = (size_t)st.st_size;
+    r->owner = st.st_uid;
     r->device = st.st_dev;
     r->inode = st.st_ino;
-    void *p = mmap(NULL, r->bytes, PROT_READ, MAP_SHARED, r->fd, 0);
-    if (p == MAP_FAILED)
+    return SHM_OPENED;
+}
+
+/*
+ * Copies the header, checks the copy, and maps what that says. The order in which magic and the
+ * rest are read does not matter: no file is seen by its name before it is complete (segment.h).
+ */
+static enum shm_open
+map(struct shm_reader *r, struct errbuf *err)
+{
+    struct stat st;
+    ssize_t n = pread(r->fd, &r->fixed, sizeof(r->fixed), 0);
+    if (n != (ssize_t)sizeof(r->fixed))
+        return refuse(err, r->path, n == -1 ? strerror(errno) : "truncated");
+    if (fstat(r->fd, &st) == -1)
         return refuse(err, r->path, strerror(errno));
-    r->header = p;
-    return check_header(p, r->bytes, r->path, err);
+    enum shm_open result = check_header(&r->fixed, (uint64_t)st.st_size, r->path, err);
+    if (result != SHM_OPENED)
+        return result;
+    if (guarded_map_open(&r->map, r->fd, (size_t)r->fixed.file_bytes) == -1)
+        return refuse(err, r->path, strerror(errno));
+    r->header = r->map.at;
+    return SHM_OPENED;
 }
 
 static enum shm_open
 open_file(struct shm_reader *r, struct errbuf *err)
 {
-    r->fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (r->fd != -1)
-        return map(r, err);
+    r->fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    if (r->fd == -1 && errno == ELOOP)
+        return refuse(err, r->path, "a symbolic link");
+    if (r->fd != -1) {
+        enum shm_open result = check_file(r, err);
+        return result == SHM_OPENED ? map(r, err) : result;
+    }
     errbuf_set(err, "%s: %s", r->path, strerror(errno));
     return errno == ENOENT || errno == ENOTDIR ? SHM_NOT_THERE : SHM_REFUSED;
 }
@@ -101,9 +147,10 @@ open_file(struct shm_reader *r, struct errbuf *err)
 static int
 make_room(struct shm_reader *r)
 {
-    r->same_boot = is_this_boot(r->header);
-    r->mono_to_wall_ms = r->header->started_ms - r->header->started_mono_ms;
-    r->slots = calloc((size_t)r->header->n_slots + 1, sizeof(*r->slots));
+    r->fixed.started_ms = reader_bound_ms(r->fixed.started_ms);
+    r->same_boot = is_this_boot(&r->fixed);
+    r->mono_to_wall_ms = r->fixed.started_ms - reader_bound_ms(r->fixed.started_mono_ms);
+    r->slots = calloc((size_t)r->fixed.n_slots + 1, sizeof(*r->slots));
     return r->slots == NULL ? -1 : 0;
 }
 
@@ -115,6 +162,7 @@ segment_reader(const struct segment *segment)
         return NULL;
     r->fd = -1;
     r->header = segment->header;
+    memcpy(&r->fixed, segment->header, offsetof(struct shm_header, fold));
     snprintf(r->path, sizeof(r->path), "%s", segment->path);
     if (make_room(r) == -1)
         shm_reader_close(&r);
@@ -122,13 +170,15 @@ segment_reader(const struct segment *segment)
 }
 
 enum shm_open
-shm_reader_open(const char *path, struct shm_reader **reader, struct errbuf *err)
+shm_reader_open(const char *path, const struct shm_trust *trust, struct shm_reader **reader,
+                struct errbuf *err)
 {
     struct shm_reader *r = calloc(1, sizeof(*r));
     *reader = NULL;
     if (r == NULL)
         return refuse(err, path, "out of memory");
     r->fd = -1;
+    r->trust = *trust;
     enum shm_open result = SHM_REFUSED;
     if ((size_t)snprintf(r->path, sizeof(r->path), "%s", path) >= sizeof(r->path))
         refuse(err, path, "the path is too long");
@@ -143,14 +193,22 @@ shm_reader_open(const char *path, struct shm_reader **reader, struct errbuf *err
     return result;
 }
 
+enum shm_open
+shm_reader_reopen(const struct shm_reader *reader, struct shm_reader **next, struct errbuf *err)
+{
+    struct shm_trust trust = reader->trust;
+    if (trust.anybody)
+        trust = (struct shm_trust){.n = 1, .users = {reader->owner}};
+    return shm_reader_open(reader->path, &trust, next, err);
+}
+
 void
 shm_reader_close(struct shm_reader **reader)
 {
     struct shm_reader *r = *reader;
     if (r == NULL)
         return;
-    if (r->header != NULL && r->bytes > 0) /* 0: somebody else's mapping */
-        munmap((void *)(uintptr_t)r->header, r->bytes);
+    guarded_map_close(&r->map);
     if (r->fd != -1)
         close(r->fd);
     free(r->slots);
@@ -186,6 +244,6 @@ bool
 shm_reader_is_replaced(const struct shm_reader *reader)
 {
     struct stat st;
-    return stat(reader->path, &st) == -1 || st.st_ino != reader->inode ||
+    return lstat(reader->path, &st) == -1 || st.st_ino != reader->inode ||
            st.st_dev != reader->device;
 }

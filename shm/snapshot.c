@@ -9,20 +9,26 @@
 #include <stdlib.h>
 
 #include "lib/clock.h"
+#include "lib/printable.h"
 #include "shm/reader_priv.h"
 
 enum {
-    SLOT_TRIES = 100, /* to copy a slot while its writer publishes */
-    FOLD_TRIES = 100  /* to read all slots while the master folds */
+    SLOT_TRIES = 100,    /* to copy a slot while its writer publishes */
+    FOLD_TRIES = 100,    /* to read all slots while the master folds */
+    SLOT_RETRIES = 20000 /* copies of slots anew in all of a snapshot: some tenths of a second */
 };
 
 /* --- one slot --- */
 
 /* Copies the current figures of a live generation. Returns: false if it published all the time. */
 static bool
-copy_slot(const struct shm_slot *slot, uint64_t *words)
+copy_slot(const struct shm_slot *slot, uint64_t *words, unsigned *retries)
 {
     for (unsigned i = 0; i < SLOT_TRIES; i++) {
+        if (i > 0 && (*retries)-- == 0) {
+            *retries = 0;
+            break;
+        }
         uint64_t seq = atomic_load_explicit(&slot->seq, memory_order_acquire);
         shm_copy_out(words, slot->copies[seq >> 1 & 1], SHM_COPY_WORDS);
         atomic_thread_fence(memory_order_acquire);
@@ -34,12 +40,13 @@ copy_slot(const struct shm_slot *slot, uint64_t *words)
 
 /* The totals of a slot at the last close; cleared if they are another generation's. */
 static void
-load_booked(const struct shm_header *h, unsigned slot, uint32_t generation,
+load_booked(const struct shm_reader *r, unsigned slot, uint32_t generation,
             struct stat_figures *figures)
 {
+    const struct shm_header *h = r->header;
     for (unsigned i = 0; i < SLOT_TRIES; i++) {
         uint64_t number = atomic_load_explicit(&h->book, memory_order_acquire);
-        const struct shm_book_slot *booked = &shm_book_at(h, number)->slots[slot];
+        const struct shm_book_slot *booked = &reader_book_at(r, number)->slots[slot];
         bool same = shm_load(&booked->generation) == generation;
         shm_copy_out((uint64_t *)figures, booked->totals, SHM_FIGURES_WORDS);
         atomic_thread_fence(memory_order_acquire);
@@ -54,10 +61,10 @@ load_booked(const struct shm_header *h, unsigned slot, uint32_t generation,
 
 /* What the master had of it at the last close; without buckets, which the book does not have. */
 static void
-copy_from_book(const struct shm_header *h, unsigned slot, uint32_t generation, uint64_t *words)
+copy_from_book(const struct shm_reader *r, unsigned slot, uint32_t generation, uint64_t *words)
 {
     struct stat_figures figures;
-    load_booked(h, slot, generation, &figures);
+    load_booked(r, slot, generation, &figures);
     memset(words, 0, SHM_COPY_WORDS * sizeof(words[0]));
     memcpy(words, figures.values, sizeof(figures.values));
     for (unsigned t = 0; t < STAT_TIMINGS; t++) {
@@ -75,15 +82,15 @@ copy_from_book(const struct shm_header *h, unsigned slot, uint32_t generation, u
 static void
 read_slot(struct shm_reader *r, unsigned i, uint64_t folded)
 {
-    const struct shm_slot *slot = shm_slot_at(r->header, i);
+    const struct shm_slot *slot = reader_slot_at(r, i);
     struct reader_slot *s = &r->slots[i];
     uint32_t generation = atomic_load_explicit(&slot->generation, memory_order_acquire);
-    s->late = !copy_slot(slot, r->scratch);
+    s->late = !copy_slot(slot, r->scratch, &r->retries);
     if (!s->late) {
         generation = (uint32_t)r->scratch[SHM_WORD_GENERATION];
         memcpy(s->words, r->scratch, sizeof(s->words));
     } else if (s->generation != generation) {
-        copy_from_book(r->header, i, generation, s->words);
+        copy_from_book(r, i, generation, s->words);
     }
     s->generation = generation;
     s->live = generation > folded;
@@ -102,6 +109,7 @@ load_text(char *to, size_t size, const _Atomic uint64_t *from, size_t n_words)
     size_t n = strnlen(bytes, size - 1);
     memcpy(to, bytes, n);
     to[n] = '\0';
+    printable_clean(to);
 }
 
 static void
@@ -109,6 +117,7 @@ copy_text(char *to, size_t size, const uint64_t *words)
 {
     memcpy(to, words, size);
     to[size - 1] = '\0';
+    printable_clean(to);
 }
 
 /* What the process itself says of its state. */
@@ -117,17 +126,24 @@ tell_state(struct snapshot_process *p, const uint64_t *words)
 {
     p->state = words[SHM_WORD_STATE] < SLOT_STATES ? (enum slot_state)words[SHM_WORD_STATE]
                                                    : SLOT_STARTING;
-    p->since_ms = (int64_t)words[SHM_WORD_SINCE];
-    p->wait_since_ms = (int64_t)words[SHM_WORD_WAIT_SINCE];
+    p->since_ms = reader_bound_ms((int64_t)words[SHM_WORD_SINCE]);
+    p->wait_since_ms = reader_bound_ms((int64_t)words[SHM_WORD_WAIT_SINCE]);
     copy_text(p->wait_class, sizeof(p->wait_class), &words[SHM_WORD_WAIT_CLASS]);
     copy_text(p->wait_text, sizeof(p->wait_text), &words[SHM_WORD_WAIT_TEXT]);
+}
+
+/* Takes: a time of the monotonic clock. */
+static int64_t
+tell_wall_ms(const struct shm_reader *r, int64_t mono_ms)
+{
+    return reader_bound_ms(reader_bound_ms(mono_ms) + r->mono_to_wall_ms);
 }
 
 /* What the master says of the slot. */
 static void
 describe_process(const struct shm_reader *r, unsigned i, struct snapshot_process *p)
 {
-    const struct shm_slot *slot = shm_slot_at(r->header, i);
+    const struct shm_slot *slot = reader_slot_at(r, i);
     uint32_t state = shm_load(&slot->state);
     int64_t heartbeat_ms = shm_load(&slot->heartbeat_ms);
     memset(p, 0, sizeof(*p));
@@ -140,9 +156,9 @@ describe_process(const struct shm_reader *r, unsigned i, struct snapshot_process
     p->restarts = shm_load(&slot->restarts);
     p->configuration = shm_load(&slot->configuration);
     p->leaving = shm_load(&slot->leaving) != 0;
-    p->heartbeat_ms = heartbeat_ms != 0 ? heartbeat_ms + r->mono_to_wall_ms : 0;
+    p->heartbeat_ms = heartbeat_ms != 0 ? tell_wall_ms(r, heartbeat_ms) : 0;
     p->state = state < SLOT_STATES ? (enum slot_state)state : SLOT_STARTING;
-    p->since_ms = shm_load(&slot->since_ms);
+    p->since_ms = reader_bound_ms(shm_load(&slot->since_ms));
     if (r->slots[i].live && state == SLOT_STATES)
         tell_state(p, r->slots[i].words);
 }
@@ -160,10 +176,10 @@ load_figures(struct stat_figures *figures, const _Atomic uint64_t *from)
 static void
 load_book(struct shm_reader *r, uint64_t number)
 {
-    const struct shm_book *book = shm_book_at(r->header, number);
+    const struct shm_book *book = reader_book_at(r, number);
     r->book.period = shm_load(&book->period);
-    r->book.ended_ms = shm_load(&book->ended_ms);
-    r->book.length_ms = shm_load(&book->length_ms);
+    r->book.ended_ms = reader_bound_ms(shm_load(&book->ended_ms));
+    r->book.length_ms = reader_bound_ms(shm_load(&book->length_ms));
     stat_clear(&r->book.last_period);
     if (number > 0)
         load_figures(&r->book.last_period, book->last_period);
@@ -173,10 +189,10 @@ load_book(struct shm_reader *r, uint64_t number)
 static void
 load_process_period(const struct shm_reader *r, uint64_t number, struct snapshot_process *p)
 {
-    const struct shm_book_slot *booked = &shm_book_at(r->header, number)->slots[p->slot];
+    const struct shm_book_slot *booked = &reader_book_at(r, number)->slots[p->slot];
     stat_clear(&p->last_period);
     if (number > 0 &&
-        shm_load(&booked->generation) > shm_load(&shm_slot_at(r->header, p->slot)->assigned_from))
+        shm_load(&booked->generation) > shm_load(&reader_slot_at(r, p->slot)->assigned_from))
         load_figures(&p->last_period, booked->last_period);
 }
 
@@ -185,11 +201,11 @@ load_process_period(const struct shm_reader *r, uint64_t number, struct snapshot
 static void
 read_slots(struct shm_reader *r, uint64_t fold, uint64_t book)
 {
-    const struct shm_header *h = r->header;
-    const struct shm_retired *retired = shm_retired_at(h, fold);
-    for (unsigned i = 0; i <= shm_slots_used(h); i++) {
+    const struct shm_retired *retired = reader_retired_at(r, fold);
+    unsigned used = reader_slots_used(r);
+    for (unsigned i = 0; i <= used; i++) {
         struct reader_slot *s = &r->slots[i];
-        const struct shm_slot *slot = shm_slot_at(h, i);
+        const struct shm_slot *slot = reader_slot_at(r, i);
         uint64_t folded = shm_load(&retired->slots[i].generation);
         s->live = s->ended = false;
         s->assigned = atomic_load_explicit(&slot->assigned, memory_order_acquire) != 0 &&
@@ -212,10 +228,11 @@ static bool
 read_all(struct shm_reader *r)
 {
     const struct shm_header *h = r->header;
+    r->retries = SLOT_RETRIES;
     for (unsigned tries = 0; tries < FOLD_TRIES; tries++) {
         uint64_t fold = atomic_load_explicit(&h->fold, memory_order_acquire);
         uint64_t book = atomic_load_explicit(&h->book, memory_order_acquire);
-        const struct shm_retired *retired = shm_retired_at(h, fold);
+        const struct shm_retired *retired = reader_retired_at(r, fold);
         shm_copy_out(r->sums.words, retired->words, SHM_WORD_EPOCH);
         shm_copy_out(r->sums.buckets, retired->buckets, SHM_BUCKET_WORDS);
         load_book(r, book);
@@ -232,7 +249,7 @@ read_all(struct shm_reader *r)
 static void
 sum_instance(struct shm_reader *r, struct stat_figures *totals)
 {
-    for (unsigned i = 0; i <= r->header->n_slots; i++) {
+    for (unsigned i = 0; i <= r->fixed.n_slots; i++) {
         if (!r->slots[i].live)
             continue;
         span_add_words(r->sums.words, r->slots[i].words, true);
@@ -281,15 +298,15 @@ compare_processes(const void *a, const void *b)
 static int
 fill_processes(struct shm_reader *r, struct snapshot *s, struct errbuf *err)
 {
-    if (s->capacity < r->header->n_slots) {
-        void *bigger = realloc(s->processes, r->header->n_slots * sizeof(*s->processes));
+    if (s->capacity < r->fixed.n_slots) {
+        void *bigger = realloc(s->processes, r->fixed.n_slots * sizeof(*s->processes));
         if (bigger == NULL)
             return errbuf_set(err, "out of memory");
         s->processes = bigger;
-        s->capacity = r->header->n_slots;
+        s->capacity = r->fixed.n_slots;
     }
     s->n_processes = 0;
-    for (unsigned i = 1; i <= r->header->n_slots; i++)
+    for (unsigned i = 1; i <= r->fixed.n_slots; i++)
         if (r->slots[i].live || r->slots[i].assigned)
             fill_process(&r->slots[i], &s->processes[s->n_processes++]);
     return 0;
@@ -301,31 +318,38 @@ fill_processes(struct shm_reader *r, struct snapshot *s, struct errbuf *err)
 static void
 load_refusal(const struct shm_header *h, struct snapshot *s)
 {
-    s->refused_ms = atomic_load_explicit(&h->refused_ms, memory_order_acquire);
+    int64_t refused_ms = atomic_load_explicit(&h->refused_ms, memory_order_acquire);
     load_text(s->refused_text, sizeof(s->refused_text), h->refused_text, COUNT_OF(h->refused_text));
     atomic_thread_fence(memory_order_acquire);
-    if (shm_load(&h->refused_ms) != s->refused_ms)
-        s->refused_ms = 0;
+    s->refused_ms = shm_load(&h->refused_ms) == refused_ms ? reader_bound_ms(refused_ms) : 0;
     if (s->refused_ms == 0)
         s->refused_text[0] = '\0';
+}
+
+/* Takes: a text of the header, which may have no end. */
+static void
+copy_fixed_text(char *to, size_t size, const char *from, size_t n)
+{
+    size_t length = strnlen(from, n < size ? n : size - 1);
+    memcpy(to, from, length);
+    to[length] = '\0';
+    printable_clean(to);
 }
 
 static void
 fill_header(const struct shm_reader *r, struct snapshot *s)
 {
     const struct shm_header *h = r->header;
-    memcpy(s->instance, h->instance, sizeof(s->instance));
-    s->instance[sizeof(s->instance) - 1] = '\0';
-    memcpy(s->version, h->program, sizeof(s->version));
-    s->version[sizeof(s->version) - 1] = '\0';
+    copy_fixed_text(s->instance, sizeof(s->instance), r->fixed.instance, sizeof(r->fixed.instance));
+    copy_fixed_text(s->version, sizeof(s->version), r->fixed.program, sizeof(r->fixed.program) - 1);
     s->taken_ms = clock_wall_ms();
     s->master_pid = shm_load(&h->master_pid);
     s->master_state = (enum master_state)shm_load(&h->master_state);
-    s->started_ms = h->started_ms;
+    s->started_ms = r->fixed.started_ms;
     s->generation = shm_load(&h->generation);
-    s->heartbeat_ms = shm_load(&h->heartbeat_ms) + r->mono_to_wall_ms;
+    s->heartbeat_ms = tell_wall_ms(r, shm_load(&h->heartbeat_ms));
     s->restarts = shm_load(&h->restarts);
-    s->period_ms = shm_load(&h->period_ms);
+    s->period_ms = reader_bound_ms(shm_load(&h->period_ms));
     s->period = r->book.period;
     s->period_ended_ms = r->book.ended_ms;
     s->period_length_ms = r->book.length_ms;
@@ -338,7 +362,10 @@ snapshot_take(struct shm_reader *reader, struct snapshot *snapshot, struct errbu
 {
     if (reader->same_boot)
         reader->mono_to_wall_ms = clock_wall_ms() - clock_mono_ms();
-    if (!read_all(reader)) {
+    bool all = read_all(reader);
+    if (guarded_map_is_lost(&reader->map))
+        return errbuf_set(err, "%s: truncated while it was read", reader->path);
+    if (!all) {
         /* Workers die faster than all slots can be read: what was read before, if there is any. */
         if (snapshot->n_processes == 0)
             return errbuf_set(err, "%s: busy: it changed all the time", reader->path);
@@ -366,7 +393,7 @@ snapshot_buckets(const struct shm_reader *reader, enum stat_timing timing)
 const uint64_t *
 snapshot_process_buckets(const struct shm_reader *reader, unsigned slot, enum stat_timing timing)
 {
-    assert(timing < STAT_HISTOGRAMS && slot <= reader->header->n_slots);
+    assert(timing < STAT_HISTOGRAMS && slot <= reader->fixed.n_slots);
     const struct reader_slot *s = &reader->slots[slot];
     return s->live ? &s->words[SHM_WORD_BUCKETS(timing)] : NULL;
 }

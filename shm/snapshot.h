@@ -33,16 +33,35 @@ struct shm_reader;
 enum shm_open {
     SHM_OPENED,
     SHM_NOT_THERE, /* no such file */
-    SHM_REFUSED    /* not a segment, of another version, truncated, half-made, or no permission */
+    SHM_REFUSED    /* not a segment, of another version, truncated, half-made, or no permission, or
+                      made by a user who is not believed */
+};
+
+enum { SHM_TRUSTED_MAX = 4 };
+
+/* Whose segments are believed, besides root's and those of the process's own user. */
+struct shm_trust {
+    bool anybody;
+    size_t n;
+    uid_t users[SHM_TRUSTED_MAX];
 };
 
 /*
- * Attaches to a segment.
- * Takes: the file's path.
+ * Attaches to a segment. What is there is opened without waiting, is no symbolic link, belongs to a
+ * user who is believed, and can be written by its owner only. Even so a reader goes by nothing that
+ * the file says after it was checked, and bears any content: false figures are the worst of it.
+ * Takes: the file's path; whom to believe.
  * Returns: SHM_OPENED and a reader, or why not, with a text for people that names the file.
  */
-enum shm_open shm_reader_open(const char *path, struct shm_reader **reader,
-                              struct errbuf *err) MUST_CHECK;
+enum shm_open shm_reader_open(const char *path, const struct shm_trust *trust,
+                              struct shm_reader **reader, struct errbuf *err) MUST_CHECK;
+
+/*
+ * Attaches to what is at the path of a reader by now, as that was attached to; of one who believes
+ * anybody only if it is still the same user's.
+ */
+enum shm_open shm_reader_reopen(const struct shm_reader *reader, struct shm_reader **next,
+                                struct errbuf *err) MUST_CHECK;
 
 /* Unmaps and nulls the pointer. NULL is fine. */
 void shm_reader_close(struct shm_reader **reader);
@@ -114,7 +133,7 @@ struct snapshot {
 /*
  * Takes a snapshot.
  * Takes: a snapshot that was zeroed once; memory is kept from call to call.
- * Returns: 0, or -1 with a text if memory is out. Never waits.
+ * Returns: 0, or -1 with a text: memory is out, or the file has become shorter. Never waits.
  */
 int snapshot_take(struct shm_reader *reader, struct snapshot *snapshot,
                   struct errbuf *err) MUST_CHECK;

@@ -88,6 +88,13 @@ void stat_add_span(struct stat_figures *into, const struct stat_figures *figures
 /* Returns: sum / count in ns, rounded and kept within min..max. count must not be 0. */
 uint64_t stat_average(const struct stat_times *times);
 
+/* Returns: a figure that was reckoned as a double, cut to a whole number and to what fits. */
+static inline uint64_t
+stat_from_double(double value)
+{
+    return value >= 0x1p63 ? (uint64_t)1 << 63 : value > 0 ? (uint64_t)value : 0;
+}
+
 /* Returns: FNV-1a over names, natures and order: two programs with the same hash mean the same. */
 uint64_t stat_table_hash(void);
 

@@ -80,7 +80,8 @@ run_reader(struct torture *t, unsigned number)
 {
     struct shm_reader *reader;
     struct errbuf err;
-    if (shm_reader_open(t->segment.path, &reader, &err) != SHM_OPENED) {
+    const struct shm_trust ourselves = {.n = 0};
+    if (shm_reader_open(t->segment.path, &ourselves, &reader, &err) != SHM_OPENED) {
         fprintf(stderr, "reader %u: %s\n", number, err.text);
         _exit(1);
     }

@@ -21,6 +21,7 @@
 static char directory[64], path[128], old_path[128];
 static struct segment segment;
 static struct errbuf err;
+static const struct shm_trust trust; /* root and ourselves */
 
 static void
 prepare(void)
@@ -67,7 +68,7 @@ static int
 look(void)
 {
     struct shm_reader *reader;
-    if (shm_reader_open(path, &reader, &err) != SHM_OPENED)
+    if (shm_reader_open(path, &trust, &reader, &err) != SHM_OPENED)
         return 2;
     int lives = shm_reader_master_lives(reader);
     shm_reader_close(&reader);
@@ -172,11 +173,11 @@ Test(segment_file, a_predecessor_is_kept_and_readers_notice)
     ledger_turn(ledger);
     ledger_free(&ledger);
     segment_close(&segment);
-    cr_assert_eq(shm_reader_open(path, &reader, &err), SHM_OPENED);
+    cr_assert_eq(shm_reader_open(path, &trust, &reader, &err), SHM_OPENED);
     cr_assert(!shm_reader_is_replaced(reader));
     create();
     cr_assert(shm_reader_is_replaced(reader));
-    cr_assert_eq(shm_reader_open(old_path, &old, &err), SHM_OPENED);
+    cr_assert_eq(shm_reader_open(old_path, &trust, &old, &err), SHM_OPENED);
     cr_assert_eq(snapshot_take(old, &s, &err), 0);
     cr_assert_eq(s.totals.values[STAT_RELOADS], 42u);
     cr_assert_eq(snapshot_take(reader, &s, &err), 0, "what it has mapped it can still read");
@@ -189,7 +190,7 @@ static int
 write_to_it(void)
 {
     struct shm_reader *reader;
-    if (shm_reader_open(path, &reader, &err) != SHM_OPENED)
+    if (shm_reader_open(path, &trust, &reader, &err) != SHM_OPENED)
         return 2;
     *(volatile char *)segment.header; /* ours may be read */
     char *p = *(char **)reader;       /* the mapping is the reader's first member */
@@ -216,7 +217,7 @@ look_as_nobody(void)
     struct shm_reader *reader;
     if (setgid(65534) == -1 || setuid(65534) == -1)
         return 77;
-    return shm_reader_open(path, &reader, &err) == SHM_REFUSED ? 0 : 1;
+    return shm_reader_open(path, &trust, &reader, &err) == SHM_REFUSED ? 0 : 1;
 }
 
 static int
@@ -253,7 +254,7 @@ static void
 expect_refused(const char *why)
 {
     struct shm_reader *reader;
-    cr_assert_eq(shm_reader_open(path, &reader, &err), SHM_REFUSED, "wanted: %s", why);
+    cr_assert_eq(shm_reader_open(path, &trust, &reader, &err), SHM_REFUSED, "wanted: %s", why);
     cr_assert_null(reader);
     cr_assert(strstr(err.text, why) != NULL, "'%s' for '%s'", err.text, why);
     cr_assert(strstr(err.text, path) != NULL, "'%s' does not name the file", err.text);
@@ -262,7 +263,7 @@ expect_refused(const char *why)
 Test(segment_file, what_is_not_there_is_told_apart)
 {
     struct shm_reader *reader;
-    cr_assert_eq(shm_reader_open(path, &reader, &err), SHM_NOT_THERE);
+    cr_assert_eq(shm_reader_open(path, &trust, &reader, &err), SHM_NOT_THERE);
     cr_assert(strstr(err.text, path) != NULL);
 }
 
@@ -333,7 +334,7 @@ Test(segment_file, every_cut_is_refused_without_a_crash)
     for (size_t cut = bytes - 1; cut > 0; cut -= cut > 20000 ? 9973 : cut > 64 ? 61 : 1) {
         struct shm_reader *reader;
         cr_assert_eq(truncate(path, (off_t)cut), 0);
-        cr_assert_eq(shm_reader_open(path, &reader, &err), SHM_REFUSED, "%zu bytes", cut);
+        cr_assert_eq(shm_reader_open(path, &trust, &reader, &err), SHM_REFUSED, "%zu bytes", cut);
     }
 }
 

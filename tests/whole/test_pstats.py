@@ -340,6 +340,70 @@ class FindTest(Case):
         self.assertEqual(self.pstats("-1")[0], LIVE)
 
 
+@unittest.skipUnless(os.geteuid() == 0, "needs root to be somebody else")
+class OthersTest(Case):
+    """Anybody can make /dev/shm/monasca-persister-UID/INSTANCE.shm."""
+    seconds = 15
+    user = 54321
+    place = f"/dev/shm/monasca-persister-{user}"
+    instance = "pstats-others"
+
+    def setUp(self):
+        super().setUp()
+        os.mkdir(self.place, 0o755)
+        self.addCleanup(shutil.rmtree, self.place, True)
+        os.chown(self.place, self.user, self.user)
+        self.segment = self.driver(self.instance, directory=self.place)
+        os.chown(self.segment.path, self.user, self.user)
+        self.program = os.path.join(self.dir, "pstats")
+        shutil.copy(PSTATS, self.program)
+        os.chmod(self.dir, 0o755)
+
+    def look(self, *options, user=0):
+        done = subprocess.run([self.program, "-j", *options], user=user, group=user,
+                              extra_groups=[], stdin=subprocess.DEVNULL, capture_output=True,
+                              check=False, timeout=20)
+        return done.returncode, done.stderr.decode()
+
+    def test_are_not_looked_for_and_can_be_named(self):
+        code, err = self.look("-n", self.instance)
+        self.assertEqual(code, NOT_THERE)
+        self.assertIn("; other users' are not looked for: -f /dev/shm/monasca-persister-", err)
+        for where in self.place, self.segment.path:
+            self.assertEqual(self.look("-n", self.instance, "-f", where)[0], LIVE)
+
+    def test_ones_own_is_found(self):
+        self.assertEqual(self.look("-n", self.instance, user=self.user)[0], LIVE)
+
+    def test_ones_own_place_is_not_anothers(self):
+        os.chown(self.place, self.user + 1, self.user + 1)
+        code, err = self.look("-n", self.instance, user=self.user)
+        self.assertEqual(code, REFUSED)
+        self.assertIn("is not a directory that only you can write to", err)
+
+    def test_a_name_has_no_escape_sequences(self):
+        with open(self.segment.path, "r+b") as f:
+            f.seek(f.read().index(b"pstats-others\0"))
+            f.write(b"\x1b]0;x\x07\xc2\x9b1m\0")
+        for form in "-1", "-j", "-p":
+            code, out, err = self.pstats(form, "-f", self.segment.path, place=False)
+            self.assertEqual(code, LIVE, err)
+            self.assertIn("?]0;x??1m", out)
+            self.assertNotRegex(out, "[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+    def test_a_file_that_gets_shorter_ends_it_with_a_sentence(self):
+        watch = subprocess.Popen([PSTATS, "-f", self.segment.path, "-w", "1"],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True)
+        self.addCleanup(watch.stdout.close)
+        self.addCleanup(watch.stderr.close)
+        watch.stdout.readline()
+        self.segment.process.kill()
+        os.truncate(self.segment.path, 0)
+        self.assertEqual(watch.wait(20), 1)
+        self.assertRegex(watch.stderr.read(), r"^pstats: \S+: truncated while it was read\n$")
+
+
 class StaleTest(Case):
     seconds = 20
 
