@@ -26,6 +26,7 @@ static const char usage[] =
     "Where they are (otherwise: what the configuration says)\n"
     "  --config-file FILE  the persister's configuration\n"
     "                      (" SYSCONFDIR "/monasca/monasca-persister.conf)\n"
+    "  --config-dir DIR    the *.conf in it; both may be repeated, as with the persister\n"
     "  --file FILE         a dead letter file; the rotated ones beside it are read, too\n"
     "  --dead-topic TOPIC  a dead letter topic\n"
     "  --state FILE        where is noted what was replayed from a file (FILE.replayed)\n"
@@ -77,6 +78,7 @@ complain(const char *format, ...)
 
 enum option_code {
     OPTION_CONFIG_FILE = 256,
+    OPTION_CONFIG_DIR,
     OPTION_DEAD_FILE,
     OPTION_DEAD_TOPIC,
     OPTION_STATE,
@@ -102,6 +104,7 @@ enum option_code {
 
 static const struct option options[] = {
     {"config-file", required_argument, NULL, OPTION_CONFIG_FILE},
+    {"config-dir", required_argument, NULL, OPTION_CONFIG_DIR},
     {"file", required_argument, NULL, OPTION_DEAD_FILE},
     {"dead-topic", required_argument, NULL, OPTION_DEAD_TOPIC},
     {"state", required_argument, NULL, OPTION_STATE},
@@ -126,6 +129,15 @@ static const struct option options[] = {
     {NULL, 0, NULL, 0}};
 
 /* --- values --- */
+
+static int
+add_source(struct arguments *a, const char *option, enum cfg_source_kind kind, const char *path)
+{
+    if (a->n_sources == ARGS_SOURCES_MAX)
+        return complain("%s: too many; allowed: %d", option, ARGS_SOURCES_MAX);
+    a->sources[a->n_sources++] = (struct cfg_source){.kind = kind, .path = path};
+    return 0;
+}
 
 static int
 take_reason(struct arguments *a, const char *name)
@@ -239,8 +251,9 @@ take_option(struct arguments *a, int option)
 {
     switch (option) {
     case OPTION_CONFIG_FILE:
-        a->config_file = optarg;
-        return 0;
+        return add_source(a, "--config-file", CFG_FROM_FILE, optarg);
+    case OPTION_CONFIG_DIR:
+        return add_source(a, "--config-dir", CFG_FROM_DIRECTORY, optarg);
     case OPTION_DEAD_FILE:
         a->file = optarg;
         return 0;

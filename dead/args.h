@@ -9,7 +9,7 @@
 #include "dead/filter.h"
 #include "lib/cfg.h"
 
-enum { ARGS_PROPERTIES_MAX = 64, ARGS_TEXT_BYTES_MAX = 1 << 30 };
+enum { ARGS_PROPERTIES_MAX = 64, ARGS_SOURCES_MAX = 64, ARGS_TEXT_BYTES_MAX = 1 << 30 };
 
 enum verb { VERB_LIST, VERB_SHOW, VERB_REPLAY };
 
@@ -23,7 +23,9 @@ enum dead_exit {
 
 struct arguments {
     enum verb verb;
-    const char *config_file, *file, *dead_topic, *state, *brokers, *to;
+    struct cfg_source sources[ARGS_SOURCES_MAX]; /* --config-file and --config-dir, in order */
+    size_t n_sources;
+    const char *file, *dead_topic, *state, *brokers, *to;
     enum topic_kind section; /* TOPIC_KINDS: not given */
     struct filter filter;
     bool accepted, again, each, json, raw, dry_run, yes;

@@ -39,7 +39,7 @@ static bool
 needs_config(const struct arguments *a)
 {
     bool kafka = a->verb == VERB_REPLAY && !a->dry_run;
-    return a->config_file != NULL || (a->file == NULL && a->dead_topic == NULL) ||
+    return a->n_sources > 0 || (a->file == NULL && a->dead_topic == NULL) ||
            ((kafka || a->dead_topic != NULL) && a->brokers == NULL);
 }
 
@@ -121,6 +121,13 @@ run_with_config(const struct arguments *a, struct config *cfg, struct errbuf *er
     return result;
 }
 
+static struct config *
+load_config(const struct arguments *a, struct errbuf *err)
+{
+    return a->n_sources == 0 ? cfg_load(SYSCONFDIR "/monasca/monasca-persister.conf", NULL, err)
+                             : cfg_load_sources(a->sources, a->n_sources, NULL, err);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -137,9 +144,7 @@ main(int argc, char **argv)
         return DEAD_DONE;
     catch_signals();
     if (check_path(&a, &err) == 0) {
-        const char *path =
-            a.config_file != NULL ? a.config_file : SYSCONFDIR "/monasca/monasca-persister.conf";
-        if (!needs_config(&a) || (cfg = cfg_load(path, NULL, &err)) != NULL)
+        if (!needs_config(&a) || (cfg = load_config(&a, &err)) != NULL)
             result = run_with_config(&a, cfg, &err);
     }
     if (err.text[0] != '\0')

@@ -9,7 +9,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +25,7 @@
 #include "master/main_admin.h"
 #include "master/main_ask.h"
 #include "master/main_check.h"
+#include "master/main_options.h"
 #include "master/main_reload.h"
 #include "master/master.h"
 #include "master/notify.h"
@@ -48,57 +48,8 @@ enum {
 };
 
 static const char program[] = "monasca-persister";
-static const char default_file[] = "/etc/monasca/monasca-persister.conf";
-
-enum deed {
-    DEED_RUN,
-    DEED_CHECK,
-    DEED_DUMP,
-    DEED_RELOAD,
-    DEED_SAMPLE,
-    DEED_MAN,
-    DEED_HELP,
-    DEED_VERSION
-};
-
-struct arguments {
-    enum deed deed;
-    const char *file;     /* --config-file */
-    const char *single;   /* --single, or NULL */
-    const char *log_file; /* --log-file, or NULL */
-    const char *pid_file; /* --pid-file, or NULL */
-    const char *list;     /* --man, or NULL */
-};
 
 /* --- options --- */
-
-static void
-print_help(void)
-{
-    printf("Usage: %s [OPTION]...\n"
-           "Writes Monasca's metrics and alarm history from Kafka to a database.\n"
-           "\n"
-           "  --config-file FILE   configuration (default: %s)\n"
-           "  --check              check the configuration, run nothing\n"
-           "  --reload             have the instance that runs take over the configuration; wait\n"
-           "                       until it has, or say why it does not\n"
-           "  --dump-config        print the configuration in effect, secrets masked\n"
-           "  --sample-config      print every option with its default and meaning\n"
-           "  --single TOPIC       run one worker without forking, for debugging; TOPIC is the\n"
-           "                       topic's name or its section in the configuration\n"
-           "  --log-file FILE      log there if the configuration names neither a file nor syslog\n"
-           "  --pid-file FILE      write the process id there once all workers consume\n"
-           "  --version            print the version\n"
-           "  --help               print this\n"
-           "\n"
-           "It runs in the foreground. TERM and INT stop it, a second one hurries; HUP reads the\n"
-           "configuration again; USR1 reopens the log and the dead letters. pstats shows its\n"
-           "figures.\n"
-           "\n"
-           "Exit codes: 0 stopped as asked, or nothing to object; 1 failed, not reloaded, or a\n"
-           "worker had to be killed when stopping; 2 wrong options; 78 wrong configuration.\n",
-           program, default_file);
-}
 
 /* For the pages in doc/: the lists that are made from tables. Not in --help: nobody else needs it.
  */
@@ -119,46 +70,6 @@ print_man(const char *list)
     fwrite(out.data, 1, out.size, stdout);
     buf_free(&out);
     return code;
-}
-
-static int
-parse_arguments(int argc, char **argv, struct arguments *args)
-{
-    static const struct option options[] = {{"config-file", required_argument, NULL, 'f'},
-                                            {"check", no_argument, NULL, DEED_CHECK},
-                                            {"reload", no_argument, NULL, DEED_RELOAD},
-                                            {"dump-config", no_argument, NULL, DEED_DUMP},
-                                            {"sample-config", no_argument, NULL, DEED_SAMPLE},
-                                            {"man", required_argument, NULL, DEED_MAN},
-                                            {"single", required_argument, NULL, 's'},
-                                            {"log-file", required_argument, NULL, 'l'},
-                                            {"pid-file", required_argument, NULL, 'p'},
-                                            {"version", no_argument, NULL, DEED_VERSION},
-                                            {"help", no_argument, NULL, DEED_HELP},
-                                            {NULL, 0, NULL, 0}};
-    int option;
-    *args = (struct arguments){.deed = DEED_RUN, .file = default_file};
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == '?')
-            return -1; /* getopt has said why */
-        if (option == 'f')
-            args->file = optarg;
-        else if (option == 's')
-            args->single = optarg;
-        else if (option == 'l')
-            args->log_file = optarg;
-        else if (option == 'p')
-            args->pid_file = optarg;
-        else
-            args->deed = (enum deed)option;
-        if (option == DEED_MAN)
-            args->list = optarg;
-    }
-    if (optind < argc) {
-        fprintf(stderr, "%s: unexpected argument '%s'\n", program, argv[optind]);
-        return -1;
-    }
-    return 0;
 }
 
 /* --- complaints --- */
@@ -406,7 +317,10 @@ static int
 run(struct config *cfg, const struct arguments *args)
 {
     struct errbuf err = {.text = ""};
-    struct persister p = {.cfg = cfg, .log_file = args->log_file, .segment = {.fd = -1}};
+    struct persister p = {.cfg = cfg, .sources = args->sources,
+                          .n_sources = args->n_sources,
+                          .log_file = args->default_log_file,
+                          .segment = {.fd = -1}};
     struct lock lock;
     bool single = args->single != NULL;
     enum topic_kind kind = single ? find_topic(cfg, args->single) : TOPIC_KINDS;
@@ -467,8 +381,7 @@ static int
 run_with_configuration(const struct arguments *args)
 {
     struct errbuf err;
-    buf_init(&notices, NOTICES_BYTES);
-    struct config *cfg = cfg_load(args->file, keep_notice, &err);
+    struct config *cfg = cfg_load_sources(args->sources, args->n_sources, keep_notice, &err);
     int code = EXIT_CONFIGURATION;
     if (cfg == NULL) {
         log_notices();
@@ -483,7 +396,6 @@ run_with_configuration(const struct arguments *args)
         code = run(cfg, args);
         cfg = NULL;
     }
-    buf_free(&notices);
     cfg_free(&cfg);
     return code;
 }
@@ -515,14 +427,25 @@ flush_output(int code)
     return code;
 }
 
-/* Replaces a text by a copy. Returns: 0, or -1 if memory is out. */
+/* Returns: an exit code. */
 static int
-keep_text(const char **text)
+do_as_told(const struct arguments *args)
 {
-    if (*text == NULL)
-        return 0;
-    *text = strdup(*text);
-    return *text == NULL ? -1 : 0;
+    switch (args->deed) {
+    case DEED_HELP:
+        main_options_help();
+        return EXIT_GOOD;
+    case DEED_VERSION:
+        printf("%s\n", PACKAGE_STRING);
+        return EXIT_GOOD;
+    case DEED_SAMPLE:
+        cfg_sample(stdout);
+        return EXIT_GOOD;
+    case DEED_MAN:
+        return print_man(args->list);
+    default:
+        return run_with_configuration(args);
+    }
 }
 
 int
@@ -533,39 +456,15 @@ main(int argc, char **argv)
         return EXIT_FAILED;
     hold_signals();
     log_set_process("master");
-    if (parse_arguments(argc, argv, &args) == -1) {
-        let_end();
-        fprintf(stderr, "Try '%s --help'.\n", program);
-        return EXIT_USAGE;
+    buf_init(&notices, NOTICES_BYTES);
+    int code = EXIT_USAGE;
+    if (main_options_parse(&args, argc, argv, keep_notice) == 0) {
+        if (args.deed != DEED_RUN)
+            let_end();
+        title_init(argc, argv);
+        code = flush_output(do_as_told(&args));
     }
-    if (args.deed != DEED_RUN)
-        let_end();
-    switch (args.deed) {
-    case DEED_HELP:
-        print_help();
-        return flush_output(EXIT_GOOD);
-    case DEED_VERSION:
-        printf("%s\n", PACKAGE_STRING);
-        return flush_output(EXIT_GOOD);
-    case DEED_SAMPLE:
-        cfg_sample(stdout);
-        return flush_output(EXIT_GOOD);
-    case DEED_MAN:
-        return flush_output(print_man(args.list));
-    default:
-        break;
-    }
-    /* argv is overwritten by titles; these live as long as the program. */
-    if (keep_text(&args.file) == -1 || keep_text(&args.single) == -1 ||
-        keep_text(&args.log_file) == -1 || keep_text(&args.pid_file) == -1) {
-        fprintf(stderr, "%s: out of memory\n", program);
-        return EXIT_FAILED;
-    }
-    title_init(argc, argv);
-    int code = flush_output(run_with_configuration(&args));
-    free((char *)(uintptr_t)args.pid_file);
-    free((char *)(uintptr_t)args.log_file);
-    free((char *)(uintptr_t)args.single);
-    free((char *)(uintptr_t)args.file);
+    buf_free(&notices);
+    main_options_free(&args);
     return code;
 }

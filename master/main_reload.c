@@ -1,7 +1,7 @@
 /*
  * main_reload.c - see main_reload.h.
  *
- * A reload is a load of the same file into a fresh structure, everything that can refuse it, and
+ * A reload is a load of the same files and directories into a fresh structure, everything that can refuse it, and
  * then a few steps that cannot fail.
  *
  * Process: master.  Owner: struct persister.  Concurrency: one thread.
@@ -62,7 +62,7 @@ begin(void *arg, struct spawn_checking *checking, const int *fds, size_t n_fds, 
     struct persister *p = arg;
     unsigned room = p->segment.header->n_slots;
     drop(p);
-    p->next = cfg_load(p->cfg->file, log_text, err);
+    p->next = cfg_load_sources(p->sources, p->n_sources, log_text, err);
     if (p->next == NULL || cfg_check_reload(p->cfg, p->next, err) == -1 ||
         main_check_drivers(p->next, err) == -1 ||
         main_plan_make(&p->next_plan, p->next, p->cfg, err) == -1)

@@ -18,10 +18,12 @@ struct persister {
     struct main_plan plan; /* of it */
     struct segment segment;
     struct ledger *ledger;
-    struct shm_reader *reader;  /* of that segment */
-    const char *log_file;       /* --log-file, or NULL */
-    struct config *next;        /* being checked, or NULL */
-    struct main_plan next_plan; /* of it */
+    struct shm_reader *reader;        /* of that segment */
+    const struct cfg_source *sources; /* n_sources of them: what a reload reads, too */
+    size_t n_sources;
+    const char *log_file;             /* --default-log-file, or NULL */
+    struct config *next;              /* being checked, or NULL */
+    struct main_plan next_plan;       /* of it */
 };
 
 /*

@@ -15,6 +15,7 @@ follows from the instance's own configuration file.
 Argument (-a): figures=auto, admin, or none; auto is the default, admin: in any case.
 """
 
+import glob
 import logging
 import os
 import socket
@@ -55,18 +56,26 @@ def find_masters():
     return masters
 
 
-def find_config_file(process, argv):
-    """What --config-file says, in either form; else the default, wherever it is."""
+def find_config_files(process, argv):
+    """What is read: --config-file and --config-dir in their order, in either form; without the former
+    the default file, wherever it is, before all."""
+    files, given = [], False
     for i, argument in enumerate(argv):
         name, equals, value = argument.partition('=')
-        if name == '--config-file' and (equals or i + 1 < len(argv)):
-            path = value if equals else argv[i + 1]
-            return path if os.path.isabs(path) else os.path.join(process.cwd(), path)
-    return next((path for path in CONFIG_FILES if os.path.exists(path)), CONFIG_FILES[0])
+        if name not in ('--config-file', '--config-dir') or not (equals or i + 1 < len(argv)):
+            continue
+        path = os.path.join(process.cwd(), value if equals else argv[i + 1])
+        if name == '--config-file':
+            files, given = files + [path], True
+        else:
+            files += sorted(glob.glob(os.path.join(path, '*.conf')))
+    if not given:
+        files.insert(0, next((path for path in CONFIG_FILES if os.path.exists(path)), CONFIG_FILES[0]))
+    return files
 
 
-def read_config(path):
-    """What concerns us of the file; defaults as in monasca-persister --sample-config."""
+def read_config(paths):
+    """What concerns us of the files; defaults as in monasca-persister --sample-config."""
     conf = cfg.ConfigOpts()
     conf.register_opts([cfg.BoolOpt('enabled', default=True),
                         cfg.StrOpt('bind', default='127.0.0.1'),
@@ -74,7 +83,7 @@ def read_config(path):
     conf.register_opts([cfg.BoolOpt('enabled', default=True),
                         cfg.StrOpt('dialect', default='monasca')], group='statsd')
     conf.register_opt(cfg.StrOpt('instance', default=''), group='persister')
-    conf(args=[], project=PROGRAM, default_config_files=[path], default_config_dirs=[])
+    conf(args=[], project=PROGRAM, default_config_files=paths, default_config_dirs=[])
     return conf
 
 
@@ -116,7 +125,7 @@ class Persister(monasca_setup.detection.Plugin):
         masters = find_masters()
         for process, argv in masters:
             try:
-                conf = read_config(find_config_file(process, argv))
+                conf = read_config(find_config_files(process, argv))
             except (cfg.Error, OSError, psutil.Error) as e:
                 log.error('\t%s (pid %d): its configuration cannot be read, only its process is '
                           'watched: %s', PROGRAM, process.pid, e)

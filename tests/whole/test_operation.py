@@ -53,6 +53,57 @@ class BadConfiguration(Scenario):
         self.assertEqual(len(lines), 1, lines)
 
 
+class CommandLine(Scenario):
+    """What oslo.config and oslo.log take."""
+
+    def dump(self, *arguments):
+        done = subprocess.run([PROGRAM, *arguments, "--dump-config"], capture_output=True,
+                              check=False, timeout=20)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.decode(), done.stderr.decode()
+
+    def write(self, name, text):
+        path = os.path.join(self.dir, name)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        return path
+
+    def test_what_is_read_later_wins(self):
+        first = self.write("first.conf", "[influxdb]\nip_address = 10.0.0.1\nport = 8087\n"
+                                         "[DEFAULT]\ndebug = False\n")
+        second = self.write("second.conf", "[influxdb]\nip_address = 10.0.0.2\n")
+        out, _ = self.dump("--config-file", first, f"--config-file={second}")
+        self.assertIn("\nip_address = 10.0.0.2\nport = 8087\n", out)
+        out, _ = self.dump("--config-file", second, "--config-file", first)
+        self.assertIn("\nip_address = 10.0.0.1\n", out)
+        out, _ = self.dump("--config-file", second, "--config-dir", self.dir)
+        self.assertIn("\nip_address = 10.0.0.2\nport = 8087\n", out)  # second.conf is read again
+        out, _ = self.dump("--config-file", first, "--debug")
+        self.assertIn("\ndebug = True\n", out)
+        out, _ = self.dump("--debug", "--config-file", first)
+        self.assertIn("\ndebug = False\n", out)
+
+    def test_options_of_oslo_log(self):
+        path = self.write("a.conf", "[influxdb]\nip_address = db\n[DEFAULT]\nlog_file = /x/y\n")
+        out, _ = self.dump("--config-file", path, "-d", "--log-file", "z", "--log-dir=/d",
+                           "--use-syslog", "--nouse-syslog", "--syslog-log-facility", "LOG_LOCAL3")
+        for line in ("debug = True", "log_file = /d/z", "use_syslog = False",
+                     "syslog_log_facility = LOG_LOCAL3"):
+            self.assertIn(f"\n{line}\n", out)
+        ignored = ("--verbose", "--log-config-append=x", "--log-date-format=%s", "--log-format=%s",
+                   "--use-journal", "--nouse-json", "--use-syslog-rfc-format", "--watch-log-file",
+                   "--use-eventlog")
+        _, said = self.dump("--config-file", path, *ignored)
+        for option in ignored:
+            self.assertIn(option.split("=")[0].replace("--no", "--") + ":",
+                          said.replace("--no", "--"))
+            self.assertIn("has no meaning here", said)
+        done = subprocess.run([PROGRAM, "--shell_completion", "bash"], capture_output=True,
+                              check=False, timeout=20)
+        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1))
+        self.assertIn(b"--shell_completion", done.stderr)
+
+
 class SecondMaster(Scenario):
     def test_it_is_refused(self):
         self.use_shared()

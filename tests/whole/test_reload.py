@@ -448,6 +448,60 @@ class Insane(Scenario):
         self.stop()
 
 
+class SeveralFiles(Scenario):
+    """Two files, a directory and options: all are read again, and each error has its own name."""
+
+    def write(self, name, text):
+        with open(os.path.join(self.dir, name), "w", encoding="utf-8") as f:
+            f.write(text)
+        return f.name
+
+    def start(self, p):
+        p.write_config()
+        self.second = self.write("second.conf", "[kafka_metrics]\nnum_processors = 1\n")
+        os.mkdir(os.path.join(self.dir, "conf.d"))
+        self.arguments = ["--config-file", p.config, "--config-file", self.second,
+                          "--config-dir", os.path.join(self.dir, "conf.d"), "--nodebug"]
+        with open(p.stderr, "ab") as log:
+            p.process = subprocess.Popen([PROGRAM, *self.arguments], stdin=subprocess.DEVNULL,
+                                         stdout=log, stderr=log, cwd=self.dir,
+                                         preexec_fn=proc.die_with_parent)
+        proc.wait_until(lambda: p.ended_early() or p.all_run(), 20, "the persister has started")
+
+    def reload(self, p):
+        """By --reload, with the same arguments. Returns (exit code, what it says)."""
+        done = subprocess.run([PROGRAM, *self.arguments, "--reload"], capture_output=True,
+                              check=False, timeout=60, cwd=self.dir)
+        return done.returncode, (done.stdout + done.stderr).decode()
+
+    def test_all_are_read_again(self):
+        self.use_shared()
+        p = self.persister(start=False)
+        self.start(p)
+        self.assertEqual(len(p.workers()), 1)
+        self.assertEqual(len(p.lines(f"configuration {p.config}, {self.second}, {self.dir}/conf.d")), 1)
+        self.feed(500)
+        path = self.write("conf.d/10.conf", "[kafka_metrics]\nnum_processors = 2\n")
+        code, said = self.reload(p)
+        self.assertEqual(code, 0, said)
+        proc.wait_until(p.all_run, 30, "there are two workers")
+        self.assertEqual(len(p.workers()), 2)
+        self.write("conf.d/20.conf", "\n[kafka_metrics]\nnum_processors = many\n")
+        before = p.figures()["master"]
+        p.signal(signal.SIGHUP)
+        proc.wait_until(lambda: p.answered(before), 20, "it is answered")
+        self.assertIn(f"{self.dir}/conf.d/20.conf:3: [kafka_metrics] num_processors",
+                      p.figures()["master"]["reload_error"])
+        for name in (path, os.path.join(self.dir, "conf.d/20.conf")):
+            os.unlink(name)
+        self.write("second.conf", "[kafka_metrics]\nnum_processors = 3\n")
+        self.assertEqual(self.reload(p)[0], 0)
+        proc.wait_until(lambda: p.all_run() and len(p.workers()) == 3, 30, "there are three")
+        self.assertEqual(p.lines(" DEBUG: "), [])  # --nodebug is the last, also after a reload
+        self.feed(500, first=500)
+        self.assert_all_well(1000)
+
+
 class Notify(Scenario):
     """What systemd and an init script are told."""
 
