@@ -11,7 +11,6 @@
 #include <stdlib.h>
 
 #include "lib/clock.h"
-#include "lib/num.h"
 
 enum { SLICE_MS = 100, CONNECT_MS = 10000, STATEMENT_MS = 60000 };
 
@@ -120,6 +119,7 @@ static const char settings[] = "SET client_encoding TO 'UTF8';"
                                "SET statement_timeout TO '60s';"
                                "SET standard_conforming_strings TO on;"
                                "SET bytea_output TO 'hex';"
+                               "SET client_min_messages TO warning;"
                                "SELECT set_config('synchronous_commit', 'on', false) "
                                "WHERE current_setting('synchronous_commit') = 'off'";
 
@@ -158,50 +158,19 @@ pg_conninfo_check(const char *conninfo, struct errbuf *err)
 
 /* --- statements --- */
 
-/*
- * "COPY staging, line 123, column x": 123.  Only the last line of the context is COPY's own: those
- * before it quote the row, which is the sender's text and may look the same.  (In binary format
- * COPY quotes nothing itself: CopyFromErrorCallback in PostgreSQL's copyfrom.c.)
- */
-static long
-find_copy_line(const char *context)
-{
-    const char *newline = context != NULL ? strrchr(context, '\n') : NULL;
-    const char *p = newline != NULL ? newline + 1 : context;
-    if (p == NULL || strncmp(p, "COPY ", 5) != 0 || (p = strstr(p, ", line ")) == NULL)
-        return 0;
-    char digits[24];
-    int64_t line;
-    size_t n = strspn(p + 7, "0123456789");
-    snprintf(digits, sizeof(digits), "%.*s", (int)n, p + 7);
-    return n < sizeof(digits) && num_parse_int(digits, 1, INT32_MAX, &line) == 0 ? (long)line : 0;
-}
-
-/*
- * What is wrong with the data: class 22, and class 23 where the row itself breaks a rule. 22 also
- * has conditions that are about the statement, but all of ours are fixed texts.
- */
-static enum pg_outcome
-classify(const char *sqlstate)
-{
-    if (strcmp(sqlstate, "40P01") == 0 || strcmp(sqlstate, "40001") == 0)
-        return PG_RETRY;
-    if (strcmp(sqlstate, "23505") == 0)
-        return PG_UNIQUE;
-    if (strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0)
-        return PG_DATA;
-    return PG_WORLD;
-}
-
 static enum pg_outcome
 take_failure(const PGresult *result, struct pg_error *error)
 {
-    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    struct pg_fault fault = {.sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE),
+                             .table = PQresultErrorField(result, PG_DIAG_TABLE_NAME),
+                             .column = PQresultErrorField(result, PG_DIAG_COLUMN_NAME),
+                             .constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME),
+                             .context = PQresultErrorField(result, PG_DIAG_CONTEXT)};
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    set_error(error, sqlstate != NULL ? sqlstate : "",
+    set_error(error, fault.sqlstate != NULL ? fault.sqlstate : "",
               message != NULL ? message : PQresultErrorMessage(result));
-    error->copy_line = find_copy_line(PQresultErrorField(result, PG_DIAG_CONTEXT));
-    return sqlstate != NULL ? classify(sqlstate) : PG_WORLD;
+    error->copy_line = pg_fault_find_line(&fault);
+    return pg_fault_classify(&fault);
 }
 
 static enum pg_outcome
@@ -296,7 +265,12 @@ pg_conn_run(struct pg_conn *conn, const char *sql, int n, const char *const *val
 enum pg_outcome
 pg_conn_copy_begin(struct pg_conn *conn, const char *sql, struct pg_error *error)
 {
-    return pg_conn_run(conn, sql, 0, NULL, NULL, error);
+    enum pg_outcome outcome = pg_conn_run(conn, sql, 0, NULL, NULL, error);
+    if (outcome != PG_OK || PQtransactionStatus(conn->pg) == PQTRANS_ACTIVE)
+        return outcome;
+    set_error(error, "", "the server does not take rows");
+    pg_conn_close(conn);
+    return PG_WORLD;
 }
 
 enum pg_outcome

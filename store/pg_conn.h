@@ -15,6 +15,7 @@
 
 #include "lib/base.h"
 #include "lib/errbuf.h"
+#include "store/pg_fault.h"
 #include "store/store.h"
 
 struct pg_conn {
@@ -23,21 +24,11 @@ struct pg_conn {
     const struct store_hooks *hooks;
 };
 
-/* How a statement ended. */
-enum pg_outcome {
-    PG_OK,
-    PG_DATA,    /* SQLSTATE class 22, or 23: what was sent is wrong in itself */
-    PG_UNIQUE,  /* 23505 */
-    PG_RETRY,   /* deadlock or serialization failure: the same again may succeed */
-    PG_WORLD,   /* everything else; the connection was closed */
-    PG_STOPPED, /* keep_waiting said no; the connection was closed */
-};
-
 /* Filled in by a failed statement. */
 struct pg_error {
     char sqlstate[6];
     char message[256]; /* the server's, one line */
-    long copy_line;    /* 1..: the line of COPY's input that it names; 0: none */
+    size_t copy_line;  /* 1..: the line of COPY's input that it names; 0: none */
 };
 
 /*
@@ -57,7 +48,8 @@ void pg_conn_close(struct pg_conn *conn);
 enum pg_outcome pg_conn_run(struct pg_conn *conn, const char *sql, int n, const char *const *values,
                             PGresult **result, struct pg_error *error) MUST_CHECK;
 
-/* Begins a COPY ... FROM STDIN; to be followed by sends and an end. */
+/* Begins a COPY ... FROM STDIN, which is the last of one or more statements; to be followed by
+ * sends and an end. */
 enum pg_outcome pg_conn_copy_begin(struct pg_conn *conn, const char *sql,
                                    struct pg_error *error) MUST_CHECK;
 

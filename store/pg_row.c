@@ -7,9 +7,7 @@
 
 #include <openssl/sha.h>
 
-/* Milliseconds from 1970-01-01 to 2000-01-01, and the bounds of timestamptz (datatype/timestamp.h).
- */
-static const int64_t epoch_ms = 946684800000;
+/* The bounds of timestamptz (datatype/timestamp.h). */
 static const int64_t min_us = -211813488000000000, end_us = 9223371331200000000;
 
 static void
@@ -85,9 +83,9 @@ pg_row_add_dimensions(struct buf *b, const struct measurement *m)
 int
 pg_row_time(int64_t time_ms, int64_t *out)
 {
-    if (time_ms < min_us / 1000 + epoch_ms || time_ms >= end_us / 1000 + epoch_ms)
+    if (time_ms < min_us / 1000 + PG_ROW_EPOCH_MS || time_ms >= end_us / 1000 + PG_ROW_EPOCH_MS)
         return -1;
-    *out = (time_ms - epoch_ms) * 1000;
+    *out = (time_ms - PG_ROW_EPOCH_MS) * 1000;
     return 0;
 }
 

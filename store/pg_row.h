@@ -17,6 +17,9 @@
 
 enum { PG_KEY_BYTES = 32 };
 
+/* From 1970 to 2000, where PostgreSQL's times begin. */
+#define PG_ROW_EPOCH_MS INT64_C(946684800000)
+
 /* A series' identity: SHA-256 over tenant, region, name and the sorted dimensions, each with its
  * length. */
 struct pg_key {

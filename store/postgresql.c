@@ -4,24 +4,19 @@
  * A batch.  Series that are new get their ids first, outside the transaction.  Rows are sorted by
  * (series, time), so that all writers lock in one order; of rows with the same key the one that
  * came last is written.  Then, in one transaction: the offsets are moved (fencing: pg_offsets.h),
- * and the rows are copied straight into the table, which is the fastest there is where no row
- * exists already. If one does, the savepoint is rolled back and the rows go through a temporary
- * table and ON CONFLICT DO UPDATE; so do the next batches, for a while, since conflicts come in
- * spells (replays).
- *
- * Bad rows.  COPY names the line it refuses.  The lines before it are copied again without it, then
- * those after it: each row is sent at most twice, however many are bad.
+ * and the rows are copied (pg_copy.h), less those that the database refuses.
  *
  * COMMIT.  If its answer is lost, the next attempt looks the offsets up before it does anything
  * else.
  *
  * Process: workers.  Owner: struct postgresql.  Concurrency: one thread.
  */
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "store/pg_conn.h"
+#include "store/pg_copy.h"
 #include "store/pg_jsonb.h"
 #include "store/pg_offsets.h"
 #include "store/pg_row.h"
@@ -32,19 +27,10 @@
 
 enum {
     MAX_BYTES = 1 << 30,
-    STAGED_BATCHES = 16,      /* after a conflict, so many go through the temporary table at once */
     CACHED_SERIES_BYTES = 160 /* of memory per id, at the cache's emptiest */
 };
 
-struct pg_entry {
-    uint32_t row;
-    bool refused;
-    int64_t series; /* an id, or a number below zero of pg_series_find */
-    int64_t time_us;
-    double value;
-    size_t text; /* value_meta, or the alarm's encoded row, in texts */
-    uint32_t text_n;
-};
+static const int64_t day_us = 86400000000;
 
 struct postgresql {
     struct store store;
@@ -52,16 +38,14 @@ struct postgresql {
     enum topic_kind kind;
     const char *schema;
     struct pg_conn conn;
-    bool prepared; /* this connection knows the schema and has its temporary table */
+    bool prepared; /* this connection knows the schema */
     bool in_doubt; /* a COMMIT was sent and not answered */
     struct pg_series *series;
     struct pg_offsets *offsets;
     struct pg_entry *entries;
     size_t n, capacity;
-    struct buf texts, copy, sql;
-    uint32_t *lines; /* of the COPY under way: which entry each line is */
-    size_t lines_capacity;
-    unsigned staged_left;
+    struct buf texts;
+    struct pg_copy copy;
 };
 
 /* --- collecting --- */
@@ -203,47 +187,25 @@ fail(struct writing *w, enum pg_outcome outcome, const char *doing)
     return STORE_SICK;
 }
 
-static enum pg_outcome
-run(struct writing *w, const char *sql)
-{
-    const char *text = pg_schema_fill(&w->pg->sql, w->pg->schema, sql);
-    if (text == NULL) {
-        snprintf(w->error.message, sizeof(w->error.message), "out of memory");
-        return PG_WORLD;
-    }
-    return pg_conn_run(&w->pg->conn, text, 0, NULL, NULL, &w->error);
-}
-
-static const char staging_sql[] =
-    "CREATE TEMPORARY TABLE IF NOT EXISTS staging (metric_id bigint, time timestamptz(3),"
-    " value double precision, value_meta jsonb) ON COMMIT DELETE ROWS";
-
 /* A connection that may be to another server than the last one: nothing is taken for granted. */
 static enum store_status
 connect_server(struct postgresql *pg, struct errbuf *err)
 {
-    struct pg_error error = {.message = ""};
     if (pg->conn.pg == NULL || PQstatus(pg->conn.pg) != CONNECTION_OK)
         pg->prepared = false;
     enum pg_outcome outcome = pg_conn_open(&pg->conn, err);
     if (outcome == PG_OK && !pg->prepared) {
         pg_series_forget(pg->series);
         outcome = pg_schema_prepare(&pg->conn, pg->schema, err);
-        if (outcome == PG_OK) {
-            outcome = pg_conn_run(&pg->conn, staging_sql, 0, NULL, NULL, &error);
-            if (outcome != PG_OK) {
-                pg_conn_explain(&error, "cannot make a temporary table", err);
-                pg_conn_close(&pg->conn);
-            }
-        }
         pg->prepared = outcome == PG_OK;
     }
     return outcome == PG_OK ? STORE_DONE : outcome == PG_STOPPED ? STORE_STOPPED : STORE_SICK;
 }
 
 static void
-refuse(struct writing *w, struct pg_entry *entry, const char *why)
+refuse(void *arg, struct pg_entry *entry, const char *why)
 {
+    struct writing *w = arg;
     struct reject reject;
     entry->refused = true;
     reject_set(&reject, REJECT_REFUSED, "PostgreSQL: %s", why);
@@ -286,178 +248,23 @@ compare_entries(const void *a, const void *b)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* Is there a later entry, not refused, with the same key? Entries are sorted. */
-static bool
-is_shadowed(const struct postgresql *pg, size_t i)
-{
-    const struct pg_entry *e = pg->entries;
-    for (size_t j = i + 1; j < pg->n && e[j].series == e[i].series && e[j].time_us == e[i].time_us;
-         j++)
-        if (!e[j].refused)
-            return true;
-    return false;
-}
-
-static void
-add_row(struct postgresql *pg, const struct pg_entry *entry)
-{
-    struct slice text = {pg->texts.data + entry->text, entry->text_n};
-    if (pg->kind != TOPIC_METRICS) {
-        buf_add_slice(&pg->copy, text);
-        return;
-    }
-    pg_row_start(&pg->copy, 4);
-    pg_row_add_int8(&pg->copy, entry->series);
-    pg_row_add_int8(&pg->copy, entry->time_us);
-    pg_row_add_float8(&pg->copy, entry->value);
-    pg_row_add_jsonb(&pg->copy, text);
-}
-
-/* Encodes entries [from, to); returns the number of lines, or -1 if memory is out. */
-static ssize_t
-build_copy(struct postgresql *pg, size_t from, size_t to)
-{
-    size_t lines = 0;
-    buf_clear(&pg->copy);
-    pg_row_begin(&pg->copy);
-    for (size_t i = from; i < to; i++) {
-        if (pg->entries[i].refused || (pg->kind == TOPIC_METRICS && is_shadowed(pg, i)))
-            continue;
-        add_row(pg, &pg->entries[i]);
-        pg->lines[lines++] = (uint32_t)i;
-    }
-    pg_row_end(&pg->copy);
-    return pg->copy.failed ? -1 : (ssize_t)lines;
-}
-
-static const char *
-copy_sql(const struct postgresql *pg, bool staged)
-{
-    if (pg->kind != TOPIC_METRICS)
-        return "COPY @.alarm_state_history (time, tenant_id, alarm_id, alarm_definition_id, "
-               "alarm_name,"
-               " alarm_description, new_state, old_state, severity, link, lifecycle_state, reason,"
-               " metrics, sub_alarms) FROM STDIN (FORMAT binary)";
-    return staged ? "COPY pg_temp.staging (metric_id, time, value, value_meta) FROM STDIN (FORMAT "
-                    "binary)"
-                  : "COPY @.measurements (metric_id, time, value, value_meta) FROM STDIN (FORMAT "
-                    "binary)";
-}
+/* --- a transaction --- */
 
 static enum pg_outcome
-copy_once(struct writing *w, bool staged)
+copy_rows(struct writing *w, const char **doing)
 {
     struct postgresql *pg = w->pg;
-    const char *sql = pg_schema_fill(&pg->sql, pg->schema, copy_sql(pg, staged));
-    if (sql == NULL)
-        return PG_WORLD;
-    enum pg_outcome outcome = pg_conn_copy_begin(&pg->conn, sql, &w->error);
-    if (outcome == PG_OK)
-        outcome = pg_conn_copy_send(&pg->conn, pg->copy.data, pg->copy.size, &w->error);
-    if (outcome == PG_OK)
-        outcome = pg_conn_copy_end(&pg->conn, &w->error);
-    return outcome;
-}
-
-/* Copies entries [from, to) once, under a savepoint that is rolled back if they are refused. */
-static enum pg_outcome
-try_range(struct writing *w, size_t from, size_t to, bool staged, ssize_t *lines)
-{
-    *lines = build_copy(w->pg, from, to);
-    if (*lines == -1) {
-        snprintf(w->error.message, sizeof(w->error.message), "out of memory");
-        return PG_WORLD;
-    }
-    if (*lines == 0)
-        return PG_OK;
-    enum pg_outcome outcome = run(w, "SAVEPOINT rows");
-    if (outcome == PG_OK)
-        outcome = copy_once(w, staged);
-    if (outcome == PG_OK)
-        return run(w, "RELEASE rows");
-    if (outcome != PG_DATA && outcome != PG_UNIQUE)
-        return outcome;
-    struct pg_error first = w->error;
-    enum pg_outcome undone = run(w, "ROLLBACK TO rows");
-    if (undone == PG_OK)
-        w->error = first;
-    return undone == PG_OK ? outcome : undone;
-}
-
-/*
- * After a refusal: refuses the row that is proven bad, if there is one.
- * Returns: where to cut the range; what is before the cut is tried first.
- */
-static size_t
-cut_range(struct writing *w, size_t lines)
-{
-    struct postgresql *pg = w->pg;
-    size_t bad = pg->lines[0];
-    if (w->error.copy_line >= 1 && (size_t)w->error.copy_line <= lines)
-        bad = pg->lines[w->error.copy_line - 1];
-    else if (lines > 1)
-        return pg->lines[lines / 2]; /* it does not say which: halve */
-    refuse(w, &pg->entries[bad], w->error.message);
-    return bad;
-}
-
-/*
- * Copies all entries, refusing those that the database refuses. What is still to be tried is a pile
- * of range ends on the heap, the nearest on top: each is less than the one below it, so there are
- * never more than entries. A refused row is tried again with what follows it, when it is not sent:
- * one that it stood in the way of, an earlier one with its key, is before the cut and is written.
- * PG_UNIQUE: a row exists already; the savepoint is rolled back.
- */
-static enum pg_outcome
-copy_all(struct writing *w, bool staged)
-{
-    struct postgresql *pg = w->pg;
-    size_t from = 0, n = 1;
-    size_t *ends = malloc((pg->n + 1) * sizeof(*ends));
-    enum pg_outcome outcome = PG_OK;
-    if (ends == NULL) {
-        snprintf(w->error.message, sizeof(w->error.message), "out of memory");
-        return PG_WORLD;
-    }
-    ends[0] = pg->n;
-    while (n > 0 && outcome == PG_OK) {
-        ssize_t lines;
-        outcome = try_range(w, from, ends[n - 1], staged, &lines);
-        if (outcome == PG_OK) {
-            from = ends[--n];
-        } else if (outcome == PG_DATA) {
-            size_t cut = cut_range(w, (size_t)lines);
-            if (cut > from)
-                ends[n++] = cut;
-            outcome = PG_OK;
-        }
-    }
-    free(ends);
-    return outcome;
-}
-
-static const char upsert_sql[] =
-    "INSERT INTO @.measurements (metric_id, time, value, value_meta)"
-    " SELECT metric_id, time, value, value_meta FROM pg_temp.staging ORDER BY metric_id, time"
-    " ON CONFLICT (metric_id, time) DO UPDATE SET value = EXCLUDED.value,"
-    " value_meta = EXCLUDED.value_meta";
-
-static enum pg_outcome
-copy_rows(struct writing *w)
-{
-    struct postgresql *pg = w->pg;
-    bool staged = pg->kind == TOPIC_METRICS && pg->staged_left > 0;
-    enum pg_outcome outcome = copy_all(w, staged);
-    if (outcome == PG_UNIQUE && pg->kind == TOPIC_METRICS && !staged) {
-        pg->staged_left = STAGED_BATCHES;
-        staged = true;
-        outcome = run(w, "ROLLBACK TO batch");
-        if (outcome == PG_OK)
-            outcome = copy_all(w, true);
-    }
-    if (outcome == PG_OK && staged)
-        outcome = run(w, upsert_sql);
-    return outcome;
+    int64_t now_us = (clock_wall_ms() - PG_ROW_EPOCH_MS) * 1000;
+    int64_t days = pg->cfg->postgresql.retention_days;
+    struct pg_copying what = {.conn = &pg->conn,
+                              .entries = pg->entries,
+                              .n = pg->n,
+                              .texts = pg->texts.data,
+                              .now_us = now_us,
+                              .oldest_us = days == 0 ? INT64_MIN : now_us - days * day_us,
+                              .refuse = refuse,
+                              .arg = w};
+    return pg_copy_rows(&pg->copy, &what, &w->error, doing);
 }
 
 /* After the transaction is known to be committed. */
@@ -471,8 +278,7 @@ settle_all(struct writing *w)
             w->write->settle(w->write->arg, pg->entries[i].row, NULL);
     pg->in_doubt = false;
     pg->n = 0;
-    if (pg->staged_left > 0)
-        pg->staged_left--;
+    pg_copy_note_committed(&pg->copy);
     return STORE_DONE;
 }
 
@@ -489,12 +295,16 @@ commit(struct writing *w)
     return fail(w, outcome, "cannot commit");
 }
 
+/* A rule of the operator's that is deferred would be broken by COMMIT, which names no row. */
+static const char begin_sql[] = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE";
+
 /* Moves the offsets and copies the rows; the transaction is open when it returns STORE_DONE. */
 static enum store_status
 fill_transaction(struct writing *w)
 {
     struct postgresql *pg = w->pg;
-    enum pg_outcome outcome = pg_conn_run(&pg->conn, "BEGIN", 0, NULL, NULL, &w->error);
+    const char *doing = "cannot write";
+    enum pg_outcome outcome = pg_conn_run(&pg->conn, begin_sql, 0, NULL, NULL, &w->error);
     if (outcome == PG_OK)
         outcome = pg_offsets_move(pg->offsets, &pg->conn, w->write->positions,
                                   w->write->n_positions, &w->error);
@@ -503,10 +313,8 @@ fill_transaction(struct writing *w)
         return STORE_FENCED;
     }
     if (outcome == PG_OK)
-        outcome = run(w, "SAVEPOINT batch");
-    if (outcome == PG_OK)
-        outcome = copy_rows(w);
-    return outcome == PG_OK ? STORE_DONE : fail(w, outcome, "cannot write");
+        outcome = copy_rows(w, &doing);
+    return outcome == PG_OK ? STORE_DONE : fail(w, outcome, doing);
 }
 
 static enum store_status
@@ -551,15 +359,6 @@ postgresql_write(struct store *store, const struct store_write *write, struct er
 {
     struct postgresql *pg = (struct postgresql *)store;
     struct writing w = {.pg = pg, .write = write, .err = err};
-    if (pg->n > pg->lines_capacity) {
-        uint32_t *lines = realloc(pg->lines, pg->capacity * sizeof(*lines));
-        if (lines == NULL) {
-            errbuf_set(err, "PostgreSQL: out of memory");
-            return STORE_SICK;
-        }
-        pg->lines = lines;
-        pg->lines_capacity = pg->capacity;
-    }
     enum store_status status = connect_server(pg, err);
     if (status != STORE_DONE)
         return status;
@@ -589,10 +388,8 @@ postgresql_close(struct store **store)
     pg_series_free(&pg->series);
     pg_offsets_free(&pg->offsets);
     buf_free(&pg->texts);
-    buf_free(&pg->copy);
-    buf_free(&pg->sql);
+    pg_copy_free(&pg->copy);
     free(pg->entries);
-    free(pg->lines);
     free(pg);
     *store = NULL;
 }
@@ -616,8 +413,7 @@ postgresql_open(const struct config *cfg, enum topic_kind kind, const struct sto
     pg->schema = cfg->postgresql.schema;
     pg->conn = (struct pg_conn){.conninfo = cfg->postgresql.conninfo, .hooks = hooks};
     buf_init(&pg->texts, MAX_BYTES);
-    buf_init(&pg->copy, MAX_BYTES);
-    buf_init(&pg->sql, 1 << 16);
+    pg_copy_init(&pg->copy, pg->schema, kind);
     /* An eighth of the memory for ids. */
     pg->series =
         pg_series_new(((size_t)cfg->persister.memory_limit_mb << 17) / CACHED_SERIES_BYTES);

@@ -15,7 +15,7 @@ from fixtures import proc
 from fixtures.persister import check
 from fixtures.postgres import BIN, Postgres
 from fixtures.scenario import START_MS, Scenario, is_bad, shared_broker
-from fixtures.store import Store
+from fixtures.store import NOW_MS, Store, metric
 
 CORPUS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "corpus")
 
@@ -296,7 +296,8 @@ class JsonbTest(unittest.TestCase):
         answers = [row[0] for row in postgres.sql(
             "SELECT refuses(convert_from(decode(t, 'hex'), 'UTF8')) FROM texts ORDER BY n")]
         self.assertEqual(set(answers), {"", "22P02", "22P05", "22003"})
-        store = Store(os.path.dirname(path), driver="postgresql", conninfo=postgres.conninfo)
+        store = Store(os.path.dirname(path), driver="postgresql",
+                      postgresql={"conninfo": postgres.conninfo})
         message = ('{"metric":{"name":"m","timestamp":1,"value":1,"value_meta":%s},'
                    '"meta":{"tenantId":"t","region":"r"},"creation_time":1}')
         refused = store.add_bytes([(message % t).encode() for t in texts])
@@ -306,6 +307,248 @@ class JsonbTest(unittest.TestCase):
             self.assertEqual(i in refused, answers[i] != "",
                              (text[:60], len(text), answers[i], refused.get(i)))
         self.assertEqual({r.split(" ")[0] for r in refused.values()}, {"unstorable"})
+
+
+PARTITIONED = """
+ALTER TABLE monasca.measurements RENAME TO was;
+CREATE TABLE monasca.measurements (LIKE monasca.was INCLUDING DEFAULTS,
+    PRIMARY KEY (metric_id, time)) PARTITION BY RANGE (time);
+DROP TABLE monasca.was CASCADE;
+CREATE TABLE monasca.today PARTITION OF monasca.measurements
+    FOR VALUES FROM (now() - interval '1 day') TO (now() + interval '1 hour');
+"""
+HOUR, DAY = 3600 * 1000, 86400 * 1000
+
+
+def refusing(condition):
+    """A constraint that no program can foresee."""
+    return f"ALTER TABLE monasca.measurements ADD CONSTRAINT ours CHECK (NOT ({condition}))"
+
+
+@unittest.skipUnless(BIN, "no PostgreSQL server is installed")
+class RowsTest(unittest.TestCase):
+    """The store alone: which rows are refused, and what is waited for."""
+
+    seconds = 20
+
+    @classmethod
+    def setUpClass(cls):
+        cls.postgres = Postgres(log_statement="all", max_connections=20)
+        cls.addClassCleanup(cls.postgres.remove)
+        cls.postgres.start()
+
+    def setUp(self):
+        self.sql = self.postgres.sql
+        self.sql("DROP SCHEMA IF EXISTS monasca CASCADE")
+        self.dir = tempfile.mkdtemp(prefix="persister-rows-")
+        self.addCleanup(shutil.rmtree, self.dir, True)
+
+    def store(self, kind="metrics", conninfo="", **options):
+        store = Store(self.dir, kind, driver="postgresql", postgresql={
+            "conninfo": conninfo or self.postgres.conninfo, **options})
+        self.addCleanup(self.close, store)
+        return store
+
+    def close(self, store):
+        self.assertEqual(store.close(), 0)
+
+    def make_tables(self, store):
+        self.assertEqual(store.write().status, "done")
+
+    def values(self):
+        return {int(row[0]) for row in self.sql("SELECT value FROM monasca.measurements")}
+
+    def add(self, store, *rows, **options):
+        """Rows of (value, time or None for its own ms, value_meta)."""
+        self.assertEqual(store.add(*(metric(ms=NOW_MS + value if ms is None else ms, value=value,
+                                            meta=meta, **options) for value, ms, meta in rows)), {})
+
+    def assert_refused(self, outcome, rows, says=""):
+        self.assertEqual(set(outcome.refused), set(rows))
+        for why in outcome.refused.values():
+            self.assertIn("refused PostgreSQL: ", why)
+            self.assertIn(says, why)
+
+    def test_a_missing_partition_is_waited_for(self):
+        store = self.store()
+        self.make_tables(store)
+        self.sql(PARTITIONED)
+        self.add(store, *((i, None, None) for i in range(300)))
+        self.add(store, (300, NOW_MS + 12 * HOUR, None), (301, 10413792000000, None),
+                 (302, NOW_MS + 2 * DAY, None))
+        outcome = store.write()
+        self.assertEqual(outcome.status, "sick")
+        self.assertIn("no partition", outcome.text)
+        self.assertIn("(23514)", outcome.text)
+        self.assertIn(time.strftime(": of %Y-%m-%d %H:", time.gmtime(NOW_MS // 1000 + 43200)),
+                      outcome.text)
+        self.assertEqual(outcome.stored, set())
+        refused = set(outcome.refused)
+        self.assertLessEqual(refused, {301, 302}, "2300 and the day after tomorrow")
+        self.assertEqual(self.values(), set())
+        self.assertEqual(store.write().status, "sick", "as long as it is not there")
+        self.sql("CREATE TABLE monasca.tomorrow PARTITION OF monasca.measurements"
+                 " FOR VALUES FROM (now() + interval '1 hour') TO (now() + interval '40 hours')")
+        outcome = store.write()
+        self.assertEqual(outcome.status, "done")
+        self.assertEqual(refused | set(outcome.refused), {301, 302})
+        self.assertEqual(outcome.stored, set(range(301)))
+        self.assertEqual(self.values(), set(range(301)))
+
+    def test_a_partition_that_retention_dropped_is_not_waited_for(self):
+        store = self.store(retention_days=7)
+        self.make_tables(store)
+        self.sql(PARTITIONED)
+        self.add(store, (0, None, None), (1, NOW_MS - 8 * DAY, None), (2, None, None))
+        outcome = store.write()
+        self.assertEqual((outcome.status, outcome.stored), ("done", {0, 2}))
+        self.assert_refused(outcome, {1}, "no partition")
+        store.reset()
+        self.add(store, (3, NOW_MS - 6 * DAY, None))
+        self.assertEqual(store.write().status, "sick")
+
+    def test_a_missing_partition_of_rows_that_are_there(self):
+        """By way of the temporary table no line is named."""
+        store = self.store()
+        self.make_tables(store)
+        self.sql(PARTITIONED)
+        for _ in range(2):
+            store.reset()
+            self.add(store, *((i, None, None) for i in range(100)))
+            self.add(store, (100, 10413792000000, None))
+            outcome = store.write()
+            self.assertEqual((outcome.status, outcome.stored), ("done", set(range(100))))
+            self.assert_refused(outcome, {100}, "no partition")
+        self.add(store, (101, None, None), (102, NOW_MS + 12 * HOUR, None))
+        self.assertEqual(store.write().status, "sick")
+
+    def test_a_constraint_refuses_rows(self):
+        store = self.store()
+        self.make_tables(store)
+        self.sql(refusing("value >= 100 AND value < 110"))
+        for _ in range(2):  # then by way of the temporary table
+            store.reset()
+            self.add(store, *((i, None, None) for i in range(200)))
+            outcome = store.write()
+            self.assertEqual((outcome.status, len(outcome.stored)), ("done", 190))
+            self.assert_refused(outcome, range(100, 110), "ours")
+        self.assertEqual(self.values(), set(range(100)) | set(range(110, 200)))
+
+    def test_a_constraint_that_is_deferred_refuses_rows(self):
+        store = self.store()
+        self.make_tables(store)
+        self.sql("CREATE FUNCTION monasca.judge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                 " IF NEW.value = 50 THEN RAISE 'not this one'; END IF; RETURN NULL; END $$;"
+                 "CREATE CONSTRAINT TRIGGER judge AFTER INSERT ON monasca.measurements DEFERRABLE"
+                 " INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION monasca.judge()")
+        self.add(store, *((i, None, None) for i in range(100)))
+        outcome = store.write()
+        self.assertEqual((outcome.status, len(outcome.stored)), ("done", 99))
+        self.assert_refused(outcome, {50}, "not this one")
+
+    def test_a_column_that_is_not_filled_is_waited_for(self):
+        store = self.store()
+        self.make_tables(store)
+        self.sql("ALTER TABLE monasca.measurements ADD site text NOT NULL")
+        self.add(store, (0, None, None), (1, None, None))
+        outcome = store.write()
+        self.assertEqual((outcome.status, outcome.refused), ("sick", {}))
+        self.assertIn("site", outcome.text)
+        self.assertIn("(23502)", outcome.text)
+        self.sql("ALTER TABLE monasca.measurements ALTER site SET DEFAULT ''")
+        self.assertEqual(store.write().stored, {0, 1})
+
+    def test_a_column_of_another_type_is_waited_for(self):
+        store = self.store()
+        self.make_tables(store)
+        self.sql("DROP VIEW monasca.measurements_named;"
+                 " ALTER TABLE monasca.measurements ALTER value TYPE real")
+        self.add(store, (0, None, None), (1, None, None))
+        outcome = store.write()
+        self.assertEqual((outcome.status, outcome.refused), ("sick", {}))
+        self.sql("ALTER TABLE monasca.measurements ALTER value TYPE float8")
+        self.assertEqual(store.write().stored, {0, 1})
+
+    def test_rows_too_large_for_an_index(self):
+        store = self.store()
+        self.make_tables(store)
+        self.sql("CREATE INDEX ON monasca.measurements ((value_meta->>'a'))")
+        chance = random.Random(2)
+        long = "".join(chance.choices("0123456789abcdefghijklmnopqrstuvwxyz", k=6000))
+        for _ in range(2):
+            store.reset()
+            self.add(store, *((i, None, {"a": long} if i in (7, 70, 71) else {"a": "b"})
+                              for i in range(100)))
+            outcome = store.write()
+            self.assertEqual((outcome.status, len(outcome.stored)), ("done", 97))
+            self.assert_refused(outcome, {7, 70, 71}, "index")
+
+    def test_an_alarm_that_a_rule_of_the_operators_refuses(self):
+        store = self.store("alarms")
+        self.make_tables(store)
+        self.sql("CREATE UNIQUE INDEX ON monasca.alarm_state_history (tenant_id, alarm_id, time)")
+        with open(os.path.join(CORPUS, "alarm-state-transitions.jsonl"), "rb") as f:
+            alarms = [f.readline().strip() for _ in range(5)]
+        self.assertEqual(store.add_bytes(alarms + alarms[2:3]), {})
+        outcome = store.write()
+        self.assertEqual(outcome.status, "done")
+        self.assert_refused(outcome, {5}, "duplicate key")
+
+    def test_what_bad_rows_cost(self):
+        """Each second one: COPYs as the server has logged them, within their bound."""
+        store = self.store()
+        self.make_tables(store)
+        self.sql(refusing("value_meta IS NOT NULL"))
+        for way in ("named", "not named"):  # straight, then by way of the temporary table
+            store.reset()
+            with open(self.postgres.log, encoding="utf-8") as f:
+                f.seek(0, os.SEEK_END)
+                self.add(store, *((i, None, {"a": 1} if i % 2 else None) for i in range(2000)))
+                outcome = store.write()
+                copies = f.read().count(" statement: SAVEPOINT rows; ")
+            self.assertEqual((outcome.status, len(outcome.stored)), ("done", 1000))
+            self.assert_refused(outcome, range(1, 2000, 2))
+            print(f"{way}: {copies} COPYs, {outcome.took_ms} ms")
+            self.assertLessEqual(copies, 1 + 2 * 1000 * (1 + 1))
+
+    def test_an_uncovered_row_is_stored(self):
+        """Of rows with one key the last that the database takes."""
+        store = self.store()
+        self.make_tables(store)
+        self.sql(refusing("value >= 2"))
+        self.add(store, *((i, NOW_MS, None) for i in range(6)), (0, NOW_MS + 1, None))
+        outcome = store.write()
+        self.assertEqual((outcome.status, outcome.stored), ("done", {0, 1, 6}))
+        self.assert_refused(outcome, {2, 3, 4, 5})
+        self.assertEqual(self.values(), {0, 1})
+
+    def test_what_the_role_needs(self):
+        """As monasca-persister(8) says; TEMPORARY only once rows come that are there already."""
+        self.make_tables(self.store())
+        self.sql("REVOKE TEMPORARY ON DATABASE postgres FROM public; CREATE ROLE least LOGIN;"
+                 "GRANT USAGE ON SCHEMA monasca TO least;"
+                 "GRANT SELECT ON monasca.schema_version TO least;"
+                 "GRANT SELECT, INSERT ON monasca.metrics TO least;"
+                 "GRANT SELECT, INSERT, UPDATE ON monasca.measurements, monasca.kafka_offsets TO"
+                 " least; GRANT INSERT ON monasca.alarm_state_history TO least")
+        self.addCleanup(self.sql, "DROP OWNED BY least; DROP ROLE least;"
+                                  "GRANT TEMPORARY ON DATABASE postgres TO public")
+        conninfo = self.postgres.conninfo.replace("user=postgres", "user=least")
+        store, alarms = self.store(conninfo=conninfo), self.store("alarms", conninfo=conninfo)
+        with open(os.path.join(CORPUS, "alarm-state-transitions.jsonl"), "rb") as f:
+            self.assertEqual(alarms.add_bytes([f.readline().strip()]), {})
+        self.assertEqual(alarms.write().stored, {0})
+        self.add(store, (0, None, None), (1, None, None))
+        self.assertEqual(store.write().stored, {0, 1})
+        store.reset()
+        self.add(store, (1, None, None), (2, None, None))
+        outcome = store.write()
+        self.assertEqual((outcome.status, outcome.refused), ("sick", {}))
+        self.assertIn("cannot make the temporary table", outcome.text)
+        self.assertIn("(42501)", outcome.text)
+        self.sql("GRANT TEMPORARY ON DATABASE postgres TO least")
+        self.assertEqual(store.write().stored, {0, 1})
+        self.assertEqual(self.values(), {0, 1, 2})
 
 
 class ChaosTest(PostgresScenario):

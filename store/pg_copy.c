@@ -1,0 +1,318 @@
+/*
+ * pg_copy.c - see pg_copy.h.
+ *
+ * Process: workers.  Owner: struct pg_copy.  Concurrency: one thread.
+ */
+#include "store/pg_copy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "store/pg_plan.h"
+#include "store/pg_row.h"
+#include "store/pg_schema.h"
+
+enum {
+    MAX_BYTES = 1 << 30,
+    STAGED_BATCHES = 16 /* after a conflict, so many go through the temporary table at once */
+};
+
+static const int64_t day_us = 86400000000;
+
+struct copying {
+    struct pg_copy *copy;
+    const struct pg_copying *what;
+    struct pg_error *error;
+    const char **doing;
+    bool staged;
+    int64_t piece; /* number of the COPY under way */
+};
+
+void
+pg_copy_init(struct pg_copy *copy, const char *schema, enum topic_kind kind)
+{
+    *copy = (struct pg_copy){.schema = schema, .kind = kind};
+    buf_init(&copy->out, MAX_BYTES);
+    buf_init(&copy->sql, 1 << 16);
+}
+
+void
+pg_copy_free(struct pg_copy *copy)
+{
+    buf_free(&copy->out);
+    buf_free(&copy->sql);
+    free(copy->rows);
+    copy->rows = NULL;
+}
+
+void
+pg_copy_note_committed(struct pg_copy *copy)
+{
+    if (copy->staged_left > 0)
+        copy->staged_left--;
+}
+
+static enum pg_outcome
+run_out_of_memory(struct copying *c)
+{
+    c->error->sqlstate[0] = '\0';
+    snprintf(c->error->message, sizeof(c->error->message), "out of memory");
+    return PG_WORLD;
+}
+
+static enum pg_outcome
+run(struct copying *c, const char *sql)
+{
+    const char *text = pg_schema_fill(&c->copy->sql, c->copy->schema, sql);
+    if (text == NULL)
+        return run_out_of_memory(c);
+    return pg_conn_run(c->what->conn, text, 0, NULL, NULL, c->error);
+}
+
+/* --- one COPY --- */
+
+/*
+ * The temporary table.  It outlives the transaction that made it, but is never relied on: behind a
+ * pooler the next transaction may be on another connection.  The number of the COPY tells its rows
+ * from those of others in the same transaction; to empty the table each time takes far longer.
+ */
+static const char staging_sql[] =
+    "CREATE TEMPORARY TABLE IF NOT EXISTS persister_rows (piece bigint, metric_id bigint,"
+    " time timestamptz(3), value double precision, value_meta jsonb) ON COMMIT DELETE ROWS;"
+    "CREATE INDEX IF NOT EXISTS persister_rows_piece ON pg_temp.persister_rows (piece)";
+static const char upsert_sql[] =
+    "INSERT INTO @.measurements (metric_id, time, value, value_meta)"
+    " SELECT metric_id, time, value, value_meta FROM pg_temp.persister_rows WHERE piece = $1"
+    " ORDER BY metric_id, time"
+    " ON CONFLICT (metric_id, time) DO UPDATE SET value = EXCLUDED.value,"
+    " value_meta = EXCLUDED.value_meta";
+
+#define COPY_INTO(table, columns)                                                                  \
+    "SAVEPOINT rows; COPY " table " (" columns ") FROM STDIN (FORMAT binary)"
+
+static const char *
+copy_sql(const struct copying *c)
+{
+    if (c->copy->kind != TOPIC_METRICS)
+        return COPY_INTO("@.alarm_state_history",
+                         "time, tenant_id, alarm_id, alarm_definition_id, alarm_name,"
+                         " alarm_description, new_state, old_state, severity, link,"
+                         " lifecycle_state, reason, metrics, sub_alarms");
+    if (c->staged)
+        return COPY_INTO("pg_temp.persister_rows", "piece, metric_id, time, value, value_meta");
+    return COPY_INTO("@.measurements", "metric_id, time, value, value_meta");
+}
+
+static void
+add_row(struct copying *c, const struct pg_entry *entry)
+{
+    struct buf *out = &c->copy->out;
+    struct slice text = {c->what->texts + entry->text, entry->text_n};
+    if (c->copy->kind != TOPIC_METRICS) {
+        buf_add_slice(out, text);
+        return;
+    }
+    pg_row_start(out, c->staged ? 5 : 4);
+    if (c->staged)
+        pg_row_add_int8(out, c->piece);
+    pg_row_add_int8(out, entry->series);
+    pg_row_add_int8(out, entry->time_us);
+    pg_row_add_float8(out, entry->value);
+    pg_row_add_jsonb(out, text);
+}
+
+static enum pg_outcome
+upsert_rows(struct copying *c)
+{
+    char piece[24];
+    const char *values[] = {piece};
+    const char *sql = pg_schema_fill(&c->copy->sql, c->copy->schema, upsert_sql);
+    if (sql == NULL)
+        return run_out_of_memory(c);
+    snprintf(piece, sizeof(piece), "%lld", (long long)c->piece);
+    return pg_conn_run(c->what->conn, sql, 1, values, NULL, c->error);
+}
+
+static enum pg_outcome
+send_rows(struct copying *c, const struct pg_plan *plan)
+{
+    struct pg_conn *conn = c->what->conn;
+    struct buf *out = &c->copy->out;
+    c->piece++;
+    buf_clear(out);
+    pg_row_begin(out);
+    for (size_t i = plan->from; i < plan->to; i++)
+        add_row(c, &c->what->entries[plan->rows[i]]);
+    pg_row_end(out);
+    const char *sql = pg_schema_fill(&c->copy->sql, c->copy->schema, copy_sql(c));
+    if (out->failed || sql == NULL)
+        return run_out_of_memory(c);
+    enum pg_outcome outcome = pg_conn_copy_begin(conn, sql, c->error);
+    if (outcome == PG_OK)
+        outcome = pg_conn_copy_send(conn, out->data, out->size, c->error);
+    if (outcome == PG_OK)
+        outcome = pg_conn_copy_end(conn, c->error);
+    if (outcome == PG_OK && c->staged)
+        outcome = upsert_rows(c);
+    return outcome;
+}
+
+/* Is it a refusal that more can be learnt about by sending fewer rows? */
+static bool
+is_about_rows(const struct copying *c, enum pg_outcome outcome)
+{
+    if (outcome == PG_UNIQUE) /* else it is a rule of the operator's: ours was seen to */
+        return c->staged || c->copy->kind != TOPIC_METRICS;
+    return outcome == PG_DATA || outcome == PG_PARTITION;
+}
+
+/* Copies what the plan says, under a savepoint that is rolled back if it is refused. */
+static enum pg_outcome
+try_rows(struct copying *c, const struct pg_plan *plan)
+{
+    enum pg_outcome outcome = send_rows(c, plan);
+    if (outcome == PG_OK)
+        return run(c, "RELEASE rows");
+    if (!is_about_rows(c, outcome))
+        return outcome;
+    struct pg_error first = *c->error;
+    enum pg_outcome undone = run(c, "ROLLBACK TO rows; RELEASE rows");
+    if (undone == PG_OK)
+        *c->error = first;
+    return undone == PG_OK ? outcome : undone;
+}
+
+/* --- all rows --- */
+
+static bool
+have_same_key(const struct copying *c, size_t i, size_t j)
+{
+    const struct pg_entry *e = c->what->entries;
+    return c->copy->kind == TOPIC_METRICS && e[i].series == e[j].series &&
+           e[i].time_us == e[j].time_us;
+}
+
+/* The last row of each key that is not refused yet. */
+static size_t
+pick_rows(struct copying *c)
+{
+    uint32_t *rows = c->copy->rows;
+    size_t n = 0;
+    for (size_t i = 0; i < c->what->n; i++) {
+        if (c->what->entries[i].refused)
+            continue;
+        if (n == 0 || !have_same_key(c, rows[n - 1], i))
+            n++;
+        rows[n - 1] = (uint32_t)i;
+    }
+    return n;
+}
+
+/* A row is refused: the one that came before it with the same key is to be written after all. */
+static void
+add_uncovered(struct copying *c, struct pg_plan *plan, size_t bad)
+{
+    for (size_t i = bad; i > 0 && have_same_key(c, i - 1, bad); i--)
+        if (!c->what->entries[i - 1].refused) {
+            pg_plan_add_again(plan, (uint32_t)(i - 1));
+            return;
+        }
+}
+
+/* Should somebody have made a partition for this row? */
+static bool
+is_due(const struct copying *c, const struct pg_entry *entry)
+{
+    return entry->time_us >= c->what->oldest_us && entry->time_us <= c->what->now_us + day_us;
+}
+
+/* Says which time the table has no partition for. */
+static void
+add_time(struct copying *c, const struct pg_entry *entry)
+{
+    time_t seconds = (time_t)(entry->time_us / 1000000 + PG_ROW_EPOCH_MS / 1000);
+    struct tm tm;
+    char text[64];
+    size_t n = strnlen(c->error->message, sizeof(c->error->message) - sizeof(text));
+    if (gmtime_r(&seconds, &tm) == NULL || strftime(text, sizeof(text), "%F %TZ", &tm) == 0)
+        return;
+    snprintf(c->error->message + n, sizeof(c->error->message) - n, ": of %s", text);
+}
+
+static enum pg_outcome
+note_refusal(struct copying *c, struct pg_plan *plan, enum pg_outcome outcome)
+{
+    uint32_t bad;
+    if (!pg_plan_note_refused(plan, c->error->copy_line, &bad))
+        return PG_OK;
+    struct pg_entry *entry = &c->what->entries[bad];
+    if (outcome == PG_PARTITION && is_due(c, entry)) {
+        add_time(c, entry);
+        return PG_PARTITION;
+    }
+    c->what->refuse(c->what->arg, entry, c->error->message);
+    add_uncovered(c, plan, bad);
+    return PG_OK;
+}
+
+static enum pg_outcome
+copy_all(struct copying *c)
+{
+    struct pg_plan plan;
+    enum pg_outcome outcome = PG_OK;
+    pg_plan_start(&plan, c->copy->rows, pick_rows(c));
+    while (outcome == PG_OK && pg_plan_next(&plan)) {
+        outcome = try_rows(c, &plan);
+        if (outcome == PG_OK)
+            pg_plan_note_stored(&plan);
+        else if (is_about_rows(c, outcome))
+            outcome = note_refusal(c, &plan, outcome);
+    }
+    return outcome;
+}
+
+static enum pg_outcome
+copy_staged(struct copying *c)
+{
+    c->staged = true;
+    *c->doing = "cannot make the temporary table for rows that are there already";
+    enum pg_outcome outcome = run(c, staging_sql);
+    if (outcome != PG_OK)
+        return outcome;
+    *c->doing = "cannot write";
+    return copy_all(c);
+}
+
+static int
+reserve_rows(struct pg_copy *copy, size_t n)
+{
+    if (n <= copy->capacity)
+        return 0;
+    uint32_t *rows = realloc(copy->rows, n * sizeof(*rows));
+    if (rows == NULL)
+        return -1;
+    copy->rows = rows;
+    copy->capacity = n;
+    return 0;
+}
+
+enum pg_outcome
+pg_copy_rows(struct pg_copy *copy, const struct pg_copying *what, struct pg_error *error,
+             const char **doing)
+{
+    struct copying c = {.copy = copy, .what = what, .error = error, .doing = doing};
+    *doing = "cannot write";
+    if (reserve_rows(copy, what->n) == -1)
+        return run_out_of_memory(&c);
+    if (copy->staged_left > 0)
+        return copy_staged(&c);
+    enum pg_outcome outcome = run(&c, "SAVEPOINT batch");
+    if (outcome == PG_OK)
+        outcome = copy_all(&c);
+    if (outcome != PG_UNIQUE)
+        return outcome;
+    copy->staged_left = STAGED_BATCHES;
+    outcome = run(&c, "ROLLBACK TO batch");
+    return outcome == PG_OK ? copy_staged(&c) : outcome;
+}
