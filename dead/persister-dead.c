@@ -137,6 +137,7 @@ main(int argc, char **argv)
     enum dead_exit result = DEAD_USAGE;
     if (program_begin() == -1)
         return DEAD_FAILED;
+    program_allow_dumps(false);
     setlocale(LC_CTYPE, "");
     if (args_parse(&a, argc, argv) == -1)
         return DEAD_USAGE;

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 int
@@ -18,4 +19,10 @@ program_begin(void)
             return -1;
     signal(SIGXFSZ, SIG_IGN);
     return 0;
+}
+
+void
+program_allow_dumps(bool allow)
+{
+    prctl(PR_SET_DUMPABLE, allow ? 1 : 0, 0, 0, 0);
 }

@@ -16,4 +16,11 @@
  */
 int program_begin(void) MUST_CHECK;
 
+/*
+ * Whether this process, and what it forks from now on, may leave a core, and others of the same
+ * user may trace it and read its memory; root may in any case. A program may at its start; those
+ * that read passwords forbid it before they do.
+ */
+void program_allow_dumps(bool allow);
+
 #endif

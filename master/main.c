@@ -175,8 +175,10 @@ static int
 run_seat(void *arg, const struct seat *seat, unsigned slot, int64_t hold_ms)
 {
     struct persister *p = arg;
-    if (seat->crew == CREW_ADMIN)
-        return main_admin_run(p->cfg, &p->segment);
+    if (seat->crew == CREW_ADMIN) {
+        const struct log_options log = main_reload_log_options(p->cfg, p->log_file);
+        return main_admin_run(p->cfg, &log, &p->segment);
+    }
     if (seat->crew == CREW_RETENTION)
         return retention_run(p->cfg, &p->segment, slot);
     struct worker_args args = {.cfg = p->cfg,
@@ -299,6 +301,7 @@ usage_single(const struct config *cfg, const char *name)
 static int
 prepare(struct persister *p, bool single, struct lock *lock, struct errbuf *err)
 {
+    program_allow_dumps(p->cfg->persister.core_dumps);
     int opened = log_share(err) == -1 ? -1 : main_reload_log(p->cfg, p->log_file, err);
     log_notices();
     int code = opened == -1                            ? EXIT_CONFIGURATION
@@ -454,6 +457,9 @@ main(int argc, char **argv)
     struct arguments args;
     if (program_begin() == -1)
         return EXIT_FAILED;
+    if (main_admin_is_meant(argc, argv))
+        return main_admin_serve(argc, argv);
+    program_allow_dumps(false); /* the configuration has passwords, and so have all processes */
     hold_signals();
     log_set_process("master");
     buf_init(&notices, NOTICES_BYTES);

@@ -10,17 +10,24 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/program.h"
 #include "master/main_check.h"
+
+struct log_options
+main_reload_log_options(const struct config *cfg, const char *log_file)
+{
+    bool says = cfg->DEFAULT.log_file[0] != '\0' || cfg->DEFAULT.use_syslog || log_file == NULL;
+    return (struct log_options){.file = says ? cfg->DEFAULT.log_file : log_file,
+                                .syslog = cfg->DEFAULT.use_syslog,
+                                .facility = cfg->DEFAULT.syslog_log_facility,
+                                .stderr_too = cfg->DEFAULT.use_stderr,
+                                .level = cfg->DEFAULT.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO};
+}
 
 int
 main_reload_log(const struct config *cfg, const char *log_file, struct errbuf *err)
 {
-    bool says = cfg->DEFAULT.log_file[0] != '\0' || cfg->DEFAULT.use_syslog || log_file == NULL;
-    struct log_options options = {.file = says ? cfg->DEFAULT.log_file : log_file,
-                                  .syslog = cfg->DEFAULT.use_syslog,
-                                  .facility = cfg->DEFAULT.syslog_log_facility,
-                                  .stderr_too = cfg->DEFAULT.use_stderr,
-                                  .level = cfg->DEFAULT.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO};
+    struct log_options options = main_reload_log_options(cfg, log_file);
     return log_open(&options, err);
 }
 
@@ -103,6 +110,7 @@ take(void *arg, struct errbuf *err)
             log_error("the log stays where the refused configuration has it: %s", other.text);
         return -1;
     }
+    program_allow_dumps(p->next->persister.core_dumps);
     p->next_plan.plan.telling = p->plan.plan.telling;
     main_plan_free(&p->plan);
     cfg_free(&p->cfg);

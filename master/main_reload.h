@@ -9,6 +9,7 @@
 #define MASTER_MAIN_RELOAD_H
 
 #include "lib/cfg.h"
+#include "lib/log.h"
 #include "master/main_plan.h"
 #include "master/reload.h"
 #include "shm/segment.h"
@@ -25,6 +26,9 @@ struct persister {
     struct config *next;              /* being checked, or NULL */
     struct main_plan next_plan;       /* of it */
 };
+
+/* Returns: what a configuration asks for as the log, with pointers into it; see below. */
+struct log_options main_reload_log_options(const struct config *cfg, const char *log_file);
 
 /*
  * Opens the log that a configuration asks for.
