@@ -41,7 +41,11 @@ on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     struct kafka_client *c = opaque;
     (void)rk;
-    if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || c->trouble.text[0] == '\0')
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && c->trouble.text[0] != '\0')
+        return;
+    if (c->cfg != NULL)
+        kafka_conf_explain(c->cfg, code, reason, &c->trouble);
+    else
         errbuf_set(&c->trouble, "%s", reason);
 }
 
@@ -114,6 +118,7 @@ kafka_client_new(const struct kafka_client_options *options, enum kafka_client_r
         errbuf_set(err, "out of memory");
         return NULL;
     }
+    c->cfg = options->cfg;
     c->on_report = on_report;
     c->arg = arg;
     snprintf(c->brokers, sizeof(c->brokers), "%s",

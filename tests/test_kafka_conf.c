@@ -27,3 +27,13 @@ Test(kafka_conf, a_successor_joins_a_heartbeat_before_the_session_ends)
                                      "librdkafka.heartbeat.interval.ms = 3000\n");
     expect_rejoin(0, GOOD "[kafka]\nlibrdkafka.session.timeout.ms = 1000\n");
 }
+
+Test(kafka_conf, scram_that_cannot_work_is_said_so)
+{
+    cr_expect_str_eq(kafka_conf_hint(NULL, 0x020002ff), "");
+    cr_expect_str_eq(kafka_conf_hint("PLAIN", 0x020002ff), "");
+    cr_expect_str_eq(kafka_conf_hint("SCRAM-SHA-256", 0x020601ff), "");
+    cr_expect_str_eq(kafka_conf_hint("SCRAM-SHA-512", 0x02100000), "");
+    cr_expect(strstr(kafka_conf_hint("SCRAM-SHA-512", 0x020600ff), "2.6.1") != NULL);
+    cr_expect(strstr(kafka_conf_hint("scram-sha-256", 0x020002ff), "2.6.1") != NULL);
+}

@@ -60,14 +60,33 @@ log_from_library(const rd_kafka_t *rk, int level, const char *facility, const ch
     log_line(level <= 3 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "kafka: %s: %s", facility, text);
 }
 
-/* Errors of the transport are informational: librdkafka reconnects by itself. */
-void
-consume_note_error(struct consumer *c, const char *what)
+/*
+ * What there is to wait for until the group is joined.  A topic that is not there and brokers that
+ * are all down may be only what follows from trouble with a connection, which is the thing to know.
+ */
+static void
+show_wait(struct consumer *c, const char *what, bool consequence)
+{
+    struct errbuf both;
+    int64_t now_ms = clock_mono_ms();
+    if (!consequence) {
+        errbuf_set(&c->trouble, "%s", what);
+        c->trouble_ms = now_ms;
+    }
+    if (consequence && c->trouble.text[0] != '\0' && now_ms - c->trouble_ms < TROUBLE_MS) {
+        errbuf_set(&both, "%s; %s", c->trouble.text, what);
+        what = both.text;
+    }
+    recorder_set_wait(c->recorder, "kafka", what);
+}
+
+static void
+note_error(struct consumer *c, const char *what, bool consequence)
 {
     uint64_t held_back;
     recorder_add(c->recorder, STAT_KAFKA_ERRORS, 1);
     if (!c->joined)
-        recorder_set_wait(c->recorder, "kafka", what);
+        show_wait(c, what, consequence);
     if (!log_limit_pass(&c->error_limit, clock_mono_ms(), &held_back))
         return;
     if (held_back > 0)
@@ -76,12 +95,26 @@ consume_note_error(struct consumer *c, const char *what)
         log_warning("kafka: %s", what);
 }
 
+void
+consume_note_error(struct consumer *c, const char *what)
+{
+    note_error(c, what, true);
+}
+
+/*
+ * Errors of the transport are informational: librdkafka reconnects by itself.  A thread that it
+ * could not make it goes without for ever: then only a new process will do.
+ */
 static void
 on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
+    struct consumer *c = opaque;
+    struct errbuf text;
     (void)rk;
-    (void)code;
-    consume_note_error(opaque, reason);
+    if (code == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE)
+        c->crippled = true;
+    kafka_conf_explain(c->cfg, code, reason, &text);
+    note_error(c, text.text, code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN);
 }
 
 /* --- rebalances --- */
@@ -345,6 +378,9 @@ static int
 check_fatal(struct consumer *c, struct errbuf *err)
 {
     char text[512];
+    if (c->crippled)
+        return errbuf_set(err, "Kafka client: a thread could not be made; is the number of "
+                               "processes limited?");
     rd_kafka_resp_err_t code = rd_kafka_fatal_error(c->rk, text, sizeof(text));
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return 0;
@@ -485,6 +521,7 @@ consumer_open(const struct config *cfg, enum topic_kind kind, struct recorder *r
         errbuf_set(err, "out of memory");
         return NULL;
     }
+    c->cfg = cfg;
     c->hooks = *hooks;
     c->recorder = recorder;
     c->error_limit = (struct log_limit){.burst = 5, .interval_ms = 30000};

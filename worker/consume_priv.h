@@ -15,6 +15,7 @@
 enum {
     ASK_MS = 5000, /* for a question to the brokers */
     RETRY_MS = 1000,
+    TROUBLE_MS = 60000, /* librdkafka repeats what is wrong with a connection every 30 s */
     JOIN_AGAIN_MS = 10000
 };
 
@@ -31,6 +32,7 @@ struct partition {
 };
 
 struct consumer {
+    const struct config *cfg;
     rd_kafka_t *rk;
     rd_kafka_queue_t *messages; /* where partition queues are forwarded to */
     rd_kafka_queue_t *answers;  /* of commits */
@@ -55,6 +57,9 @@ struct consumer {
     int64_t look_at_lag_ms;  /* not before then */
     int64_t emptied_ms;      /* what comes through the queue of messages has come since */
     int64_t ask_again_ms;    /* not before then: for the partitions' ends */
+    bool crippled;           /* librdkafka could not make one of its threads */
+    struct errbuf trouble;   /* the last one with a connection */
+    int64_t trouble_ms;      /* when that was heard of */
     struct log_limit error_limit;
 };
 

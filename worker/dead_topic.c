@@ -20,7 +20,9 @@ struct dead_topic {
     const struct store_hooks *hooks;
     rd_kafka_t *rk; /* NULL until the first letter */
     bool failed;    /* a letter of this round was not delivered */
+    bool crippled;  /* the client could not make one of its threads, and will not try again */
     struct errbuf why;
+    struct errbuf trouble; /* what the client said of its connections since the last success */
 };
 
 static void
@@ -28,15 +30,34 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
     struct dead_topic *t = opaque;
     (void)rk;
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        t->trouble.text[0] = '\0';
         return;
+    }
     if (message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
         *(bool *)message->_private = true;
         return;
     }
     t->failed = true;
-    errbuf_set(&t->why, "dead letters: topic %s: %s", t->cfg->dead_letter.topic,
-               rd_kafka_err2str(message->err));
+    errbuf_set(&t->why, "dead letters: topic %s: %s%s%s", t->cfg->dead_letter.topic,
+               rd_kafka_err2str(message->err), t->trouble.text[0] != '\0' ? "; " : "",
+               t->trouble.text);
+}
+
+static void
+on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    struct dead_topic *t = opaque;
+    struct errbuf text;
+    (void)rk;
+    kafka_conf_explain(t->cfg, code, reason, &text);
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && t->trouble.text[0] != '\0')
+        return;
+    t->trouble = text;
+    if (code != RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE)
+        return;
+    t->crippled = t->failed = true;
+    errbuf_set(&t->why, "dead letters: Kafka client: %s", reason);
 }
 
 struct dead_topic *
@@ -58,14 +79,22 @@ purge(struct dead_topic *t)
         rd_kafka_poll(t->rk, 100);
 }
 
+static void
+drop_client(struct dead_topic *t)
+{
+    purge(t);
+    if (t->rk != NULL)
+        rd_kafka_destroy(t->rk);
+    t->rk = NULL;
+    t->crippled = false;
+}
+
 void
 dead_topic_free(struct dead_topic **topic)
 {
     if (*topic == NULL)
         return;
-    purge(*topic);
-    if ((*topic)->rk != NULL)
-        rd_kafka_destroy((*topic)->rk);
+    drop_client(*topic);
     free(*topic);
     *topic = NULL;
 }
@@ -80,6 +109,7 @@ make_client(struct dead_topic *t, struct errbuf *err)
         return -1;
     rd_kafka_conf_set_opaque(conf, t);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    rd_kafka_conf_set_error_cb(conf, on_error);
     char text[512];
     t->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     if (t->rk != NULL)
@@ -92,6 +122,8 @@ make_client(struct dead_topic *t, struct errbuf *err)
 static enum store_status
 end_round(struct dead_topic *t, enum store_status status)
 {
+    if (t->crippled)
+        drop_client(t); /* the next round makes another */
     purge(t);
     t->failed = false;
     return status;

@@ -12,6 +12,7 @@
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 /* Properties that would break what this program promises, and what to do instead. */
 static const struct {
@@ -96,6 +97,32 @@ find_number(const struct config *cfg, const char *name)
         if (strcmp(cfg->properties[i].name, name) == 0)
             value = strtoll(cfg->properties[i].value, NULL, 10);
     return value;
+}
+
+const char *
+kafka_conf_hint(const char *mechanism, int version)
+{
+    /* It sends its nonce twice; from 3.8.1 on brokers look (librdkafka's #4895). */
+    if (mechanism == NULL || strncasecmp(mechanism, "SCRAM-", 6) != 0 || version >= 0x02060100)
+        return "";
+    return "librdkafka before 2.6.1 cannot do SCRAM with Kafka 3.8.1 and later: ";
+}
+
+void
+kafka_conf_explain(const struct config *cfg, int code, const char *reason, struct errbuf *text)
+{
+    const char *mechanism = NULL;
+    /* The last one counts, by either name. */
+    for (size_t i = 0; i < cfg->n_properties; i++)
+        if (strcmp(cfg->properties[i].name, "sasl.mechanism") == 0 ||
+            strcmp(cfg->properties[i].name, "sasl.mechanisms") == 0)
+            mechanism = cfg->properties[i].value;
+    /* First, as what is shown of a wait is cut. */
+    errbuf_set(text, "%s%s",
+               code == RD_KAFKA_RESP_ERR__AUTHENTICATION
+                   ? kafka_conf_hint(mechanism, rd_kafka_version())
+                   : "",
+               reason);
 }
 
 int64_t

@@ -45,6 +45,20 @@ struct rd_kafka_conf_s *kafka_conf_new(const struct config *cfg, enum topic_kind
 int kafka_conf_check(const struct config *cfg, struct errbuf *err) MUST_CHECK;
 
 /*
+ * What an error callback says, and what is known of its cause beyond that.
+ * Takes: librdkafka's code and words.
+ */
+void kafka_conf_explain(const struct config *cfg, int code, const char *reason,
+                        struct errbuf *text);
+
+/*
+ * What kafka_conf_explain puts in front when the brokers refuse us; pure.
+ * Takes: the SASL mechanism, NULL if none is set; librdkafka's version, as by rd_kafka_version.
+ * Returns: it, or an empty string; static.
+ */
+const char *kafka_conf_hint(const char *mechanism, int version);
+
+/*
  * Returns: for how long, in ms, the successor of a member that died should not join: up to a
  * heartbeat before its session is over, so that by then all others have heard of the rebalance.
  */
