@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 
+#include "lib/log.h"
 #include "lib/num.h"
 
 static const char create_sql[] =
@@ -47,6 +48,35 @@ static const char create_sql[] =
     " SELECT s.tenant_id, s.region, s.name, s.dimensions, m.time, m.value, m.value_meta"
     " FROM @.measurements m JOIN @.metrics s ON s.id = m.metric_id;"
     "INSERT INTO @.schema_version VALUES (1);";
+
+/*
+ * Rows never refer to a series that is not there (pg_generation.h).  By FOR EACH STATEMENT the
+ * number is raised, and so all writers are waited for, before the first row is looked at; the look
+ * at measurements then sees what they wrote, since in READ COMMITTED each statement in a function
+ * sees what is committed by then. SECURITY DEFINER: whoever may delete series need not have rights
+ * on the rest.
+ */
+static const char generation_sql[] =
+    "CREATE TABLE @.series_generation (generation bigint NOT NULL);"
+    "INSERT INTO @.series_generation VALUES (1);"
+    "COMMENT ON TABLE @.series_generation IS 'Raised when rows of metrics are deleted';"
+    "CREATE FUNCTION @.series_raise_generation() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+    " SET search_path = pg_catalog, pg_temp AS $f$ BEGIN"
+    " IF current_setting('transaction_isolation') <> 'read committed' THEN"
+    "  RAISE EXCEPTION 'series can be deleted in READ COMMITTED transactions only';"
+    " END IF;"
+    " UPDATE @.series_generation SET generation = generation + 1;"
+    " RETURN NULL; END $f$;"
+    "CREATE FUNCTION @.series_keep_used() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+    " SET search_path = pg_catalog, pg_temp AS $f$ BEGIN"
+    " IF EXISTS (SELECT 1 FROM @.measurements WHERE metric_id = OLD.id) THEN"
+    "  RAISE NOTICE 'series % has measurements and is kept', OLD.id; RETURN NULL;"
+    " END IF;"
+    " RETURN OLD; END $f$;"
+    "CREATE TRIGGER series_raise_generation BEFORE DELETE OR UPDATE OF id OR TRUNCATE"
+    " ON @.metrics FOR EACH STATEMENT EXECUTE FUNCTION @.series_raise_generation();"
+    "CREATE TRIGGER series_keep_used BEFORE DELETE ON @.metrics"
+    " FOR EACH ROW EXECUTE FUNCTION @.series_keep_used();";
 
 /* The advisory lock's number: arbitrary, but the same for all. */
 static const char lock_sql[] = "BEGIN; SELECT pg_advisory_xact_lock(7823495101)";
@@ -119,24 +149,37 @@ check_encoding(struct preparing *p)
     return utf8 ? PG_OK : refuse(p, "the database's encoding must be UTF8", "");
 }
 
-/* *version is 0 if the tables are not there. */
+/* Is there a table of that name, for which the condition holds? */
 static enum pg_outcome
-read_version(struct preparing *p, int64_t *version)
+find_table(struct preparing *p, const char *table, const char *sql, bool *there)
 {
-    const char *values[] = {p->schema};
+    const char *values[] = {p->schema, table};
     PGresult *result;
-    *version = 0;
-    enum pg_outcome outcome = pg_conn_run(
-        p->conn, "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'schema_version'",
-        1, values, &result, &p->error);
+    enum pg_outcome outcome = pg_conn_run(p->conn, sql, 2, values, &result, &p->error);
     if (outcome != PG_OK) {
         pg_conn_explain(&p->error, "cannot look for the tables", p->err);
         return outcome;
     }
-    bool there = PQntuples(result) > 0;
+    *there = PQntuples(result) > 0;
     PQclear(result);
-    if (!there)
-        return PG_OK;
+    return PG_OK;
+}
+
+static const char there_sql[] = "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = $2";
+static const char may_change_sql[] =
+    "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = $2"
+    " AND pg_has_role(tableowner, 'USAGE') AND has_schema_privilege(schemaname, 'CREATE')";
+
+/* *version is 0 if the tables are not there. */
+static enum pg_outcome
+read_version(struct preparing *p, int64_t *version)
+{
+    PGresult *result;
+    bool there = false;
+    *version = 0;
+    enum pg_outcome outcome = find_table(p, "schema_version", there_sql, &there);
+    if (outcome != PG_OK || !there)
+        return outcome;
     outcome = run(p, "SELECT max(version) FROM @.schema_version", &result,
                   "cannot read the schema's version");
     if (outcome != PG_OK)
@@ -168,10 +211,12 @@ create_schema(struct preparing *p)
     return there ? PG_OK : run(p, "CREATE SCHEMA @", NULL, "cannot make the schema");
 }
 
+/* Under the lock: everything that is missing. */
 static enum pg_outcome
 create(struct preparing *p)
 {
     int64_t version = 0;
+    bool there = false;
     enum pg_outcome outcome = run(p, lock_sql, NULL, "cannot lock for making the tables");
     if (outcome == PG_OK)
         outcome = read_version(p, &version);
@@ -180,23 +225,55 @@ create(struct preparing *p)
     if (outcome == PG_OK && version == 0)
         outcome = run(p, create_sql, NULL, "cannot make the tables");
     if (outcome == PG_OK)
+        outcome = find_table(p, "series_generation", there_sql, &there);
+    if (outcome == PG_OK && !there)
+        outcome = run(p, generation_sql, NULL, "cannot make the table series_generation");
+    if (outcome == PG_OK)
         outcome = run(p, "COMMIT", NULL, "cannot make the tables");
-    if (outcome != PG_OK)
-        pg_conn_close(p->conn);
+    return outcome;
+}
+
+/*
+ * Adds to tables that are there already what came later; without the right to it the rest works as
+ * before.
+ */
+static enum pg_outcome
+add_generation(struct preparing *p, bool *generation)
+{
+    bool may = false;
+    enum pg_outcome outcome = find_table(p, "series_generation", there_sql, generation);
+    if (outcome != PG_OK || *generation)
+        return outcome;
+    outcome = find_table(p, "metrics", may_change_sql, &may);
+    if (outcome == PG_OK && !may) {
+        log_warning("PostgreSQL: schema %s has no table series_generation, and only the owner of "
+                    "metrics can have it made by running this program once; until then, series "
+                    "must not be deleted while messages come in",
+                    p->schema);
+        return PG_OK;
+    }
+    if (outcome == PG_OK)
+        outcome = create(p);
+    *generation = outcome == PG_OK;
     return outcome;
 }
 
 enum pg_outcome
-pg_schema_prepare(struct pg_conn *conn, const char *schema, struct errbuf *err)
+pg_schema_prepare(struct pg_conn *conn, const char *schema, bool *generation, struct errbuf *err)
 {
     struct preparing p = {.conn = conn, .schema = schema, .err = err};
     int64_t version = 0;
+    *generation = false;
     buf_init(&p.sql, 1 << 16);
     enum pg_outcome outcome = check_encoding(&p);
     if (outcome == PG_OK)
         outcome = read_version(&p, &version);
     if (outcome == PG_OK && version == 0)
         outcome = create(&p);
+    if (outcome == PG_OK)
+        outcome = add_generation(&p, generation);
     buf_free(&p.sql);
+    if (outcome != PG_OK)
+        pg_conn_close(conn);
     return outcome == PG_OK || outcome == PG_STOPPED ? outcome : PG_WORLD;
 }

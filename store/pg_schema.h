@@ -10,14 +10,25 @@
 #include "lib/buf.h"
 #include "store/pg_conn.h"
 
-enum { PG_SCHEMA_VERSION = 1 };
+enum {
+    PG_SCHEMA_VERSION = 1,
+    /*
+     * Of tenant_id and name, or tenant_id and alarm_id, together. A row of a B-tree takes a third
+     * of a page, 2,704 bytes of 8,192, with two lengths, the time and its own header in it
+     * (BTMaxItemSize in PostgreSQL's nbtree.h).
+     */
+    PG_INDEXED_BYTES = 2600
+};
 
 /*
- * Makes sure that `schema` (any name) holds the tables of this version.
+ * Makes sure that `schema` (any name) holds the tables of this version, and what was added to it
+ * since without a new version, as a former program does not mind it.
+ * Takes: *generation says whether series_generation is there (pg_generation.h); it is not if the
+ * tables are another role's, who has not let us make it: that is logged.
  * Returns: PG_OK, or PG_WORLD with a line that says why not: a newer version, an encoding other
  * than UTF8, no right to create; or PG_STOPPED.
  */
-enum pg_outcome pg_schema_prepare(struct pg_conn *conn, const char *schema,
+enum pg_outcome pg_schema_prepare(struct pg_conn *conn, const char *schema, bool *generation,
                                   struct errbuf *err) MUST_CHECK;
 
 /*

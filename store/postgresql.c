@@ -17,6 +17,7 @@
 #include "lib/log.h"
 #include "store/pg_conn.h"
 #include "store/pg_copy.h"
+#include "store/pg_generation.h"
 #include "store/pg_jsonb.h"
 #include "store/pg_offsets.h"
 #include "store/pg_row.h"
@@ -42,6 +43,7 @@ struct postgresql {
     bool in_doubt; /* a COMMIT was sent and not answered */
     struct pg_series *series;
     struct pg_offsets *offsets;
+    struct pg_generation generation;
     struct pg_entry *entries;
     size_t n, capacity;
     struct buf texts;
@@ -60,6 +62,18 @@ check_jsonb(const char *what, struct slice text, struct reject *why)
                                      flaw);
 }
 
+/* A row that an index cannot hold is refused by the server (54000) for what it is to the index. */
+static bool
+fits_index(struct slice tenant_id, struct slice other, const char *what, struct reject *why)
+{
+    if (tenant_id.n + other.n <= PG_INDEXED_BYTES)
+        return true;
+    reject_set(why, REJECT_UNSTORABLE,
+               "tenant_id and %s are %zu bytes together; PostgreSQL can index %d", what,
+               tenant_id.n + other.n, PG_INDEXED_BYTES);
+    return false;
+}
+
 static enum store_added
 add_measurement(struct postgresql *pg, const struct measurement *m, struct pg_entry *entry,
                 struct reject *why)
@@ -70,6 +84,8 @@ add_measurement(struct postgresql *pg, const struct measurement *m, struct pg_en
         return STORE_REFUSED;
     }
     if (check_jsonb("metric.value_meta", m->value_meta, why) == -1)
+        return STORE_REFUSED;
+    if (!fits_index(m->tenant_id, m->name, "name", why))
         return STORE_REFUSED;
     entry->series = pg_series_find(pg->series, m);
     char number[64];
@@ -115,6 +131,8 @@ add_alarm(struct postgresql *pg, const struct alarm_transition *a, struct pg_ent
     }
     if (check_jsonb("metrics", a->metrics, why) == -1 ||
         check_jsonb("subAlarms", a->sub_alarms, why) == -1)
+        return STORE_REFUSED;
+    if (!fits_index(a->tenant_id, a->alarm_id, "alarm_id", why))
         return STORE_REFUSED;
     entry->text = pg->texts.size;
     pg_row_start(&pg->texts, 1 + (int)COUNT_OF(texts) + 2);
@@ -196,7 +214,9 @@ connect_server(struct postgresql *pg, struct errbuf *err)
     enum pg_outcome outcome = pg_conn_open(&pg->conn, err);
     if (outcome == PG_OK && !pg->prepared) {
         pg_series_forget(pg->series);
-        outcome = pg_schema_prepare(&pg->conn, pg->schema, err);
+        bool generation;
+        outcome = pg_schema_prepare(&pg->conn, pg->schema, &generation, err);
+        pg_generation_forget(&pg->generation, generation);
         pg->prepared = outcome == PG_OK;
     }
     return outcome == PG_OK ? STORE_DONE : outcome == PG_STOPPED ? STORE_STOPPED : STORE_SICK;
@@ -298,6 +318,34 @@ commit(struct writing *w)
 /* A rule of the operator's that is deferred would be broken by COMMIT, which names no row. */
 static const char begin_sql[] = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE";
 
+static int64_t
+series_of(const void *arg, size_t i)
+{
+    const struct pg_entry *entries = arg;
+    return entries[i].refused ? 0 : entries[i].series;
+}
+
+/*
+ * Has series that are gone made anew: their names are in the messages only, so these are read once
+ * more.
+ */
+static enum pg_outcome
+hold_series(struct writing *w, bool *gone)
+{
+    struct postgresql *pg = w->pg;
+    enum pg_series_state state = PG_SERIES_SAME;
+    enum pg_outcome outcome = PG_OK;
+    if (pg->kind == TOPIC_METRICS)
+        outcome = pg_generation_hold(&pg->generation, &pg->conn, series_of, pg->entries, pg->n,
+                                     &state, &w->error);
+    if (state != PG_SERIES_SAME)
+        pg_series_forget(pg->series);
+    *gone = state == PG_SERIES_GONE;
+    if (*gone)
+        log_notice("PostgreSQL: series that this batch refers to were deleted; it is read again");
+    return outcome;
+}
+
 /* Moves the offsets and copies the rows; the transaction is open when it returns STORE_DONE. */
 static enum store_status
 fill_transaction(struct writing *w)
@@ -308,7 +356,12 @@ fill_transaction(struct writing *w)
     if (outcome == PG_OK)
         outcome = pg_offsets_move(pg->offsets, &pg->conn, w->write->positions,
                                   w->write->n_positions, &w->error);
-    if (outcome == PG_UNIQUE) {
+    bool fenced = outcome == PG_UNIQUE, gone = false;
+    if (outcome == PG_OK)
+        outcome = hold_series(w, &gone);
+    if (fenced)
+        log_warning("PostgreSQL: somebody else has taken partitions over");
+    if (fenced || gone) {
         (void)!pg_conn_run(&pg->conn, "ROLLBACK", 0, NULL, NULL, &w->error);
         return STORE_FENCED;
     }
@@ -387,6 +440,7 @@ postgresql_close(struct store **store)
     pg_conn_close(&pg->conn);
     pg_series_free(&pg->series);
     pg_offsets_free(&pg->offsets);
+    pg_generation_free(&pg->generation);
     buf_free(&pg->texts);
     pg_copy_free(&pg->copy);
     free(pg->entries);
@@ -417,6 +471,7 @@ postgresql_open(const struct config *cfg, enum topic_kind kind, const struct sto
     /* An eighth of the memory for ids. */
     pg->series =
         pg_series_new(((size_t)cfg->persister.memory_limit_mb << 17) / CACHED_SERIES_BYTES);
+    pg_generation_init(&pg->generation, pg->schema);
     pg->offsets = pg_offsets_new(pg->schema, cfg->topic[kind].group_id, cfg->topic[kind].topic);
     struct store *store = &pg->store;
     if (pg->series != NULL && pg->offsets != NULL)

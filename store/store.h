@@ -22,8 +22,8 @@ enum store_status {
     STORE_SICK, /* something is unsettled: the world's trouble, text says which. Call write again.
                  */
     STORE_STOPPED, /* keep_waiting said no; unsettled rows stay. */
-    STORE_FENCED,  /* keeps_offsets: somebody else owns a partition now; give the batch back, claim
-                      anew */
+    STORE_FENCED,  /* keeps_offsets: somebody else owns a partition now, or what the batch was
+                      resolved to is gone; give the batch back, claim anew */
 };
 
 enum store_added { STORE_ADDED, STORE_REFUSED, STORE_NO_MEMORY };

@@ -163,8 +163,7 @@ flush_batch(struct worker *w)
         } else if (status == STORE_SICK) {
             wait_to_retry(w);
         } else if (status == STORE_FENCED) {
-            log_warning("somebody else has taken partitions over; giving %u messages back",
-                        w->batch.n);
+            log_warning("claiming the partitions anew; giving %u messages back", w->batch.n);
             settle_end_batch(w, STAT_RETURNED_FENCED);
             consumer_claim_again(w->consumer);
         }

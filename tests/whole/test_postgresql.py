@@ -224,6 +224,31 @@ class CorpusTest(PostgresScenario):
         self.assertEqual([s["restarts"] for s in p.processes().values()], [0])
         self.stop()
 
+    def test_what_no_index_can_hold(self):
+        """The longest that fits is stored, a longer one refused; the partition goes on."""
+        self.own_postgres()
+        self.use_shared_broker()
+        self.make_topic(self.alarm_topic, 1)
+        self.pg_persister(kafka_metrics={"topic": self.alarm_topic, "num_processors": 1})
+        self.wait_tables()
+        rng = random.Random(5)
+        path = os.path.join(self.dir, "long.jsonl")
+        with open(path, "w", encoding="utf-8") as f:
+            for name, tenant in ((2599, 1), (2600, 1), (5000, 1), (1, 2599), (1, 5000), (5, 5)):
+                word = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=n))
+                        for n in (name, tenant)]
+                f.write(json.dumps({"metric": {"name": word[0], "timestamp": START_MS, "value": 1,
+                                               "dimensions": {"long": "x" * 3000 + word[0]}},
+                                    "meta": {"tenantId": word[1], "region": "r"}}) + "\n")
+        self.replay(path, self.alarm_topic)
+        proc.wait_until(lambda: self.lag(topic=self.alarm_topic, partitions=1) == 0, 30, "drained")
+        self.stop()
+        self.assertEqual(self.postgres.sql(
+            "SELECT length(name), length(tenant_id) FROM monasca.measurements_named"
+            " ORDER BY length(name), length(tenant_id)"),
+            [["1", "2599"], ["5", "5"], ["2599", "1"]])
+        self.assertEqual([d["reason"] for d in self.dead_letters()], ["unstorable"] * 3)
+
     def test_later_message_wins(self):
         self.own_postgres()
         self.use_shared_broker()
@@ -809,6 +834,85 @@ class RetentionTest(PostgresScenario):
                          "500")
         self.assertEqual(self.postgres.value("SELECT count(*) FROM monasca.measurements_old"), "0")
         p.wait_log("200 rows older than 7 days deleted")
+
+
+class PrunedSeriesTest(PostgresScenario):
+    """Rows never refer to a series that is not there."""
+
+    seconds = 40
+
+    ORPHANS = ("SELECT count(*) FROM monasca.measurements AS m WHERE NOT EXISTS"
+               " (SELECT 1 FROM monasca.metrics AS s WHERE s.id = m.metric_id)")
+    PRUNE = ("DELETE FROM monasca.metrics AS s WHERE NOT EXISTS"
+             " (SELECT 1 FROM monasca.measurements AS m WHERE m.metric_id = s.id)")
+
+    def test_a_series_that_a_worker_remembers(self):
+        self.own_postgres()
+        self.use_shared_broker()
+        p = self.pg_persister()
+        self.feed(2000)
+        self.wait_drained()
+        before = int(self.postgres.value("SELECT count(*) FROM monasca.metrics"))
+        self.postgres.sql(self.PRUNE)
+        self.postgres.sql("DELETE FROM monasca.metrics")
+        self.assertEqual(int(self.postgres.value("SELECT count(*) FROM monasca.metrics")), before,
+                         "those that have rows are kept")
+        self.postgres.sql("BEGIN; DELETE FROM monasca.measurements WHERE value < 2000;"
+                          " DELETE FROM monasca.metrics; COMMIT")
+        self.assertEqual(self.postgres.value("SELECT count(*) FROM monasca.metrics"), "0")
+        self.feed(2000, first=2000)
+        self.wait_drained()
+        self.stop()
+        self.assertEqual(self.postgres.value(self.ORPHANS), "0")
+        self.assertEqual(self.stored(), set(range(2000, 4000)))
+        self.assertEqual([s["restarts"] for s in p.processes().values()], [0, 0])
+        self.assertTrue(p.lines("were deleted; it is read again"))
+
+    def test_under_load(self):
+        """Whoever deletes and prunes all the time leaves no orphan, and stops nobody for long."""
+        self.own_postgres()
+        self.use_shared_broker()
+        p = self.pg_persister(kafka_metrics={"batch_size": 200})
+        self.wait_tables()
+        feed = self.feeding(15000, rate=1500)
+        rounds = 0
+        while feed.process.poll() is None:
+            self.postgres.sql("DELETE FROM monasca.measurements")
+            self.postgres.sql(self.PRUNE)
+            self.assertEqual(self.postgres.value(self.ORPHANS), "0")
+            rounds += 1
+        feed.wait()
+        self.wait_drained()
+        self.stop()
+        self.assertGreater(rounds, 3)
+        self.assertEqual(self.postgres.value(self.ORPHANS), "0")
+        self.assertEqual(p.totals()["completed"], 15000)
+
+    def test_tables_of_a_former_program(self):
+        """What came later is added to them; without the right to, the rest works as before."""
+        self.own_postgres()
+        self.use_shared_broker()
+        self.pg_persister()
+        self.wait_tables()
+        self.stop()
+        self.postgres.sql("DROP TABLE monasca.series_generation;"
+                          " DROP FUNCTION monasca.series_raise_generation CASCADE;"
+                          " DROP FUNCTION monasca.series_keep_used CASCADE")
+        self.postgres.sql("CREATE ROLE lesser LOGIN; GRANT USAGE ON SCHEMA monasca TO lesser;"
+                          " GRANT ALL ON ALL TABLES IN SCHEMA monasca TO lesser;"
+                          " GRANT ALL ON ALL SEQUENCES IN SCHEMA monasca TO lesser")
+        p = self.pg_persister("b", conninfo=self.postgres.conninfo + " user=lesser")
+        self.feed(1000)
+        self.wait_drained()
+        self.stop()
+        self.assertTrue(p.lines("has no table series_generation"))
+        self.assertEqual(self.stored(), set(range(1000)))
+        self.pg_persister("c")
+        self.feed(1000, first=1000)
+        self.wait_drained()
+        self.stop()
+        self.assertEqual(self.postgres.value("SELECT count(*) FROM monasca.series_generation"), "1")
+        self.assertEqual(self.stored(), set(range(2000)))
 
 
 class OffsetsTest(PostgresScenario):
