@@ -166,7 +166,7 @@ place(struct crew *c, unsigned slot, const struct seat *seat)
     }
     c->rejoins_ms[slot] = 0;
     ledger_assign(c->options->ledger, slot, seat->name, seat->topic, seat->number);
-    pool_add(c->pool, slot - 1, clock_mono_ms());
+    pool_add(c->pool, slot - 1, seat->alone, clock_mono_ms());
 }
 
 static void

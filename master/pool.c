@@ -26,6 +26,7 @@ struct member {
     enum phase phase;
     bool hung, late; /* KILL was sent, for this reason */
     bool leaves;     /* it was asked to */
+    bool helper;
     bool in_loop;
     unsigned deaths; /* in a row, without calm_ms of work between them */
     int64_t fork_ms;
@@ -67,6 +68,7 @@ pool_default_timing(void)
                                 .calm_ms = 10000,
                                 .hang_ms = 20000,
                                 .shutdown_ms = 15000,
+                                .helper_ms = 3000,
                                 .hurry_ms = 2000,
                                 .give_up_ms = 5000,
                                 .tick_ms = 1000};
@@ -111,12 +113,13 @@ find_member(struct pool *pool, size_t worker, enum phase phase)
 /* --- what happened --- */
 
 void
-pool_add(struct pool *pool, size_t worker, int64_t now_ms)
+pool_add(struct pool *pool, size_t worker, bool helper, int64_t now_ms)
 {
     struct member *m = find_member(pool, worker, PHASE_NONE);
     assert(pool->stops == 0);
     m->phase = PHASE_DOWN;
     m->leaves = m->in_loop = false;
+    m->helper = helper;
     m->deaths = 0;
     m->fork_ms = now_ms;
     backoff_reset(&m->backoff);
@@ -155,7 +158,8 @@ pool_note_leave(struct pool *pool, size_t worker, int64_t now_ms)
         return true;
     m->leaves = true;
     m->term_ms = now_ms;
-    m->deadline_ms = now_ms + pool->timing.shutdown_ms;
+    m->deadline_ms = now_ms + (m->helper ? earlier(pool->timing.helper_ms, pool->timing.shutdown_ms)
+                                         : pool->timing.shutdown_ms);
     return true;
 }
 
@@ -271,7 +275,7 @@ deed_when_leaving(struct pool *pool, struct member *m, int64_t now_ms)
         if (m->late)
             return POOL_NOTHING;
         m->late = true;
-        pool->forced |= pool->stops > 0;
+        pool->forced |= pool->stops > 0 && !m->helper;
         return POOL_KILL_LATE;
     }
     if (now_ms < m->term_ms)

@@ -8,7 +8,8 @@
  *   loop      so many deaths in a row without calm_ms of work are a crash loop: a state one can see
  *   hang      no heartbeat for hang_ms: KILL.  If the master itself did not run for a while (it was
  *             stopped, the machine slept), everybody gets hang_ms from then on
- *   leave     TERM to one, KILL after shutdown_ms; it is not forked again
+ *   leave     TERM to one, KILL after shutdown_ms; it is not forked again. A helper (which has no
+ *             messages in hand) gets KILL after helper_ms, and nothing is lost by that
  *   stop      all leave; asked again: TERM again, KILL after hurry_ms
  *
  * Process: master.  Owner: the caller of pool_new.  Concurrency: one thread.
@@ -25,6 +26,7 @@ struct pool_timing {
     int64_t calm_ms;           /* work after which earlier deaths are forgotten */
     int64_t hang_ms;           /* the longest time without a heartbeat */
     int64_t shutdown_ms;       /* from the first request to stop until KILL */
+    int64_t helper_ms;         /* ... of a helper */
     int64_t hurry_ms;          /* from the second one until KILL */
     int64_t give_up_ms;        /* from KILL until the wait for what cannot even die ends */
     int64_t tick_ms;           /* the longest sleep; to wake later than that by as much is late */
@@ -75,8 +77,11 @@ void pool_free(struct pool **pool);
 /* Other times from now on; what was asked to leave keeps its deadline. */
 void pool_set_timing(struct pool *pool, const struct pool_timing *timing);
 
-/* A worker is wanted in this place, which is free; it is to be forked at once. Not after a stop. */
-void pool_add(struct pool *pool, size_t worker, int64_t now_ms);
+/*
+ * A worker, or a helper, is wanted in this place, which is free; it is to be forked at once. Not
+ * after a stop.
+ */
+void pool_add(struct pool *pool, size_t worker, bool helper, int64_t now_ms);
 
 /*
  * It is to leave. Asking again changes nothing.
@@ -121,7 +126,10 @@ int64_t pool_plan_wait(struct pool *pool, int64_t now_ms) MUST_CHECK;
 /* Returns: true after a stop when no worker is left, or none that KILL can help with. */
 bool pool_is_over(const struct pool *pool, int64_t now_ms);
 
-/* Returns: true if a worker had to be killed because it did not stop in time, after a stop. */
+/*
+ * Returns: true if a worker, and not a mere helper, had to be killed because it did not stop in
+ * time, after a stop.
+ */
 bool pool_was_forced(const struct pool *pool);
 
 #endif

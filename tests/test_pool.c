@@ -18,7 +18,7 @@ new_pool(size_t n)
     struct pool *pool = pool_new(n, &timing, 42, START);
     cr_assert_not_null(pool);
     for (size_t i = 0; i < n; i++)
-        pool_add(pool, i, START);
+        pool_add(pool, i, false, START);
     return pool;
 }
 
@@ -274,7 +274,7 @@ Test(pool, no_hang_is_found_while_stopping)
     timing.hang_ms = 5000;
     pool_free(&pool);
     pool = pool_new(1, &timing, 1, START);
-    pool_add(pool, 0, START);
+    pool_add(pool, 0, false, START);
     fork_all(pool, 1, START);
     (void)pool_note_stop(pool, START);
     expect(pool, START, POOL_TERM, 0);
@@ -359,7 +359,7 @@ Test(pool, one_that_leaves_is_termed_then_killed_and_not_forked_again)
     cr_assert(pool_note_death(pool, 1, deadline).asked);
     expect(pool, deadline + 1000, POOL_NOTHING, 0);
     cr_assert_not(pool_was_forced(pool), "nobody has asked all to stop");
-    pool_add(pool, 1, deadline + 1000);
+    pool_add(pool, 1, false, deadline + 1000);
     expect(pool, deadline + 1000, POOL_FORK, 1);
     pool_free(&pool);
 }
@@ -388,4 +388,24 @@ Test(pool, one_that_does_not_run_is_gone_at_once)
     cr_assert_not(pool_note_retired(pool, 1));
     expect(pool, START, POOL_NOTHING, 0);
     pool_free(&pool);
+}
+
+Test(pool, a_helper_that_does_not_stop_is_killed_soon_and_that_is_no_failure)
+{
+    timing = pool_default_timing();
+    struct pool *both = pool_new(2, &timing, 42, START);
+    cr_assert_not_null(both);
+    pool_add(both, 0, false, START);
+    pool_add(both, 1, true, START);
+    fork_all(both, 2, START);
+    pool_note_stop(both, START);
+    expect(both, START, POOL_TERM, 0);
+    expect(both, START, POOL_TERM, 1);
+    expect(both, START + timing.helper_ms - 1, POOL_NOTHING, 0);
+    expect(both, START + timing.helper_ms, POOL_KILL_LATE, 1);
+    cr_assert(pool_note_death(both, 1, START + timing.helper_ms).late);
+    cr_assert_not(pool_was_forced(both));
+    expect(both, START + timing.shutdown_ms, POOL_KILL_LATE, 0);
+    cr_assert(pool_was_forced(both));
+    pool_free(&both);
 }

@@ -94,6 +94,20 @@ class WorkerHung(Processes):
         self.assertEqual(sorted(s["restarts"] for s in p.processes().values()), [0, 1])
 
 
+class HelperStopped(Processes):
+    def test_it_does_not_hold_up_the_end(self):
+        """Nothing is lost with it, so its KILL comes soon and is no failure."""
+        self.use_shared()
+        p = self.persister(admin={"enabled": True, "port": proc.free_ports()},
+                           persister={"shutdown_timeout_seconds": 60})
+        p.wait_log("INFO: admin port: http")
+        admin = int(p.lines("INFO: admin port: http")[0].split("admin[")[1].split("]")[0])
+        os.kill(admin, signal.SIGSTOP)
+        self.feed(500)
+        self.assert_all_well(500)
+        self.assertTrue(p.lines("has not ended in time; killing it"))
+
+
 class MasterKilled(Processes):
     seconds = 40
 
