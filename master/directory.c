@@ -16,15 +16,21 @@
 static const char system_directory[] = "/run/monasca-persister";
 static const char shm_directory[] = "/dev/shm/monasca-persister-";
 
+/* Where anybody may make directories root, too, takes only its own. */
+enum place { PLACE_OF_THE_SYSTEM, PLACE_FOR_ALL };
+
 static int
-check_directory(const char *path, int fd, struct errbuf *err)
+check_directory(const char *path, int fd, enum place place, struct errbuf *err)
 {
     struct stat st;
     if (fstat(fd, &st) == -1)
         return errbuf_set(err, "%s: %s", path, strerror(errno));
-    if (st.st_uid != 0 && st.st_uid != geteuid() && geteuid() != 0)
-        return errbuf_set(err, "%s belongs to user %lu; it must be ours or root's", path,
-                          (unsigned long)st.st_uid);
+    bool may_be_anybodys = geteuid() == 0 && place == PLACE_OF_THE_SYSTEM;
+    if (st.st_uid != 0 && st.st_uid != geteuid() && !may_be_anybodys)
+        return errbuf_set(err,
+                          "%s belongs to user %lu; it must be ours or root's ([persister] "
+                          "run_directory names another)",
+                          path, (unsigned long)st.st_uid);
     if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
         return errbuf_set(err, "%s can be written by others (mode %03o)", path,
                           (unsigned)(st.st_mode & 07777));
@@ -35,7 +41,7 @@ check_directory(const char *path, int fd, struct errbuf *err)
 
 /* Makes the directory if it is not there. Returns: its descriptor, or -1 with a text. */
 static int
-open_or_make(const char *path, mode_t mode, struct errbuf *err)
+open_or_make(const char *path, mode_t mode, enum place place, struct errbuf *err)
 {
     if (mkdir(path, mode) == -1 && errno != EEXIST)
         return errbuf_set(err, "cannot make %s: %s", path, strerror(errno));
@@ -44,7 +50,7 @@ open_or_make(const char *path, mode_t mode, struct errbuf *err)
         return errbuf_set(err, "%s: %s", path,
                           errno == ENOTDIR ? "not a directory, or a symbolic link"
                                            : strerror(errno));
-    if (check_directory(path, fd, err) == -1) {
+    if (check_directory(path, fd, place, err) == -1) {
         close(fd);
         return -1;
     }
@@ -57,12 +63,12 @@ directory_open(const char *directory, char *path, size_t size, struct errbuf *er
     if (directory[0] != '\0') {
         if ((size_t)snprintf(path, size, "%s", directory) >= size)
             return errbuf_set(err, "%.40s...: longer than %zu bytes", directory, size - 1);
-        return open_or_make(path, 0755, err);
+        return open_or_make(path, 0755, PLACE_OF_THE_SYSTEM, err);
     }
     snprintf(path, size, "%s", system_directory);
-    int fd = open_or_make(path, 0755, NULL);
+    int fd = open_or_make(path, 0755, PLACE_OF_THE_SYSTEM, NULL);
     if (fd != -1)
         return fd;
     snprintf(path, size, "%s%lu", shm_directory, (unsigned long)geteuid());
-    return open_or_make(path, 0750, err);
+    return open_or_make(path, 0750, PLACE_FOR_ALL, err);
 }

@@ -19,6 +19,7 @@ enum { SHORT_NAME = 16 }; /* the kernel's TASK_COMM_LEN */
 static char program_name[] = "monasca-persister";
 static char *room;
 static size_t room_size;
+static char **moved; /* the environment; libc makes another array of it at the first setenv(3) */
 
 /* Extends an end over a text if that lies right behind it. */
 static char *
@@ -50,7 +51,7 @@ title_init(int argc, char **argv)
         }
     for (size_t i = 0; i < n; i++)
         end = extend(end, environ[i]);
-    environ = copy; /* until the process ends */
+    environ = moved = copy; /* until the process ends */
     /* libc keeps pointers into argv[0] for the texts of assert and the like. */
     program_invocation_name = program_invocation_short_name = program_name;
     room = argv[0];

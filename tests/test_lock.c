@@ -4,13 +4,16 @@
  * Process: the unit tests.  Owner: each test.  Concurrency: none (Criterion forks for each).
  */
 #include <criterion/criterion.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "master/directory.h"
 #include "master/lock.h"
 
 static char directory[64], file[128];
@@ -179,4 +182,33 @@ Test(lock, refuses_another_users_directory)
     acquire(&lock);
     cr_assert_eq(fstat(lock.fd, &st), 0);
     cr_assert_eq(st.st_uid, 4711u);
+}
+
+/* A machine of our own, where nothing can be made in /run. */
+static void
+hide_system(void)
+{
+    if (geteuid() != 0 || unshare(CLONE_NEWNS) == -1 ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
+        mount("tmpfs", "/run", "tmpfs", MS_RDONLY, NULL) == -1 ||
+        mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777") == -1)
+        cr_skip_test("only root can have mounts of its own");
+}
+
+Test(lock, a_fallback_directory_that_somebody_has_made_for_root_is_refused)
+{
+    static const char squatted[] = "/dev/shm/monasca-persister-0";
+    char path[128];
+    struct errbuf err;
+    hide_system();
+    int fd = directory_open("", path, sizeof(path), &err);
+    cr_assert_neq(fd, -1, "%s", err.text);
+    cr_assert_str_eq(path, squatted);
+    close(fd);
+    cr_assert_eq(chown(squatted, 42424, 42424), 0);
+    cr_assert_eq(directory_open("", path, sizeof(path), &err), -1);
+    cr_assert_not_null(strstr(err.text, "belongs to user 42424"), "%s", err.text);
+    fd = directory_open(squatted, path, sizeof(path), &err);
+    cr_assert_neq(fd, -1, "one that is configured may be a service's: %s", err.text);
+    close(fd);
 }
