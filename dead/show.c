@@ -8,6 +8,7 @@
 #include "dead/run.h"
 #include "dead/when.h"
 #include "lib/json.h"
+#include "lib/printable.h"
 
 enum { SHOWN_BYTES = 16384 };
 
@@ -38,17 +39,16 @@ static void
 write_visible(struct buf *out, struct slice bytes, const char *allowed)
 {
     for (size_t i = 0; i < bytes.n;) {
-        unsigned char c = (unsigned char)bytes.p[i];
-        size_t n = json_utf8_size(bytes.p + i, bytes.n - i);
-        bool c1 = n == 2 && c == 0xc2 && (unsigned char)bytes.p[i + 1] < 0xa0;
-        bool c0 = c == 0x7f || (c < 0x20 && (c == '\0' || strchr(allowed, c) == NULL));
-        if (n == 0 || c0 || c1) {
-            for (size_t end = i + (c1 ? 2 : 1); i < end; i++)
+        size_t size = printable_size(bytes.p + i, bytes.n - i);
+        bool shown = size > 0 || (bytes.p[i] != '\0' && strchr(allowed, bytes.p[i]) != NULL);
+        if (size == 0)
+            size = json_utf8_size(bytes.p + i, bytes.n - i);
+        size_t end = i + (size > 0 ? size : 1);
+        if (shown)
+            buf_add(out, bytes.p + i, end - i);
+        for (; i < end; i++)
+            if (!shown)
                 buf_printf(out, "\\x%02x", (unsigned char)bytes.p[i]);
-            continue;
-        }
-        buf_add(out, bytes.p + i, n);
-        i += n;
     }
 }
 

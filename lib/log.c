@@ -28,6 +28,7 @@
 #include "lib/clock.h"
 #include "lib/log_sink.h"
 #include "lib/log_syslog.h"
+#include "lib/printable.h"
 
 static struct {
     char file[4096]; /* "": stderr, or syslog */
@@ -253,9 +254,9 @@ format_line(struct line *line, enum log_level level, const char *format, va_list
     int m = vsnprintf(text + n, size - n, format, args);
     if (m > 0)
         n += (size_t)m < size - n ? (size_t)m : size - n - 1;
-    for (size_t i = line->body; i < n; i++)
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-            text[i] = '?';
+    text[n] = '\0';
+    printable_clean(text + line->body);
+    n = line->body + strlen(text + line->body);
     text[n++] = '\n';
     text[n] = '\0';
     line->n = n;

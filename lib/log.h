@@ -64,7 +64,7 @@ bool log_reaches_stderr(void);
 /* True if a line of that level would be written. */
 bool log_wants(enum log_level level);
 
-/* Writes one line. Control characters become '?'. errno is kept. */
+/* Writes one line. What is not to be shown as it is (printable.h) becomes '?'. errno is kept. */
 void log_line(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Writes a line to standard error, wherever the log goes: for whoever has started the program. */

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "lib/printable.h"
 #include "lib/roff.h"
 
 static const char *const names[REJECT_REASONS] = {
@@ -65,8 +66,6 @@ reject_set(struct reject *why, enum reject_reason reason, const char *format, ..
         why->detail[0] = '\0';
     else if ((size_t)n >= sizeof(why->detail))
         trim_partial_utf8(why->detail, sizeof(why->detail) - 1);
-    for (char *c = why->detail; *c != '\0'; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    printable_clean(why->detail);
     return -1;
 }

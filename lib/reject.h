@@ -30,8 +30,8 @@ const char *reject_name(enum reject_reason reason);
 void reject_write_man(struct buf *out);
 
 /*
- * Fills in a verdict. Control characters in the text become '?', text is cut to fit, never inside a
- * UTF-8 sequence.
+ * Fills in a verdict. What is not to be shown as it is (printable.h) becomes '?', text is cut to
+ * fit, never inside a UTF-8 sequence.
  * Returns: -1, so that a caller can say `return reject_set(...)`.
  */
 int reject_set(struct reject *why, enum reject_reason reason, const char *format, ...)

@@ -5,10 +5,13 @@
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "lib/errbuf.h"
 #include "lib/json.h"
+#include "lib/log.h"
 #include "lib/printable.h"
+#include "lib/reject.h"
 
 static void
 expect(const char *text, const char *wanted)
@@ -66,4 +69,26 @@ Test(printable, an_error_text_is)
     cr_assert_str_eq(err.text, "server: ?31m?");
     errbuf_prefix(&err, "%s", "a\xe2\x80\xae");
     cr_assert_str_eq(err.text, "a?: server: ?31m?");
+}
+
+Test(printable, a_reason_is)
+{
+    struct reject why;
+    reject_set(&why, REJECT_BAD_VALUE, "value: %s", "\xc2\x9b" "31m\xff\xe2\x80\xa8");
+    cr_assert_str_eq(why.detail, "value: ?31m??");
+}
+
+Test(printable, a_line_of_the_log_is)
+{
+    char path[64], text[256];
+    struct errbuf err;
+    snprintf(path, sizeof(path), "/tmp/test_printable.%ld", (long)getpid());
+    struct log_options options = {.file = path, .level = LOG_LEVEL_INFO};
+    cr_assert_eq(log_open(&options, &err), 0);
+    log_info("tenant: %s", "a\xc2\x9b" "31m\xff\xe2\x80\xaeg\xc3\xbc\n");
+    FILE *f = fopen(path, "r");
+    unlink(path);
+    cr_assert_not_null(fgets(text, sizeof(text), f));
+    fclose(f);
+    cr_assert_not_null(strstr(text, " INFO: tenant: a?31m??g\xc3\xbc?\n"), "%s", text);
 }
