@@ -20,6 +20,7 @@
 #include "lib/log.h"
 #include "lib/program.h"
 #include "lib/reject.h"
+#include "master/bus_error.h"
 #include "master/directory.h"
 #include "master/lock.h"
 #include "master/main_admin.h"
@@ -153,6 +154,7 @@ open_figures(struct persister *p, const struct lock *lock, struct errbuf *err)
 {
     if (make_segment(p, lock, err) == -1)
         return -1;
+    bus_error_catch(p->segment.header, p->segment.bytes, p->segment.path);
     p->ledger = ledger_new(&p->segment);
     p->reader = segment_reader(&p->segment);
     if (p->ledger == NULL || p->reader == NULL)

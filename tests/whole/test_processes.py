@@ -108,6 +108,24 @@ class HelperStopped(Processes):
         self.assertTrue(p.lines("has not ended in time; killing it"))
 
 
+class SegmentShortened(Processes):
+    def test_the_master_says_why_it_ends_and_the_next_one_goes_on(self):
+        self.use_shared()
+        p = self.persister()
+        self.feed(500)
+        self.wait_drained()
+        workers = p.workers()
+        os.truncate(p.segment, 0)
+        self.assertEqual(p.wait(20), 1)
+        self.assertEqual(len(p.lines("somebody has made the file shorter")), 1)
+        proc.wait_until(lambda: not any(map(proc.is_alive, workers)), 5, "the workers are gone")
+        ready = p.count_lines("ready: all")
+        p.start(wait=False)  # until the new one is in place pstats refuses the old one
+        p.wait_log("ready: all", more_than=ready)
+        self.feed(500, first=500)
+        self.assert_all_well(1000)
+
+
 class MasterKilled(Processes):
     seconds = 40
 
