@@ -112,9 +112,12 @@ find_string_value(const char *p, const char *end)
     return p < end && *p == '"' ? p + 1 : NULL;
 }
 
-/* Finds the first member called "error" at any depth and puts its text into the buffer. */
+/*
+ * Finds the first member called "error" at any depth and puts its text into the buffer.
+ * Sets *cut_off if the text has no end.
+ */
 static bool
-find_error(struct slice body, struct buf *text)
+find_error(struct slice body, struct buf *text, bool *cut_off)
 {
     const char *p = body.p, *end = body.p + body.n;
     if (body.n == 0 || *skip_blanks(p, end - 1) != '{')
@@ -126,7 +129,8 @@ find_error(struct slice body, struct buf *text)
         const char *value = find_string_value(p, end);
         if (value == NULL || !slice_equal((struct slice){text->data, text->size}, SLICE("error")))
             continue;
-        read_string(text, value, end);
+        const char *behind = read_string(text, value, end);
+        *cut_off = behind == end && (behind == value || behind[-1] != '"');
         return text->size > 0;
     }
     return false;
@@ -134,9 +138,9 @@ find_error(struct slice body, struct buf *text)
 
 /* The server's own error, or "". */
 static struct slice
-read_error(struct slice body, struct buf *text)
+read_error(struct slice body, struct buf *text, bool *cut_off)
 {
-    if (!find_error(body, text))
+    if (!find_error(body, text, cut_off))
         return SLICE("");
     return (struct slice){text->data, text->size};
 }
@@ -145,30 +149,65 @@ struct slice
 influx_answer_query_error(struct slice body, struct buf *text)
 {
     /* {"results":[{"statement_id":0,"error":"..."}]}, or {"error":"..."} */
-    return read_error(body, text);
+    bool cut_off;
+    return read_error(body, text, &cut_off);
 }
 
 /* --- what it says about the data --- */
 
-/* Reads " dropped=12" off the end of the error. */
+/* Reads " dropped=12" off the end of a text. -1: there is none. */
 static int64_t
-take_dropped(struct slice *error)
+take_number(struct slice *text)
 {
     static const char mark[] = " dropped=";
     const size_t mark_n = sizeof(mark) - 1;
     char digits[24];
     int64_t dropped;
     size_t n = 0;
-    while (n < error->n && n < sizeof(digits) - 1 && error->p[error->n - 1 - n] >= '0' &&
-           error->p[error->n - 1 - n] <= '9')
+    while (n < text->n && n < sizeof(digits) - 1 && text->p[text->n - 1 - n] >= '0' &&
+           text->p[text->n - 1 - n] <= '9')
         n++;
-    const char *end = error->p + error->n;
-    if (n == 0 || error->n < n + mark_n || memcmp(end - n - mark_n, mark, mark_n) != 0)
+    const char *end = text->p + text->n;
+    if (n == 0 || text->n < n + mark_n || memcmp(end - n - mark_n, mark, mark_n) != 0)
         return -1;
     snprintf(digits, sizeof(digits), "%.*s", (int)n, end - n);
     if (num_parse_int(digits, 0, INT64_MAX, &dropped) == -1)
         return -1;
-    error->n -= n + mark_n;
+    text->n -= n + mark_n;
+    return dropped;
+}
+
+/* The last place of a text in another; NULL if there is none. */
+static const char *
+find_last(struct slice text, struct slice part)
+{
+    for (size_t i = text.n; i >= part.n && part.n > 0; i--)
+        if (memcmp(text.p + i - part.n, part.p, part.n) == 0)
+            return text.p + i - part.n;
+    return NULL;
+}
+
+/*
+ * Reads the number off the end of the error.  Up to 1.11 it is the last word, so whatever comes
+ * before may be anybody's.  Since 1.12 the database and the retention policy follow; behind the
+ * last such words there is no sender's text.
+ */
+static int64_t
+take_dropped(struct slice *error, const char *database)
+{
+    char tail[600];
+    int64_t dropped = take_number(error);
+    if (dropped != -1)
+        return dropped;
+    int n = snprintf(tail, sizeof(tail), " for database: %s for retention policy: ", database);
+    const char *at =
+        n < (int)sizeof(tail) ? find_last(*error, (struct slice){tail, (size_t)n}) : NULL;
+    if (at == NULL)
+        return -1;
+    struct slice before = {error->p, (size_t)(at - error->p)};
+    dropped = take_number(&before);
+    if (dropped != -1)
+        *error = before;
     return dropped;
 }
 
@@ -192,19 +231,129 @@ static const struct {
 } partial_writes[] = {
     {"field type conflict: input field ", "\" on measurement \"", "\" is type ",
      INFLUX_SUSPECTS_MEASUREMENT},
-    {"max-values-per-tag limit exceeded ", ": measurement=\"", "\" tag=\"", INFLUX_SUSPECTS_SERIES},
     {"invalid tag key: input tag ", "\" on measurement \"", "\" is invalid",
      INFLUX_SUSPECTS_SERIES},
 };
 
+/* What a limit of the server's is told with: its own first words. */
+static const char tag_limit[] = "max-values-per-tag limit exceeded (";
+static const char series_limit[] = "max-series-per-database limit exceeded: (";
+
+/* Takes: behind the x, u or U of an escape. Returns: behind its digits; NULL if they are not there.
+ */
+static const char *
+add_go_code(struct buf *b, const char *p, const char *end, char kind)
+{
+    long code = 0;
+    int digits = kind == 'x' ? 2 : kind == 'u' ? 4 : 8;
+    for (int i = 0; i < digits; i++, p++) {
+        int digit = p < end ? hex_value(*p) : -1;
+        if (digit == -1)
+            return NULL;
+        code = code << 4 | digit;
+    }
+    if (kind == 'x' || code < 0x10000) {
+        if (kind == 'x')
+            buf_add_char(b, (char)code);
+        else
+            add_code_point(b, (int)code);
+        return p;
+    }
+    buf_add_char(b, (char)(0xf0 | (code >> 18 & 7)));
+    buf_add_char(b, (char)(0x80 | (code >> 12 & 0x3f)));
+    buf_add_char(b, (char)(0x80 | (code >> 6 & 0x3f)));
+    buf_add_char(b, (char)(0x80 | (code & 0x3f)));
+    return p;
+}
+
+/*
+ * Reads a text that Go has quoted (strconv.Quote), and appends it to the buffer.
+ * Takes: *p at the quote, moved behind the closing one. Returns: false if it is none.
+ */
+static bool
+read_go_quoted(struct buf *b, const char **p, const char *end, struct slice *text)
+{
+    static const char from[] = "abfnrtv\\\"", to[] = "\a\b\f\n\r\t\v\\\"";
+    size_t start = b->size;
+    const char *q = *p;
+    if (q == end || *q++ != '"')
+        return false;
+    while (q != NULL && q < end && *q != '"') {
+        if (*q != '\\') {
+            buf_add_char(b, *q++);
+            continue;
+        }
+        char c = ++q < end ? *q++ : '\0';
+        const char *known = c != '\0' ? strchr(from, c) : NULL;
+        if (known != NULL)
+            buf_add_char(b, to[known - from]);
+        else
+            q = c == 'x' || c == 'u' || c == 'U' ? add_go_code(b, q, end, c) : NULL;
+    }
+    if (q == NULL || q >= end || b->failed)
+        return false;
+    *text = (struct slice){b->data + start, b->size - start};
+    *p = q + 1;
+    return true;
+}
+
+static bool
+skip_mark(const char **p, const char *end, struct slice mark)
+{
+    if ((size_t)(end - *p) < mark.n || memcmp(*p, mark.p, mark.n) != 0)
+        return false;
+    *p += mark.n;
+    return true;
+}
+
+/*
+ * Reads `(2/2): measurement="m" tag="h" value="x"`, all of it or nothing.  The texts go behind the
+ * error in its buffer, which has room for them: they are no longer than they are quoted.
+ */
 static void
-read_suspects(struct influx_answer *a)
+read_tag_limit(struct influx_answer *a, struct buf *text)
+{
+    const char *p = a->error.p + sizeof(tag_limit) - 1, *end = a->error.p + a->error.n;
+    while (p < end && ((*p >= '0' && *p <= '9') || *p == '/'))
+        p++;
+    struct slice measurement, tag, value;
+    if (skip_mark(&p, end, SLICE("): measurement=")) &&
+        read_go_quoted(text, &p, end, &measurement) && skip_mark(&p, end, SLICE(" tag=")) &&
+        read_go_quoted(text, &p, end, &tag) && skip_mark(&p, end, SLICE(" value=")) &&
+        read_go_quoted(text, &p, end, &value) && p == end && measurement.n > 0) {
+        a->suspects = INFLUX_SUSPECTS_TAG;
+        a->measurement = measurement;
+        a->tag = tag;
+        a->value = value;
+    }
+}
+
+/* "points beyond retention policy"; since 1.12 "dropped 2 points outside retention policy of ...".
+ */
+static bool
+is_about_retention(struct slice error)
+{
+    if (begins(error, "points beyond retention policy"))
+        return true;
+    const char *p = error.p, *end = error.p + error.n;
+    if (!skip_mark(&p, end, SLICE("dropped ")))
+        return false;
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    return skip_mark(&p, end, SLICE(" points outside retention policy of duration "));
+}
+
+static void
+read_suspects(struct influx_answer *a, struct buf *text)
 {
     a->suspects = INFLUX_SUSPECTS_UNKNOWN;
     if (begins(a->error, "unable to parse '"))
         a->suspects = INFLUX_SUSPECTS_NAMED;
-    else if (begins(a->error, "points beyond retention policy") && a->dropped > 0)
+    else if (a->dropped > 0 && is_about_retention(a->error))
         a->suspects = INFLUX_SUSPECTS_OLDEST;
+    a->capacity = begins(a->error, tag_limit) || begins(a->error, series_limit);
+    if (begins(a->error, tag_limit))
+        read_tag_limit(a, text);
     for (size_t i = 0; i < COUNT_OF(partial_writes); i++) {
         if (!begins(a->error, partial_writes[i].begins))
             continue;
@@ -214,72 +363,93 @@ read_suspects(struct influx_answer *a)
     }
 }
 
+/* A shard that retention is about to delete: soon the points will be beyond it. */
+static bool
+is_being_deleted(struct slice error)
+{
+    static const char end[] = " is pending deletion";
+    return begins(error, "shard ") && error.n < 60 && error.n > sizeof(end) - 1 &&
+           memcmp(error.p + error.n - (sizeof(end) - 1), end, sizeof(end) - 1) == 0;
+}
+
 /* Judges a 400. True: it is about the data. */
 static bool
-read_bad_request(struct influx_answer *a)
+read_bad_request(struct influx_answer *a, const char *database, struct buf *text)
 {
     static const char partial[] = "partial write: ", parse[] = "unable to parse";
     if (begins(a->error, partial)) {
         a->error.p += sizeof(partial) - 1;
         a->error.n -= sizeof(partial) - 1;
-        a->dropped = take_dropped(&a->error);
+        if (!a->cut_off)
+            a->dropped = take_dropped(&a->error, database);
+        bool parses = begins(a->error, parse);
         /*
-         * It is about points, however it goes on: 1.12 has words behind the number. Only one that
-         * says that it dropped nothing is nothing we know.
+         * It is about points, however it goes on. Only one that says that it dropped nothing is
+         * nothing we know.
          */
-        if (a->dropped == 0 && !begins(a->error, parse))
+        if ((a->dropped == 0 && !parses) || is_being_deleted(a->error))
             return false;
+        if (parses)
+            a->dropped = -1; /* it counts others than the lines that do not parse */
     } else if (!begins(a->error, parse)) {
         return false;
     }
-    read_suspects(a);
+    read_suspects(a, text);
     return true;
 }
 
 void
-influx_answer_read(long status, struct slice body, struct buf *text, struct influx_answer *answer)
+influx_answer_read(long status, struct slice body, const char *database, struct buf *text,
+                   struct influx_answer *answer)
 {
     *answer = (struct influx_answer){.verdict = INFLUX_WORLD, .dropped = -1, .error = SLICE("")};
     if (status == 204) {
         answer->verdict = INFLUX_STORED;
         return;
     }
-    answer->error = read_error(body, text);
+    answer->error = read_error(body, text, &answer->cut_off);
+    /* Room for what is read out of it, so that it stays where it is. */
+    if (answer->error.n > 0 && buf_grow(text, text->size) == 0)
+        answer->error.p = text->data;
     if (status == 413)
         answer->verdict = INFLUX_TOO_LARGE;
     else if (status == 404 && begins(answer->error, "database not found"))
         answer->verdict = INFLUX_NO_DATABASE;
-    else if (status == 400 && read_bad_request(answer))
+    else if (status == 400 && read_bad_request(answer, database, text))
         answer->verdict = INFLUX_BAD_POINTS;
     else if (answer->error.n == 0) /* whoever it is that answers: its first words */
         answer->error = (struct slice){body.p, body.n < 200 ? body.n : 200};
 }
 
-/* Takes: the text behind "unable to parse '". The line may itself contain what closes it. */
+/*
+ * Takes: the text behind "unable to parse '".  The line may itself contain what closes it, so each
+ * place is tried; should two lines of ours fit, the text names neither.
+ */
 static bool
-match_line(struct slice text, bool (*is_ours)(void *arg, struct slice line), void *arg,
-           struct slice *line, struct slice *why)
+match_line(struct slice text, bool (*is_ours)(void *arg, struct slice line, uint64_t hash),
+           void *arg, struct slice *line, struct slice *why)
 {
     static const char close_mark[] = "': ";
-    enum { MAX_CANDIDATES = 64 }; /* a line with more of them in it is found by halving */
-    const char *end = text.p + text.n, *q = text.p;
-    for (int i = 0; i < MAX_CANDIDATES; i++) {
-        q = memmem(q, (size_t)(end - q), close_mark, sizeof(close_mark) - 1);
-        if (q == NULL)
-            return false;
-        *line = (struct slice){text.p, (size_t)(q - text.p)};
+    const char *end = text.p + text.n, *from = text.p, *q = text.p;
+    uint64_t hash = INFLUX_HASH_START;
+    unsigned found = 0;
+    while ((q = memmem(q, (size_t)(end - q), close_mark, sizeof(close_mark) - 1)) != NULL) {
+        hash = influx_answer_hash(hash, (struct slice){from, (size_t)(q - from)});
+        from = q;
+        struct slice candidate = {text.p, (size_t)(q - text.p)};
         q += sizeof(close_mark) - 1;
-        if (is_ours(arg, *line)) {
+        if (is_ours(arg, candidate, hash)) {
+            *line = candidate;
             *why = (struct slice){q, (size_t)(end - q)};
-            return true;
+            found++;
         }
     }
-    return false;
+    return found == 1;
 }
 
 bool
 influx_answer_next_line(struct slice error, size_t *at,
-                        bool (*is_ours)(void *arg, struct slice line), void *arg,
+                        bool (*is_ours)(void *arg, struct slice line, uint64_t hash), void *arg,
                         struct slice *line, struct slice *why)
 {
     static const char mark[] = "unable to parse '";

@@ -17,6 +17,7 @@ enum {
     /* A number as long as that is read alike by strtod and Go's ParseFloat; InfluxDB 1.6.7 read a 1
      * followed by 5000 zeros and e-5000 as 0. */
     PLAIN_NUMBER_MAX = 24,
+    KEY_MAX = 65535,        /* MaxKeyLength in InfluxDB's models package: series, "#!~#", field */
     FIXED_MAX = 512,        /* what a line has besides the record's texts; they may double */
     DATABASE_NAME_MAX = 255 /* MaxNameLen in InfluxDB's meta package */
 };
@@ -308,10 +309,23 @@ put_tags(struct out *o, const struct measurement *m, struct reject *why)
     return 0;
 }
 
+/* Takes: where the line began; the longest name of a field. */
+static int
+check_key(const struct out *o, const char *start, const char *field, struct slice name,
+          struct reject *why)
+{
+    size_t n = (size_t)(o->p - start);
+    if (n + 4 + strlen(field) <= KEY_MAX)
+        return 0;
+    return refuse(why, "name", name, "is too long with its dimensions: 65535 bytes at most");
+}
+
 static int
 put_measurement_line(struct out *o, const struct measurement *m, struct reject *why)
 {
-    if (put_measurement(o, m->name, why) == -1 || put_tags(o, m, why) == -1)
+    const char *start = o->p;
+    if (put_measurement(o, m->name, why) == -1 || put_tags(o, m, why) == -1 ||
+        check_key(o, start, "value_meta", m->name, why) == -1)
         return -1;
     PUT(o, " value=");
     put_number(o, m->value_text);
@@ -322,10 +336,12 @@ put_measurement_line(struct out *o, const struct measurement *m, struct reject *
 static int
 put_alarm_line(struct out *o, const struct alarm_transition *a, struct reject *why)
 {
+    const char *start = o->p;
     PUT(o, "alarm_state_history");
     if (a->tenant_id.n > 0) {
         PUT(o, ",tenant_id=");
-        if (put_key(o, a->tenant_id, "tenant", why) == -1)
+        if (put_key(o, a->tenant_id, "tenant", why) == -1 ||
+            check_key(o, start, "lifecycle_state", a->tenant_id, why) == -1)
             return -1;
     }
     put_text_field(o, " tenant_id", a->tenant_id);

@@ -13,6 +13,7 @@
  *   newline in a name, tag name, value  ends the line
  *   NUL                                 stripped in front; no text of ours may have one
  *   dimension `time`                    InfluxDB drops the point
+ *   name and dimensions of more than 65535 bytes, with a field's name: "max key length exceeded"
  *   time outside a signed 64-bit number of nanoseconds
  *
  * Empty tags cannot be written and are left out.  Control characters other than these are stored

@@ -202,13 +202,3 @@ influx_rows_pick(const struct influx_rows *r, uint32_t database, size_t *from, s
     }
     return n;
 }
-
-size_t
-influx_rows_keep_unsettled(const struct influx_rows *r, uint32_t *list, size_t n)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++)
-        if (!r->rows[list[i]].settled)
-            list[kept++] = list[i];
-    return kept;
-}

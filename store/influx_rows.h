@@ -64,7 +64,4 @@ influx_rows_line(const struct influx_rows *r, uint32_t i)
 size_t influx_rows_pick(const struct influx_rows *r, uint32_t database, size_t *from, size_t max,
                         size_t max_bytes, uint32_t *list) MUST_CHECK;
 
-/* Drops the settled rows from a list; returns how many are left. */
-size_t influx_rows_keep_unsettled(const struct influx_rows *r, uint32_t *list, size_t n) MUST_CHECK;
-
 #endif

@@ -1,7 +1,11 @@
 /*
- * influx_suspects.h - which rows of a request an answer points at (no I/O).
+ * influx_suspects.h - which rows of a request an answer names, and which it points at (no I/O).
  *
- * What comes out are suspects: influxdb.c has the server confirm them.
+ * Rows are named where nobody but the server can have written the name (influx_answer.h).  All else
+ * is a hint: it decides what is sent next (influx_plan.h), and no row is refused for it.
+ *
+ * The memory of suspects is a hint, too: series that were refused lately are likely to be refused
+ * again, and are then known at once, in one request, whatever their number.
  *
  * Process: workers.  Owner: the caller's list.  Concurrency: one thread.
  */
@@ -9,23 +13,36 @@
 #define STORE_INFLUX_SUSPECTS_H
 
 #include "store/influx_answer.h"
+#include "store/influx_plan.h"
 #include "store/influx_rows.h"
 
 /*
- * Orders a list by what the answer says: suspects first, and neighbours in what makes them suspect
- * (their time, their tags) next to each other, so that halves are likely to be all good or all bad.
- * Takes: the list, n >= 2; an answer BAD_POINTS.
- * Returns: where to split it, 1..n-1: after the suspects, or in the middle.
+ * Reads an answer BAD_POINTS about a list of rows, and reorders the list accordingly: first the
+ * rows that are named, then those that are likely to be good, then suspects, then the rest. Takes:
+ * the list, n >= 2; whether putting it in order is worth while (it takes time). Returns: what there
+ * is to say to the plan. Calls named(arg, row's index, why) for each that is named; the callback
+ * settles it. Without memory nothing is named or ordered.
  */
-size_t influx_suspects_split(const struct influx_rows *r, uint32_t *list, size_t n,
-                             const struct influx_answer *answer) MUST_CHECK;
+struct influx_finding influx_suspects_find(const struct influx_rows *r, uint32_t *list, size_t n,
+                                           const struct influx_answer *answer, bool order,
+                                           void (*named)(void *arg, uint32_t i, struct slice why),
+                                           void *arg) MUST_CHECK;
 
-/*
- * Calls found(arg, i, why) for each unsettled row of the list whose line the answer names; the
- * callback settles it. Without memory, or if the answer was cut off, not all are found.
- */
-void influx_suspects_find_named(const struct influx_rows *r, const uint32_t *list, size_t n,
-                                const struct influx_answer *answer,
-                                void (*found)(void *arg, uint32_t i, struct slice why), void *arg);
+/* --- the memory --- */
+
+enum { INFLUX_MEMORY_SLOTS = 1 << 16 };
+
+struct influx_memory {
+    uint32_t slots[INFLUX_MEMORY_SLOTS]; /* a series' hash; 0: none. The newest stays */
+    size_t n;
+};
+
+/* Notes the series of a row as refused, or as stored. */
+void influx_memory_note(struct influx_memory *m, const struct influx_rows *r, uint32_t i,
+                        bool refused);
+
+/* Moves the rows whose series were refused lately to the end of a list; returns how many. */
+size_t influx_memory_gather(const struct influx_memory *m, const struct influx_rows *r,
+                            uint32_t *list, size_t n) MUST_CHECK;
 
 #endif

@@ -3,12 +3,10 @@
  * bad points among them found.
  *
  * Finding bad points.  InfluxDB stores what it can of a request and says of the rest how many and
- * why; that names lines, or lets us suspect some (influx_answer.h).  Suspects are sent alone: if
- * all of them are refused again, they are the bad ones; then the rest is sent again, until a
- * request is stored whole.  Where there are no suspects, or not all of them are bad, the set is
- * halved.  Sending a point again overwrites it with itself, so all of this is harmless.  Each
- * request settles its rows or splits them, so n rows take fewer than 2 n requests, and the few bad
- * ones of a usual batch take a handful.
+ * why (influx_answer.h).  A row is refused only if it was refused alone, or with all that were sent
+ * beside it, or if the server named it in words that no sender can write (influx_suspects.h).  What
+ * is sent next until that is so of all bad rows is influx_plan.h's, and so is what it costs.
+ * Sending a point again overwrites it with itself, so all of this is harmless.
  *
  * Process: workers.  Owner: struct influxdb.  Concurrency: one thread.
  */
@@ -21,6 +19,7 @@
 #include "store/http.h"
 #include "store/influx_answer.h"
 #include "store/influx_line.h"
+#include "store/influx_plan.h"
 #include "store/influx_rows.h"
 #include "store/influx_suspects.h"
 #include "store/store.h"
@@ -38,6 +37,8 @@ struct influxdb {
     const struct config *cfg;
     struct http *http;
     struct influx_rows rows;
+    struct influx_plan plan;
+    struct influx_memory *memory;
     struct buf base, url, body, text, query;
     uint32_t *picked; /* the rows of a chunk */
     size_t capacity_picked;
@@ -52,7 +53,8 @@ struct writing {
     void *arg;
     struct errbuf *err;
     const char *database;
-    bool hopeless; /* no other database will fare better */
+    const struct influx_answer *answer; /* the one that is being read */
+    bool hopeless;                      /* no other database will fare better */
 };
 
 /* --- collecting --- */
@@ -244,7 +246,7 @@ write_list(struct writing *w, const uint32_t *list, size_t n, struct influx_answ
             send_less(w->db); /* it may be too slow for so much */
         if (result != STORE_DONE)
             return result;
-        influx_answer_read(status, body, &w->db->text, answer);
+        influx_answer_read(status, body, w->database, &w->db->text, answer);
         if (answer->verdict == INFLUX_WORLD) {
             w->hopeless = status == 401 || status == 429 || status == 503;
             return sick(w, "cannot write to", status, answer->error);
@@ -264,85 +266,108 @@ write_list(struct writing *w, const uint32_t *list, size_t n, struct influx_answ
 
 /* --- finding bad points --- */
 
+/* Whose fault it is that the rows an answer is about were not stored. */
+static enum reject_reason
+reason_of(const struct influx_answer *answer)
+{
+    return answer->capacity ? REJECT_CAPACITY : REJECT_REFUSED;
+}
+
+/* Remembers a series that was refused for what it is; a point's time is its own. */
+static void
+remember(struct writing *w, uint32_t i)
+{
+    if (w->answer->suspects != INFLUX_SUSPECTS_OLDEST)
+        influx_memory_note(w->db->memory, &w->db->rows, i, true);
+}
+
 static void
 refuse_named(void *arg, uint32_t i, struct slice why)
 {
     struct writing *w = arg;
     struct reject reject;
-    reject_set(&reject, REJECT_REFUSED, "InfluxDB: unable to parse: %.*s",
+    bool parses = w->answer->suspects == INFLUX_SUSPECTS_NAMED;
+    reject_set(&reject, reason_of(w->answer), "InfluxDB: %s%.*s", parses ? "unable to parse: " : "",
                why.n < 200 ? (int)why.n : 200, why.p);
+    remember(w, i);
     settle_row(w, i, &reject);
 }
 
-static enum store_status send_list(struct writing *w, uint32_t *list, size_t n);
-
-static enum store_status
-send_parts(struct writing *w, uint32_t *list, size_t n, size_t split)
+/* After an answer that some of the rows sent are bad. */
+static void
+sift(struct writing *w, uint32_t *list, size_t n)
 {
-    enum store_status status = send_list(w, list, split);
-    return status == STORE_DONE ? send_list(w, list + split, n - split) : status;
-}
-
-/* After an answer that some of the list are bad: settles those that are proven, or splits it. */
-static enum store_status
-sift(struct writing *w, uint32_t *list, size_t n, const struct influx_answer *answer)
-{
-    struct influx_rows *rows = &w->db->rows;
-    size_t settled = rows->n_settled;
-    /* The server's own quotation is proof enough. */
-    if (answer->suspects == INFLUX_SUSPECTS_NAMED)
-        influx_suspects_find_named(rows, list, n, answer, refuse_named, w);
-    if (rows->n_settled > settled)
-        return STORE_DONE;
-    if (n == 1 || answer->dropped == (int64_t)n) {
-        refuse_all(w, list, n, REJECT_REFUSED, answer->error);
-        return STORE_DONE;
+    struct influxdb *db = w->db;
+    if (n == 1 || w->answer->dropped == (int64_t)n) {
+        for (size_t i = 0; i < n; i++)
+            remember(w, list[i]);
+        refuse_all(w, list, n, reason_of(w->answer), w->answer->error);
+        influx_plan_refused(&db->plan);
+        return;
     }
-    return send_parts(w, list, n, influx_suspects_split(rows, list, n, answer));
+    struct influx_finding finding = influx_suspects_find(
+        &db->rows, list, n, w->answer, influx_plan_wants_order(&db->plan), refuse_named, w);
+    influx_plan_mixed(&db->plan, &finding);
 }
 
 /* After 413. */
-static enum store_status
+static void
 shrink(struct writing *w, uint32_t *list, size_t n)
 {
     if (n == 1) {
         refuse_all(w, list, 1, REJECT_TOO_LARGE, SLICE("the point is too large for a request"));
-        return STORE_DONE;
+        influx_plan_refused(&w->db->plan);
+        return;
     }
     send_less(w->db);
-    return send_parts(w, list, n, n / 2);
+    influx_plan_part(&w->db->plan);
+}
+
+static void
+take_answer(struct writing *w, uint32_t *list, size_t n)
+{
+    switch (w->answer->verdict) {
+    case INFLUX_STORED:
+        for (size_t i = 0; i < n; i++)
+            influx_memory_note(w->db->memory, &w->db->rows, list[i], false);
+        settle_all(w, list, n, NULL);
+        influx_plan_stored(&w->db->plan);
+        break;
+    case INFLUX_NO_DATABASE:
+        refuse_all(w, list, n, REJECT_UNSTORABLE,
+                   SLICE("no database can have this tenant's name: invalid name"));
+        influx_plan_refused(&w->db->plan);
+        break;
+    case INFLUX_TOO_LARGE:
+        shrink(w, list, n);
+        break;
+    case INFLUX_BAD_POINTS:
+        sift(w, list, n);
+        break;
+    case INFLUX_WORLD:
+        assert(!"write_list returns SICK for these");
+        break;
+    }
 }
 
 /* Settles every row of the list. Reorders it. */
 static enum store_status
-send_list(struct writing *w, uint32_t *list, size_t n)
+send_chunk(struct writing *w, uint32_t *list, size_t n)
 {
+    struct influxdb *db = w->db;
     struct influx_answer answer;
-    while (n > 0) {
-        enum store_status status = write_list(w, list, n, &answer);
+    uint32_t *rows;
+    size_t suspects = influx_memory_gather(db->memory, &db->rows, list, n);
+    if (influx_plan_begin(&db->plan, list, n, suspects) == -1) {
+        errbuf_set(w->err, "InfluxDB: out of memory");
+        return STORE_SICK;
+    }
+    w->answer = &answer;
+    while (influx_plan_next(&db->plan, &rows, &n)) {
+        enum store_status status = write_list(w, rows, n, &answer);
         if (status != STORE_DONE)
             return status;
-        switch (answer.verdict) {
-        case INFLUX_STORED:
-            settle_all(w, list, n, NULL);
-            break;
-        case INFLUX_NO_DATABASE:
-            refuse_all(w, list, n, REJECT_UNSTORABLE,
-                       SLICE("no database can have this tenant's name: invalid name"));
-            break;
-        case INFLUX_TOO_LARGE:
-            status = shrink(w, list, n);
-            break;
-        case INFLUX_BAD_POINTS:
-            status = sift(w, list, n, &answer);
-            break;
-        case INFLUX_WORLD:
-            assert(!"write_list returns SICK for these");
-            break;
-        }
-        if (status != STORE_DONE)
-            return status;
-        n = influx_rows_keep_unsettled(&w->db->rows, list, n);
+        take_answer(w, rows, n);
     }
     return STORE_DONE;
 }
@@ -372,7 +397,7 @@ write_database(struct writing *w, uint32_t database)
     w->database = db->rows.databases[database];
     while ((n = influx_rows_pick(&db->rows, database, &from, (size_t)db->cfg->influxdb.batch_size,
                                  db->max_body_bytes, db->picked)) > 0) {
-        enum store_status status = send_list(w, db->picked, n);
+        enum store_status status = send_chunk(w, db->picked, n);
         if (status != STORE_DONE)
             return status;
     }
@@ -411,6 +436,8 @@ influxdb_close(struct store **store)
     struct buf *const bufs[] = {&db->base, &db->url, &db->body, &db->text, &db->query};
     http_free(&db->http);
     influx_rows_free(&db->rows);
+    influx_plan_free(&db->plan);
+    free(db->memory);
     for (size_t i = 0; i < COUNT_OF(bufs); i++)
         buf_free(bufs[i]);
     free(db->picked);
@@ -482,8 +509,10 @@ influxdb_open(const struct config *cfg, enum topic_kind kind, const struct store
     /* Which characters beyond ASCII a name may have, only the server knows. */
     db->blames_tenants = cfg->influxdb.db_per_tenant && is_ascii(cfg->influxdb.database_name);
     init_bufs(db);
+    influx_plan_init(&db->plan);
+    db->memory = calloc(1, sizeof(*db->memory));
     influx_rows_init(&db->rows, cfg->influxdb.database_name, cfg->influxdb.db_per_tenant);
-    if (db->base.failed)
+    if (db->base.failed || db->memory == NULL)
         errbuf_set(err, "InfluxDB: out of memory");
     else if ((db->http = http_new(&options, hooks, err)) != NULL)
         return store;

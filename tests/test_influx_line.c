@@ -349,6 +349,29 @@ Test(influx_line, refuses_times_that_nanoseconds_cannot_hold)
     expect(&r, "cpu,_region=r,_tenant_id=t1 value=1.5,value_meta=\"{}\" -1\n");
 }
 
+/* A series of 65521 bytes: InfluxDB adds "#!~#value_meta", and holds 65535. */
+Test(influx_line, refuses_keys_that_are_too_long)
+{
+    static char text[70000];
+    static const size_t rest = sizeof("cpu,_region=r,_tenant_id=t1,h=") - 1;
+    struct record r = sample();
+    struct dimension d = {SLICE("h"), {text, 65521 - rest}};
+    struct buf b;
+    struct reject why;
+    memset(text, 'x', sizeof(text));
+    r.measurement.dimensions = &d;
+    r.measurement.n_dimensions = 1;
+    buf_init(&b, 1 << 20);
+    cr_assert_eq(influx_line_add(&b, &r, &why), 0);
+    d.value.n++;
+    cr_assert_eq(influx_line_add(&b, &r, &why), -1);
+    text[0] = ' '; /* which takes two bytes */
+    d.value.n--;
+    cr_assert_eq(influx_line_add(&b, &r, &why), -1);
+    cr_assert_eq(why.reason, REJECT_UNSTORABLE);
+    buf_free(&b);
+}
+
 Test(influx_line, only_member_names_become_snake_case)
 {
     struct alarm_transition a = {.tenant_id = SLICE("t"), .metrics = SLICE("[]"), .time_ms = 2};

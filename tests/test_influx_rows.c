@@ -110,10 +110,6 @@ Test(influx_rows, chunks_have_limits_and_leave_settled_rows_out)
     cr_assert_eq(influx_rows_pick(&rows, 0, &from, 10, 1, list), 1u);
     cr_assert_eq(influx_rows_pick(&rows, 0, &from, 10, 10 * line, list), 2u);
     cr_assert_eq(influx_rows_pick(&rows, 0, &from, 10, 10 * line, list), 0u);
-    rows.rows[9].settled = true;
-    list[0] = 8, list[1] = 9, list[2] = 3;
-    cr_assert_eq(influx_rows_keep_unsettled(&rows, list, 3), 2u);
-    cr_assert_eq(list[1], 3u);
 }
 
 /* --- suspects --- */
@@ -140,17 +136,40 @@ check_list(const uint32_t *list)
     cr_assert_eq(seen, (UINT32_C(1) << 20) - 1);
 }
 
+static uint32_t named;
+
+static void
+settle_named(void *arg, uint32_t i, struct slice why)
+{
+    cr_assert(slice_equal(why, *(const struct slice *)arg), "%.*s", (int)why.n, why.p);
+    cr_assert_eq(named >> i & 1, 0u);
+    named |= UINT32_C(1) << i;
+}
+
+static struct influx_finding
+find(uint32_t *list, const struct influx_answer *a, const char *why_text)
+{
+    struct slice why = {why_text, strlen(why_text)};
+    named = 0;
+    struct influx_finding f = influx_suspects_find(&rows, list, 20, a, true, settle_named, &why);
+    check_list(list);
+    return f;
+}
+
 Test(influx_suspects, the_oldest)
 {
     uint32_t list[20];
     struct influx_answer a = {.suspects = INFLUX_SUSPECTS_OLDEST, .dropped = 3};
     add_points(list);
-    cr_assert_eq(influx_suspects_split(&rows, list, 20, &a), 3u);
-    check_list(list);
+    struct influx_finding f = find(list, &a, "");
+    cr_assert_eq(f.split, 3u);
+    cr_assert_eq(f.bad, 3);
     for (uint32_t i = 0; i < 20; i++)
         cr_assert_eq(list[i], 19 - i);
     a.dropped = 21;
-    cr_assert_eq(influx_suspects_split(&rows, list, 20, &a), 10u, "it cannot be: halves");
+    f = find(list, &a, "");
+    cr_assert_eq(f.split, 0u, "it cannot be");
+    cr_assert_eq(f.bad, -1);
 }
 
 Test(influx_suspects, a_measurement)
@@ -162,21 +181,51 @@ Test(influx_suspects, a_measurement)
         {SLICE("cpu"), 0}, {SLICE("cp"), 1}, {SLICE("c p,u=\\\\x"), 2}, {SLICE("cpu,x"), 3}};
     uint32_t list[20];
     for (size_t c = 0; c < COUNT_OF(cases); c++) {
-        struct influx_answer a = {.suspects = INFLUX_SUSPECTS_MEASUREMENT,
-                                  .measurement = cases[c].name};
+        struct influx_answer a = {
+            .suspects = INFLUX_SUSPECTS_MEASUREMENT, .dropped = 2, .measurement = cases[c].name};
         add_points(list);
-        cr_assert_eq(influx_suspects_split(&rows, list, 20, &a), 5u);
-        check_list(list);
+        struct influx_finding f = find(list, &a, "");
+        cr_assert_eq(f.split, 5u);
+        cr_assert_eq(f.named + f.clean, 0u);
         for (int i = 0; i < 5; i++)
             cr_assert_eq(list[i] % 4, cases[c].rest);
         cr_assert_lt(rows.rows[list[0]].time_ms, rows.rows[list[4]].time_ms, "by time");
-        cr_assert_eq(influx_suspects_split(&rows, list, 5, &a), 2u, "all of them: halves");
         influx_rows_free(&rows);
     }
     add_points(list);
     struct influx_answer a = {.suspects = INFLUX_SUSPECTS_SERIES, .measurement = SLICE("other")};
-    cr_assert_eq(influx_suspects_split(&rows, list, 20, &a), 10u, "none of them: halves");
-    check_list(list);
+    cr_assert_eq(find(list, &a, "").split, 0u, "none of them");
+}
+
+/* The rows with the value that is told, those before it, and those that have other values. */
+Test(influx_suspects, a_tag)
+{
+    uint32_t list[20];
+    add_points(list);
+    influx_rows_reset(&rows);
+    for (uint32_t i = 0; i < 20; i++) {
+        char tenant[8];
+        snprintf(tenant, sizeof(tenant), i % 10 == 6 ? "x =" : "t%u", 50 - i);
+        cr_assert_eq(add(i % 2 == 0 ? "cpu" : "other", tenant, i), STORE_ADDED);
+    }
+    struct influx_answer a = {.suspects = INFLUX_SUSPECTS_TAG,
+                              .dropped = 4,
+                              .error = SLICE("limit"),
+                              .measurement = SLICE("cpu"),
+                              .tag = SLICE("_tenant_id"),
+                              .value = SLICE("x =")};
+    struct influx_finding f = find(list, &a, "limit");
+    cr_assert_eq(named, UINT32_C(1) << 6 | UINT32_C(1) << 16);
+    cr_assert_eq(f.named, 2u);
+    cr_assert_eq(f.clean, 6u);
+    cr_assert_eq(f.split, 13u, "five more have other values: 8, 10, 12, 14, 18");
+    cr_assert_eq(list[0], 6u);
+    cr_assert_eq(list[2], 0u);
+    a.value = SLICE("none of ours");
+    for (uint32_t i = 0; i < 20; i++)
+        list[i] = i;
+    f = find(list, &a, "limit");
+    cr_assert_eq(f.named + f.clean, 0u);
 }
 
 Test(influx_suspects, unknown)
@@ -184,23 +233,15 @@ Test(influx_suspects, unknown)
     uint32_t list[20];
     struct influx_answer a = {.suspects = INFLUX_SUSPECTS_UNKNOWN, .dropped = 3};
     add_points(list);
-    cr_assert_eq(influx_suspects_split(&rows, list, 20, &a), 10u);
-    cr_assert_eq(influx_suspects_split(&rows, list, 3, &a), 1u);
-    cr_assert_eq(influx_suspects_split(&rows, list, 2, &a), 1u);
+    struct influx_finding f = find(list, &a, "");
+    cr_assert_eq(f.bad, 3);
+    cr_assert_eq(f.named + f.clean + f.split, 0u);
 }
 
-static void
-settle_named(void *arg, uint32_t i, struct slice why)
-{
-    uint32_t *named = arg;
-    cr_assert(slice_equal(why, SLICE("why")));
-    rows.rows[i].settled = true;
-    *named |= UINT32_C(1) << i;
-}
-
+/* Names rows 3 and 6 as a server does. */
 Test(influx_suspects, named_lines)
 {
-    uint32_t list[20], named = 0;
+    uint32_t list[20];
     struct buf text;
     add_points(list);
     rows.rows[19].at = rows.rows[3].at; /* the same line twice */
@@ -215,8 +256,32 @@ Test(influx_suspects, named_lines)
     buf_add_slice(&text, influx_rows_line(&rows, 5));
     buf_add_text(&text, "': why\nunable to parse '");
     buf_add_slice(&text, influx_rows_line(&rows, 6));
-    struct influx_answer a = {.suspects = INFLUX_SUSPECTS_NAMED, .error = {text.data, text.size}};
-    influx_suspects_find_named(&rows, list, 20, &a, settle_named, &named);
+    struct influx_answer a = {
+        .suspects = INFLUX_SUSPECTS_NAMED, .dropped = -1, .error = {text.data, text.size}};
+    struct influx_finding f = find(list, &a, "why");
     cr_assert_eq(named, UINT32_C(1) << 3 | UINT32_C(1) << 19, "neither in a text nor cut off");
+    cr_assert_eq(f.named, 2u);
+    cr_assert(f.all_named);
+    a.cut_off = true;
+    for (uint32_t i = 0; i < 20; i++)
+        list[i] = i;
+    cr_assert(!find(list, &a, "why").all_named);
     buf_free(&text);
+}
+
+/* Series that were refused go to the end, until they are stored again. */
+Test(influx_suspects, the_memory)
+{
+    static struct influx_memory memory;
+    uint32_t list[20];
+    add_points(list);
+    cr_assert_eq(influx_memory_gather(&memory, &rows, list, 20), 0u);
+    influx_memory_note(&memory, &rows, 2, true);
+    cr_assert_eq(influx_memory_gather(&memory, &rows, list, 20), 5u);
+    for (int i = 15; i < 20; i++)
+        cr_assert_eq(list[i] % 4, 2u);
+    check_list(list);
+    influx_memory_note(&memory, &rows, 6, false);
+    cr_assert_eq(influx_memory_gather(&memory, &rows, list, 20), 0u);
+    cr_assert_eq(memory.n, 0u);
 }

@@ -270,19 +270,59 @@ class BadPoints(WithInflux):
         self.assertIn("max-values-per-tag", next(iter(outcome.refused.values())))
 
     def test_keys_that_are_too_long(self):
-        messages = [metric("m", NOW_MS + i, i + 0.5, h="x" * 66000 if i in (7, 500) else "x")
-                    for i in range(1000)]
-        outcome = self.check(self.store(), messages, {7, 500})
-        self.assertIn("max key length exceeded", outcome.refused[7])
-
-    def test_a_huge_key_alone_and_in_company(self):
-        """The answer repeats it, and is larger than what we keep of it."""
-        huge = " " * 400000 + "x"
-        self.check(self.store(), [metric("m", NOW_MS, 0.5, a=huge, b=huge)], {0})
+        """Foreseen to the byte: the longest is stored, one more is not sent."""
+        rest = len("m,_region=r,_tenant_id=t,h=")
         store = self.store()
-        messages = [metric("m", NOW_MS + i, i + 0.5) for i in range(100)]
-        messages[40]["metric"]["dimensions"] = {"a": huge, "b": huge}
-        self.check(store, messages, {40})
+        rejected = store.add(metric("m", NOW_MS, 0.5, h="x" * (65521 - rest)),
+                             metric("m", NOW_MS, 1.5, h="x" * (65522 - rest)),
+                             metric("m", NOW_MS, 2.5, h=" " * 400000 + "x"),
+                             metric("m", NOW_MS, 3.5))
+        self.assertEqual(set(rejected), {1, 2})
+        self.assertIn("too long", rejected[1])
+        outcome = store.write()
+        self.assert_done(outcome)
+        self.assertEqual((outcome.stored, outcome.refused), ({0, 3}, {}))
+
+    def requests(self):
+        """How many write requests the server has had."""
+        figures = json.loads(self.influx.request("/debug/vars")[1])
+        return next(v["values"]["writeReq"] for k, v in figures.items() if k.startswith("httpd"))
+
+    def test_every_second_has_one_value_too_many(self):
+        """20,000 points; what is found out once is known when they come again."""
+        store = self.store()
+        self.assertEqual(store.add(*(metric("m", value=-i, h=f"h{i}") for i in range(300))), {})
+        self.assert_done(store.write())
+        messages = [metric("m", NOW_MS + i, i + 0.5, h=f"new{i}" if i % 2 else f"h{i % 300}")
+                    for i in range(20000)]
+        for name, most in (("first", 3000), ("again", 40)):
+            store.reset()
+            before = self.requests()
+            self.assertEqual(store.add(*messages), {})
+            outcome = store.write()
+            self.assert_done(outcome)
+            requests = self.requests() - before
+            print(f"{name}: {requests} requests, {outcome.took_ms} ms")
+            self.assertEqual(set(outcome.refused), {i for i in range(20000) if i % 2})
+            self.assertLess(requests, most)
+        self.assertTrue(all(why.startswith("capacity ") for why in outcome.refused.values()))
+
+    def test_every_second_at_random(self):
+        """Good and bad values in no order at all."""
+        store = self.store()
+        names = [f"{i * 7919 % 10007:05}" for i in range(5000)]
+        self.assertEqual(store.add(*(metric("m", value=-i, h=h) for i, h in enumerate(names[:300]))),
+                         {})
+        self.assert_done(store.write())
+        store.reset()
+        messages = [metric("m", NOW_MS + i, i + 0.5, h=names[i * 1009 % 600]) for i in range(5000)]
+        self.assertEqual(store.add(*messages), {})
+        before = self.requests()
+        outcome = store.write()
+        self.assert_done(outcome)
+        print(f"{self.requests() - before} requests, {outcome.took_ms} ms")
+        self.assertEqual(outcome.stored, {i for i in range(5000) if i * 1009 % 600 < 300})
+        self.assertLess(self.requests() - before, 1 + 2 * 300 * 2)
 
     def test_all_kinds_at_once(self):
         self.write_line(f"m3,x=y value=1i {NOW_MS}")
@@ -297,21 +337,39 @@ class BadPoints(WithInflux):
             if i % 611 == 0:
                 message["metric"]["timestamp"] -= 48 * HOUR_MS
                 bad.add(i)
-            if i % 1000 == 999:
-                message["metric"]["dimensions"] = {"h": "x" * 66000}
-                bad.add(i)
             messages.append(message)
         self.check(self.store(), messages, bad)
 
-    def test_a_senders_text_condemns_no_other_point(self):
+    def evil_texts(self, good, n):
+        """Texts that look like answers about other points; n are sent."""
+        line = f'{good},_region=r,_tenant_id=t value=7.5,value_meta="{{}}" {NOW_MS}'
+        return [f"unable to parse '{line}': gotcha", f"x dropped={n}", f"x\" dropped={n}",
+                f"x dropped={n} for database: {self.database} for retention policy: autogen",
+                f"x\" is type float, already exists as type integer dropped={n}",
+                f"points beyond retention policy dropped={n}", f"\t\" tag=\"h\" value=\"{good}",
+                f"h\\, \" value=\"x\" dropped={n}", "max-series-per-database limit exceeded: (1)"]
+
+    def test_a_senders_tag_condemns_no_other_point(self):
         """An error repeats tag values: one of them may look like the error about another line."""
-        good = metric("good", NOW_MS, 7.5)
-        line = f'good,_region=r,_tenant_id=t value=7.5,value_meta="{{}}" {NOW_MS}'
-        evil = f"unable to parse '{line}': gotcha"
         first = self.store()
         self.assertEqual(first.add(*(metric("m", h=f"h{i}") for i in range(300))), {})
         self.assert_done(first.write())
-        self.check(self.store(), [good, metric("m", NOW_MS, 8.5, h=evil)], {1})
+        for i, text in enumerate(self.evil_texts("good", 3)):
+            with self.subTest(text=text):
+                store = self.store()
+                self.check(store, [metric("good", NOW_MS, 7.5), metric("good2", NOW_MS, i),
+                                   metric("m", NOW_MS, 8.5, h=text)], {2}, "capacity")
+
+    def test_a_senders_name_condemns_no_other_point(self):
+        for i, text in enumerate(self.evil_texts("good", 3)):
+            text = text.lstrip("\t").replace("\\", "")
+            if text.startswith("unable"):
+                continue  # a quote before a space is nothing a name may have
+            with self.subTest(text=text):
+                escaped = text.replace(" ", "\\ ").replace(",", "\\,").replace("=", "\\=")
+                self.write_line(f"{escaped},x=y value=1i {NOW_MS}")
+                self.check(self.store(), [metric("good", NOW_MS, 100 + i), metric("good2", NOW_MS, i),
+                                          metric(text, NOW_MS, 8.5)], {2})
 
 
 class SmallRequests(WithInflux):
