@@ -151,6 +151,29 @@ check_workers(struct health *h, const struct view *v, const char *owner,
         judge(c, HEALTH_GOOD, "%zu of %zu run", running, n);
 }
 
+/*
+ * A limit of the store's was met lately: what it refused is in the dead letters, all else goes on.
+ * Only there when there is something to say.
+ */
+static void
+check_capacity(struct health *h, const struct view *v)
+{
+    uint64_t refused = 0;
+    int64_t since_ms = v->now.taken_ms;
+    for (size_t i = v->n_periods; i-- > 0;) {
+        const struct snapshot_period *p = &v->periods[i];
+        if (p->ended_ms < v->now.taken_ms - HEALTH_CAPACITY_MS)
+            break;
+        refused += p->figures.values[STAT_REJECTED_CAPACITY];
+        since_ms = p->ended_ms - p->length_ms;
+    }
+    if (refused > 0)
+        judge(add_check(h, "store", "capacity"), HEALTH_DEGRADED,
+              "a limit on series is reached: %s messages went to the dead letters since %s; they "
+              "can be replayed when there is room",
+              format_count(refused).s, format_time(since_ms).s);
+}
+
 /* --- all --- */
 
 static void
@@ -169,11 +192,12 @@ health_judge(struct health *h, const struct view *v)
     size_t n;
     const struct progress_topic *topics = progress_topics(v->progress, &n);
     *h = (struct health){.n = 0};
-    h->checks = calloc(2 + 4 * n + 2 * v->now.n_processes, sizeof(*h->checks));
+    h->checks = calloc(3 + 4 * n + 2 * v->now.n_processes, sizeof(*h->checks));
     if (h->checks == NULL)
         return -1;
     check_master(h, v);
     check_configuration(h, v);
+    check_capacity(h, v);
     for (size_t i = 0; i < n; i++) {
         const struct snapshot_process *p = &v->now.processes[topics[i].first];
         check_progress(h, v, &topics[i]);

@@ -10,6 +10,9 @@
  *                   unhealthy once it has lasted HEALTH_GRACE_MS, so that one retry alarms nobody
  *   TOPIC.workers   unhealthy if one is in a crash loop, or if none runs
  *
+ * `store.capacity`: degraded, and only there, if messages went to the dead letters within
+ * HEALTH_CAPACITY_MS because a limit of the store's on series is reached;
+ *
  * and `master`: unhealthy if it has ended, or not turned for HEALTH_MASTER_MS.  A worker that owns
  * no partition is a standby and healthy.  One unhealthy check makes the answer 500, as in
  * DropWizard; for whether the process itself lives there is /ping.
@@ -22,7 +25,7 @@
 #include "admin/view.h"
 #include "lib/buf.h"
 
-enum { HEALTH_GRACE_MS = 10000, HEALTH_MASTER_MS = 30000 };
+enum { HEALTH_GRACE_MS = 10000, HEALTH_MASTER_MS = 30000, HEALTH_CAPACITY_MS = 600000 };
 
 enum health_status { HEALTH_GOOD, HEALTH_DEGRADED, HEALTH_BAD };
 

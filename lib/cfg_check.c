@@ -73,6 +73,14 @@ tell_ignored(const struct cfg_loading *l)
             tell_ignored_option(l, i);
 }
 
+/* Does what is sent to that host stay on this one? */
+static bool
+is_local(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "localhost") == 0 ||
+           strcmp(host, "::1") == 0 || strcmp(host, "[::1]") == 0;
+}
+
 static void
 tell_risks(const struct cfg_loading *l)
 {
@@ -86,6 +94,10 @@ tell_risks(const struct cfg_loading *l)
              "%s: [influxdb] verify_ssl is off: whoever answers as the server gets the password "
              "and the data",
              cfg->file);
+    if (influxdb && !cfg->influxdb.ssl && cfg->influxdb.user[0] != '\0' &&
+        cfg->influxdb.password[0] != '\0' && !is_local(cfg->influxdb.ip_address))
+        tell(l, "%s: [influxdb] ssl is off: the password goes to %s in clear, and so does the data",
+             cfg->file, cfg->influxdb.ip_address);
     if (metrics->enabled && alarms->enabled && strcmp(metrics->topic, alarms->topic) == 0)
         tell(l,
              "%s: [kafka_metrics] and [kafka_alarm_history] read the same topic, %s: each rejects "

@@ -199,6 +199,15 @@ http_post(struct http *http, const char *url, struct slice body, const char *typ
     return judge(http, result, code, status, err);
 }
 
+const char *
+http_header(struct http *http, const char *name)
+{
+    struct curl_header *header;
+    return curl_easy_header(http->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK
+               ? header->value
+               : "";
+}
+
 void
 http_escape(struct buf *b, struct slice text)
 {

@@ -45,6 +45,12 @@ enum http_result {
 enum http_result http_post(struct http *http, const char *url, struct slice body, const char *type,
                            long *status, struct slice *answer, struct errbuf *err) MUST_CHECK;
 
+/*
+ * Takes: a header's name, in any case.
+ * Returns: what the last answer says in it, "" if it has none; it holds until the next call.
+ */
+const char *http_header(struct http *http, const char *name);
+
 /* Appends text, percent-escaped as RFC 3986 section 2.1 wants it in a query. */
 void http_escape(struct buf *b, struct slice text);
 

@@ -284,43 +284,56 @@ influx_suspects_find(const struct influx_rows *r, uint32_t *list, size_t n,
 /* --- the memory --- */
 
 static uint32_t
-hash_series(const struct influx_rows *r, uint32_t i, size_t *slot)
+kept_of(uint64_t hash)
+{
+    uint32_t kept = (uint32_t)(hash >> 32);
+    return kept != 0 ? kept : 1;
+}
+
+void
+influx_memory_put(struct influx_memory *m, uint64_t hash, bool in)
+{
+    uint32_t *slot = &m->slots[hash % INFLUX_MEMORY_SLOTS];
+    if (in) {
+        m->n += *slot == 0;
+        *slot = kept_of(hash);
+    } else if (*slot == kept_of(hash)) {
+        *slot = 0;
+        m->n--;
+    }
+}
+
+bool
+influx_memory_has(const struct influx_memory *m, uint64_t hash)
+{
+    return m->slots[hash % INFLUX_MEMORY_SLOTS] == kept_of(hash);
+}
+
+static uint64_t
+hash_series(const struct influx_rows *r, uint32_t i)
 {
     const char *database = r->databases[r->rows[i].database];
     uint64_t h =
         influx_answer_hash(INFLUX_HASH_START, (struct slice){database, strlen(database) + 1});
-    h = influx_answer_hash(h, series_of(influx_rows_line(r, i)));
-    *slot = (size_t)(h % INFLUX_MEMORY_SLOTS);
-    uint32_t kept = (uint32_t)(h >> 32);
-    return kept != 0 ? kept : 1;
+    return influx_answer_hash(h, series_of(influx_rows_line(r, i)));
 }
 
 void
 influx_memory_note(struct influx_memory *m, const struct influx_rows *r, uint32_t i, bool refused)
 {
-    size_t slot;
-    if (!refused && m->n == 0)
-        return;
-    uint32_t hash = hash_series(r, i, &slot);
-    if (refused) {
-        m->n += m->slots[slot] == 0;
-        m->slots[slot] = hash;
-    } else if (m->slots[slot] == hash) {
-        m->slots[slot] = 0;
-        m->n--;
-    }
+    if (refused || m->n > 0)
+        influx_memory_put(m, hash_series(r, i), refused);
 }
 
 size_t
 influx_memory_gather(const struct influx_memory *m, const struct influx_rows *r, uint32_t *list,
                      size_t n)
 {
-    size_t slot, kept = n;
+    size_t kept = n;
     if (m->n == 0)
         return 0;
     for (size_t i = 0; i < kept;) {
-        uint32_t hash = hash_series(r, list[i], &slot);
-        if (m->slots[slot] != hash) {
+        if (!influx_memory_has(m, hash_series(r, list[i]))) {
             i++;
             continue;
         }

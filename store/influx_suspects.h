@@ -32,10 +32,15 @@ struct influx_finding influx_suspects_find(const struct influx_rows *r, uint32_t
 
 enum { INFLUX_MEMORY_SLOTS = 1 << 16 };
 
+/* A set of hashes that forgets: of two that have the same place, the newer one stays. */
 struct influx_memory {
-    uint32_t slots[INFLUX_MEMORY_SLOTS]; /* a series' hash; 0: none. The newest stays */
+    uint32_t slots[INFLUX_MEMORY_SLOTS]; /* part of a hash; 0: none */
     size_t n;
 };
+
+/* Takes: a hash of 64 bits (influx_answer_hash); whether it is to be in the set, or not. */
+void influx_memory_put(struct influx_memory *m, uint64_t hash, bool in);
+bool influx_memory_has(const struct influx_memory *m, uint64_t hash) MUST_CHECK;
 
 /* Notes the series of a row as refused, or as stored. */
 void influx_memory_note(struct influx_memory *m, const struct influx_rows *r, uint32_t i,

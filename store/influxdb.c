@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "store/http.h"
 #include "store/influx_answer.h"
@@ -29,7 +30,8 @@ enum {
     LEAST_BODY_BYTES = 64 << 10,
     MAX_BODY_BUFFER = 1 << 30, /* for a single point may be larger */
     MAX_BASE_NAME = 128,       /* leaves room for tenants within the 255 bytes of a name */
-    MAX_DATABASES_CREATED = 3  /* attempts per request */
+    MAX_DATABASES_CREATED = 3, /* attempts per request */
+    HOLD_AGAIN_MS = 600000     /* a limit that was not met for so long is waited for again */
 };
 
 struct influxdb {
@@ -38,10 +40,13 @@ struct influxdb {
     struct http *http;
     struct influx_rows rows;
     struct influx_plan plan;
-    struct influx_memory *memory;
+    struct influx_memory *memory;        /* series that were refused lately */
+    struct influx_memory *known;         /* databases that were written to */
+    int64_t hold_since_ms, hold_last_ms; /* a limit is met, on the monotonic clock; 0: never was */
     struct buf base, url, body, text, query;
     uint32_t *picked; /* the rows of a chunk */
-    size_t capacity_picked;
+    bool *tried;      /* by database: has had its turn in this attempt */
+    size_t capacity_picked, capacity_tried;
     size_t max_body_bytes; /* of a chunk; less after one that was too large or got no answer */
     bool blames_tenants;   /* a database's invalid name can only be the tenant's fault */
 };
@@ -55,6 +60,10 @@ struct writing {
     const char *database;
     const struct influx_answer *answer; /* the one that is being read */
     bool hopeless;                      /* no other database will fare better */
+    bool overloaded;                    /* no new database should be tried */
+    bool waits;                         /* what a limit refuses is held */
+    size_t n_held;                      /* rows that a limit refused */
+    struct errbuf held;
 };
 
 /* --- collecting --- */
@@ -125,6 +134,31 @@ sick(struct writing *w, const char *doing, long status, struct slice error)
     return STORE_SICK;
 }
 
+/*
+ * Only an InfluxDB 1.x means by its answers what influx_answer.h reads in them.  Others say 204 to
+ * points that they lose or change, and refuse good ones with bad.
+ */
+static bool
+is_influxdb(struct writing *w, const char *doing, long status)
+{
+    struct influxdb *db = w->db;
+    const char *version = http_header(db->http, "X-Influxdb-Version");
+    if (db->cfg->influxdb.accept_any)
+        return true;
+    version += version[0] == 'v';
+    if (version[0] == '1' && version[1] == '.')
+        return true;
+    errbuf_set(w->err,
+               "InfluxDB at %s: %s %s: HTTP %ld from what is not InfluxDB 1.x (%s%.60s, Server: "
+               "%.60s): others lose or change points without a word; if it is a relay, set "
+               "[influxdb] accept_any = True",
+               db->base.data, doing, w->database, status,
+               version[0] != '\0' ? "X-Influxdb-Version: " : "no X-Influxdb-Version", version,
+               http_header(db->http, "Server"));
+    w->hopeless = true;
+    return false;
+}
+
 static enum store_status
 post(struct writing *w, const char *doing, struct slice body, const char *type, long *status,
      struct slice *answer)
@@ -136,6 +170,10 @@ post(struct writing *w, const char *doing, struct slice body, const char *type, 
     }
     switch (http_post(w->db->http, w->db->url.data, body, type, status, answer, &why)) {
     case HTTP_ANSWERED:
+        /* What refuses the whole request may be a proxy's word. */
+        if ((*status == 200 || *status == 204 || *status == 400 || *status == 404) &&
+            !is_influxdb(w, doing, *status))
+            return STORE_SICK;
         return STORE_DONE;
     case HTTP_STOPPED:
         return STORE_STOPPED;
@@ -195,6 +233,8 @@ create_database(struct writing *w, bool *refused)
         return result;
     struct slice error = influx_answer_query_error(answer, &db->text);
     *refused = status == 200 && db->blames_tenants && slice_equal(error, SLICE("invalid name"));
+    if (status >= 500 || (status == 200 && error.n > 0 && !*refused))
+        w->overloaded = true;
     if (status != 200 || (error.n > 0 && !*refused))
         return sick(w, "cannot create the database", status, error);
     if (!*refused)
@@ -248,6 +288,7 @@ write_list(struct writing *w, const uint32_t *list, size_t n, struct influx_answ
             return result;
         influx_answer_read(status, body, w->database, &w->db->text, answer);
         if (answer->verdict == INFLUX_WORLD) {
+            w->overloaded = status >= 500;
             w->hopeless = status == 401 || status == 429 || status == 503;
             return sick(w, "cannot write to", status, answer->error);
         }
@@ -281,6 +322,37 @@ remember(struct writing *w, uint32_t i)
         influx_memory_note(w->db->memory, &w->db->rows, i, true);
 }
 
+/*
+ * A limit is reached: may what it refuses be held?  Once, for a while; if the limit is met again
+ * and again, nobody else is to wait for it each time.
+ */
+static bool
+may_hold(struct influxdb *db)
+{
+    int64_t now = clock_mono_ms();
+    if (db->hold_since_ms == 0 || now - db->hold_last_ms > HOLD_AGAIN_MS)
+        db->hold_since_ms = now;
+    db->hold_last_ms = now;
+    return now - db->hold_since_ms < db->cfg->influxdb.held_seconds * 1000;
+}
+
+/* Leaves rows unsettled that a limit refuses, if they may be held. */
+static bool
+hold(struct writing *w, size_t n)
+{
+    if (!w->answer->capacity)
+        return false;
+    if (w->n_held == 0) {
+        w->waits = may_hold(w->db);
+        if (w->waits)
+            errbuf_set(&w->held, "InfluxDB at %s: writing to %s: %.*s", w->db->base.data,
+                       w->database, w->answer->error.n < 200 ? (int)w->answer->error.n : 200,
+                       w->answer->error.p);
+    }
+    w->n_held += n;
+    return w->waits;
+}
+
 static void
 refuse_named(void *arg, uint32_t i, struct slice why)
 {
@@ -290,7 +362,8 @@ refuse_named(void *arg, uint32_t i, struct slice why)
     reject_set(&reject, reason_of(w->answer), "InfluxDB: %s%.*s", parses ? "unable to parse: " : "",
                why.n < 200 ? (int)why.n : 200, why.p);
     remember(w, i);
-    settle_row(w, i, &reject);
+    if (!hold(w, 1))
+        settle_row(w, i, &reject);
 }
 
 /* After an answer that some of the rows sent are bad. */
@@ -301,7 +374,8 @@ sift(struct writing *w, uint32_t *list, size_t n)
     if (n == 1 || w->answer->dropped == (int64_t)n) {
         for (size_t i = 0; i < n; i++)
             remember(w, list[i]);
-        refuse_all(w, list, n, reason_of(w->answer), w->answer->error);
+        if (!hold(w, n))
+            refuse_all(w, list, n, reason_of(w->answer), w->answer->error);
         influx_plan_refused(&db->plan);
         return;
     }
@@ -389,6 +463,22 @@ reserve_picked(struct influxdb *db)
     return 0;
 }
 
+static int
+reserve_tried(struct influxdb *db)
+{
+    size_t n = db->rows.n_databases;
+    if (n > db->capacity_tried) {
+        bool *bigger = realloc(db->tried, n * sizeof(*bigger));
+        if (bigger == NULL)
+            return -1;
+        db->tried = bigger;
+        db->capacity_tried = n;
+    }
+    if (n > 0)
+        memset(db->tried, 0, n * sizeof(*db->tried));
+    return 0;
+}
+
 static enum store_status
 write_database(struct writing *w, uint32_t database)
 {
@@ -404,29 +494,70 @@ write_database(struct writing *w, uint32_t database)
     return STORE_DONE;
 }
 
-/* One tenant's trouble does not keep the others waiting, but for a server that does not answer at
- * all. */
+static uint64_t
+hash_name(const char *name)
+{
+    return influx_answer_hash(INFLUX_HASH_START, (struct slice){name, strlen(name)});
+}
+
+/*
+ * Writes the databases that were written to before, or the others. One tenant's trouble does not
+ * keep the others waiting, but for a server that does not answer at all; one that cannot make a
+ * database, or write to a new one, is not asked for more of them until the next attempt.
+ */
+static enum store_status
+write_databases(struct writing *w, bool known, struct errbuf *err)
+{
+    struct influxdb *db = w->db;
+    enum store_status worst = STORE_DONE;
+    for (size_t i = 0; i < db->rows.n_databases && !w->hopeless; i++) {
+        uint64_t name = hash_name(db->rows.databases[i]);
+        if (db->tried[i] || influx_memory_has(db->known, name) != known)
+            continue;
+        db->tried[i] = true;
+        enum store_status status = write_database(w, (uint32_t)i);
+        influx_memory_put(db->known, name, status == STORE_DONE);
+        if (status == STORE_SICK && worst == STORE_DONE)
+            *err = *w->err;
+        if (status != STORE_DONE)
+            worst = status;
+        if (status == STORE_STOPPED || (!known && w->overloaded))
+            break;
+    }
+    return worst;
+}
+
+/* What is held is the world's trouble, but the least of it. */
+static enum store_status
+say_held(const struct writing *w, struct errbuf *err)
+{
+    if (w->n_held == 0 || !w->waits)
+        return STORE_DONE;
+    errbuf_set(err, "%s; %zu points of new series are held, all others are stored", w->held.text,
+               w->n_held);
+    return STORE_SICK;
+}
+
 static enum store_status
 influxdb_write(struct store *store, const struct store_write *write, struct errbuf *err)
 {
     struct influxdb *db = (struct influxdb *)store;
-    struct errbuf latest = {.text = ""};
+    struct errbuf latest = {.text = ""}, later = {.text = ""};
     struct writing w = {.db = db, .settle = write->settle, .arg = write->arg, .err = &latest};
-    enum store_status worst = STORE_DONE;
-    if (reserve_picked(db) == -1) {
+    if (reserve_picked(db) == -1 || reserve_tried(db) == -1) {
         errbuf_set(err, "InfluxDB: out of memory");
         return STORE_SICK;
     }
-    for (size_t i = 0; i < db->rows.n_databases && worst != STORE_STOPPED; i++) {
-        enum store_status status = write_database(&w, (uint32_t)i);
-        if (status == STORE_SICK && worst == STORE_DONE)
-            *err = latest;
-        if (status != STORE_DONE)
-            worst = status;
-        if (w.hopeless)
-            break;
+    enum store_status status = write_databases(&w, true, err);
+    if (status != STORE_STOPPED && !w.hopeless) {
+        w.overloaded = false;
+        enum store_status other = write_databases(&w, false, &later);
+        if (status == STORE_DONE)
+            *err = later;
+        if (other != STORE_DONE)
+            status = other;
     }
-    return worst;
+    return status == STORE_DONE ? say_held(&w, err) : status;
 }
 
 static void
@@ -438,6 +569,8 @@ influxdb_close(struct store **store)
     influx_rows_free(&db->rows);
     influx_plan_free(&db->plan);
     free(db->memory);
+    free(db->known);
+    free(db->tried);
     for (size_t i = 0; i < COUNT_OF(bufs); i++)
         buf_free(bufs[i]);
     free(db->picked);
@@ -511,8 +644,9 @@ influxdb_open(const struct config *cfg, enum topic_kind kind, const struct store
     init_bufs(db);
     influx_plan_init(&db->plan);
     db->memory = calloc(1, sizeof(*db->memory));
+    db->known = calloc(1, sizeof(*db->known));
     influx_rows_init(&db->rows, cfg->influxdb.database_name, cfg->influxdb.db_per_tenant);
-    if (db->base.failed || db->memory == NULL)
+    if (db->base.failed || db->memory == NULL || db->known == NULL)
         errbuf_set(err, "InfluxDB: out of memory");
     else if ((db->http = http_new(&options, hooks, err)) != NULL)
         return store;

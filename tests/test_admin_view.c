@@ -346,6 +346,33 @@ Test(admin_health, a_sick_store_degrades_then_alarms)
     close_stage(&s);
 }
 
+Test(admin_health, a_limit_that_is_reached_is_told)
+{
+    struct stage s;
+    struct health h;
+    open_stage(&s);
+    set_partitions(&s);
+    struct view v = *look(&s);
+    struct snapshot_period *p = &v.periods[0];
+    v.n_periods = 1;
+    *p = (struct snapshot_period){.ended_ms = v.now.taken_ms - 5000, .length_ms = 1000};
+    cr_assert_eq(health_judge(&h, &v), 0);
+    for (size_t i = 0; i < h.n; i++)
+        cr_assert_neq(strcmp(h.checks[i].name, "store.capacity"), 0);
+    health_free(&h);
+    p->figures.values[STAT_REJECTED_CAPACITY] = 1234;
+    cr_assert_eq(health_judge(&h, &v), 0);
+    cr_assert_eq(check(&h, "store.capacity")->status, HEALTH_DEGRADED);
+    cr_assert_not_null(strstr(check(&h, "store.capacity")->message, "1,234 messages"));
+    cr_assert(h.healthy);
+    health_free(&h);
+    p->ended_ms -= HEALTH_CAPACITY_MS;
+    cr_assert_eq(health_judge(&h, &v), 0);
+    cr_assert_eq(h.worst, HEALTH_GOOD);
+    health_free(&h);
+    close_stage(&s);
+}
+
 Test(admin_health, a_crash_loop_is_told)
 {
     struct stage s;

@@ -235,6 +235,30 @@ Test(cfg, unverified_tls_is_noticed)
     cfg_free(&cfg);
 }
 
+Test(cfg, a_password_in_clear_is_noticed)
+{
+    static const struct {
+        const char *text;
+        bool noticed;
+    } cases[] = {{"ip_address = 192.0.2.1\npassword = p\n", true},
+                 {"ip_address = localhost.example\npassword = p\n", true},
+                 {"ip_address = 192.0.2.1\npassword = p\nuser =\n", false},
+                 {"ip_address = 192.0.2.1\n", false},
+                 {"ip_address = 192.0.2.1\npassword = p\nssl = True\nverify_ssl = True\n", false},
+                 {"ip_address = ::1\npassword = p\n", false},
+                 {"ip_address = 127.0.0.2\npassword = p\n", false},
+                 {"ip_address = localhost\npassword = p\n", false}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char text[256];
+        buf_clear(&cfg_notices);
+        snprintf(text, sizeof(text), "[influxdb]\n%s", cases[i].text);
+        struct config *cfg = cfg_load_good(text);
+        bool noticed = strstr(cfg_notice_text(), "password goes to") != NULL;
+        cr_expect_eq(noticed, cases[i].noticed, "%s", text);
+        cfg_free(&cfg);
+    }
+}
+
 /* --- upstream's files --- */
 
 Test(cfg, files_of_real_installations)

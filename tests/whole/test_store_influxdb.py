@@ -61,7 +61,8 @@ class WithInflux(unittest.TestCase):
             self.assertEqual(store.close(), 0, "the driver's exit code")
 
     def store(self, **options):
-        options = {"port": self.influx.port, "database_name": self.database, **options}
+        options = {"port": self.influx.port, "database_name": self.database, "held_seconds": 0,
+                   **options}
         self.stores.append(Store(self.dir, **options))
         return self.stores[-1]
 
@@ -372,6 +373,57 @@ class BadPoints(WithInflux):
                                           metric(text, NOW_MS, 8.5)], {2})
 
 
+class Capacity(WithInflux):
+    """A limit of the server's: existing series go on, and nobody waits for long."""
+    data = 'max-series-per-database = 100\nindex-version = "inmem"'
+
+    def fill(self, store):
+        self.assertEqual(store.add(*(metric("m", NOW_MS, i, "b", h=f"h{i}") for i in range(100))),
+                         {})
+        self.assert_done(store.write())
+        store.reset()
+
+    def test_new_series_are_held_then_letters(self):
+        store = self.store(held_seconds=3)
+        self.fill(store)
+        messages = [metric("m", NOW_MS + 1 + i, i, "ba"[i % 2], h=f"h{i % 100}")
+                    for i in range(1000)]
+        old, new = set(range(0, 1000, 2)), set(range(1, 1000, 2))
+        self.assertEqual(store.add(*messages), {})
+        outcome = store.write()
+        self.assertEqual((outcome.status, outcome.stored, outcome.refused), ("sick", old, {}))
+        self.assertIn("max-series-per-database limit exceeded", outcome.text)
+        self.assertIn("500 points of new series are held, all others are stored", outcome.text)
+        start = time.monotonic()
+        while (outcome := store.write()).status == "sick":
+            self.assertEqual((outcome.stored, outcome.refused), (set(), {}))
+            self.assertLess(time.monotonic() - start, 30)
+            time.sleep(0.2)
+        self.assert_done(outcome)
+        self.assertEqual(set(outcome.refused), new)
+        self.assertGreater(time.monotonic() - start, 1)
+        for why in outcome.refused.values():
+            self.assertTrue(why.startswith("capacity InfluxDB: max-series-per-database"), why)
+        # The next ones have nobody wait, and what existed goes on.
+        store.reset()
+        self.assertEqual(store.add(*(metric("m", NOW_MS + 2000 + i, i, "ba"[i % 2], h=f"h{i % 100}")
+                                     for i in range(1000))), {})
+        outcome = store.write()
+        self.assert_done(outcome)
+        self.assertEqual((outcome.stored, set(outcome.refused)), (old, new))
+
+    def test_room_is_made_while_they_are_held(self):
+        store = self.store(held_seconds=60)
+        self.fill(store)
+        self.assertEqual(store.add(metric("m", h="new"), metric("m", tenant="b", h="h1")), {})
+        outcome = store.write()
+        self.assertEqual((outcome.status, outcome.stored), ("sick", {1}))
+        self.influx.query("DROP SERIES FROM m WHERE h = 'h7'", self.database)
+        outcome = store.write()
+        self.assert_done(outcome)
+        self.assertEqual((outcome.stored, outcome.refused), ({0}, {}))
+
+
 class SmallRequests(WithInflux):
     """A server that takes no large request."""
     http = "max-body-size = 100000"
@@ -488,6 +540,34 @@ class Databases(WithInflux):
         tenants = {json.loads(m)["alarm-transitioned"]["tenantId"] for m in messages}
         self.assertEqual({d for d in self.influx.databases() if d.startswith(self.database)},
                          {f"{self.database}_{t}" for t in tenants})
+
+    def test_known_databases_come_first(self):
+        """And after a new one that the server has no room for no other new one is tried."""
+        asked = []
+
+        def serve(connection):
+            while (request := read_request(connection)) is not None:
+                head = request[0].split(b" ")[1].decode()
+                asked.append(head.partition("db=")[2] or "create")
+                if "/query" in head:
+                    connection.sendall(http(b"200 OK", b'{"results":[{"statement_id":0,"error":'
+                                            b'"open meta.dbtmp: too many open files"}]}'))
+                elif head.endswith("_old"):
+                    connection.sendall(http(b"204 No Content"))
+                else:
+                    connection.sendall(http(b"404 Not Found", b'{"error":"database not found"}'))
+        server = FakeServer(serve)
+        self.addCleanup(server.close)
+        store = self.store(port=server.port, db_per_tenant=True, database_name="d")
+        store.add(metric(tenant="old"))
+        self.assert_done(store.write())
+        store.reset()
+        asked.clear()
+        store.add(*(metric(tenant=t) for t in ("new1", "new2", "new3", "old")))
+        outcome = store.write()
+        self.assertEqual((outcome.status, outcome.stored, outcome.refused), ("sick", {3}, {}))
+        self.assertIn("too many open files", outcome.text)
+        self.assertEqual(asked, ["d_old", "d_new1", "create"])
 
     def test_many_tenants(self):
         store = self.store(db_per_tenant=True)
@@ -629,6 +709,29 @@ class Trouble(WithInflux):
         for words, answer in answers.items():
             with self.subTest(answer=answer):
                 self.assert_sick(self.against(FakeServer(answering(answer))), words.strip())
+
+    def test_servers_that_are_no_influxdb(self):
+        """What they answer counts for nothing: they lose points and say 204."""
+        refuses = b'{"error":"partial write: x dropped=1"}'
+        for answer, words in (
+                (http(b"204 No Content", version=b""), "no X-Influxdb-Version"),
+                (http(b"204 No Content", version=b"v2.7.1"), "2.7.1"),
+                (http(b"204 No Content", version=b"10.1"), "10.1"),
+                (http(b"400 Bad Request", refuses, version=b""), "HTTP 400"),
+                (http(b"404 Not Found", b'{"error":"database not found"}', version=b""), "404"),
+                (http(b"204 No Content", b"", b"Server: VictoriaMetrics\r\n", b""),
+                 "VictoriaMetrics")):
+            with self.subTest(answer=answer):
+                self.assert_sick(self.against(FakeServer(answering(answer))), words, "accept_any")
+
+    def test_a_relay_that_says_nothing(self):
+        self.assert_done(self.against(
+            FakeServer(answering(http(b"204 No Content", version=b""))), accept_any=True))
+
+    def test_versions_that_are_believed(self):
+        for version in (b"1.6.7~rc0", b"1.8.10", b"v1.12.0", b"1.9.7-c1.9.7"):
+            self.assert_done(self.against(
+                FakeServer(answering(http(b"204 No Content", version=version)))))
 
     def test_a_database_that_never_comes(self):
         def serve(connection):
