@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-from fixtures import proc
+from fixtures import fetched, influx, proc
 from fixtures.influx import Influx
 from fixtures.store import (DRIVER, NOW_MS, FakeServer, Store, answering, http, metric,
                             read_request)
@@ -36,11 +36,16 @@ def as_line_escapes(text):
 class WithInflux(unittest.TestCase):
     http = data = ""
     auth = False
+    program = staticmethod(lambda: "influxd")
 
     @classmethod
     def setUpClass(cls):
+        try:
+            program = cls.program()
+        except fetched.Unavailable as e:
+            raise unittest.SkipTest(str(e)) from None
         cls.dir = tempfile.mkdtemp(prefix="store-influxdb-")
-        cls.influx = Influx(os.path.join(cls.dir, "influx"), cls.auth, cls.http, cls.data)
+        cls.influx = Influx(os.path.join(cls.dir, "influx"), cls.auth, cls.http, cls.data, program)
         try:
             cls.influx.start()
         except BaseException:
@@ -871,6 +876,21 @@ class Tls(WithInflux):
         store = self.store(port=self.influx.port, ssl=True)
         store.add(metric())
         self.assertEqual(store.write().status, "sick")
+
+
+def again(base, suffix, program):
+    """The same tests with another InfluxDB."""
+    name = base.__name__ + suffix
+    globals()[name] = type(name, (base,), {"program": staticmethod(program),
+                                           "__module__": __name__})
+
+
+OWN = os.environ.get("PERSISTER_TEST_INFLUXD")  # a newer one, say 1.12, that somebody has built
+for each in (Formats, BadPoints, Capacity, SmallRequests, Databases, Authentication):
+    again(each, "OnNewer", influx.newer)
+    if OWN:
+        again(each, "OnOwn", lambda: OWN)
+del each
 
 
 def socket_to(port):
