@@ -30,14 +30,17 @@
 #include "lib/log_syslog.h"
 #include "lib/printable.h"
 
+enum { NO_FILE = -1 };
+
 static struct {
     char file[4096]; /* "": stderr, or syslog */
-    int fd;          /* once it is not stderr's, it stays the same number */
+    int fd;          /* of the file, once there was one; from then on it stays the same number */
+    _Atomic bool has_file;
     bool syslog, stderr_too;
     int facility;
     enum log_level level;
     char process[64];
-} state = {.fd = STDERR_FILENO, .level = LOG_LEVEL_NOTICE, .process = "monasca-persister"};
+} state = {.fd = NO_FILE, .level = LOG_LEVEL_NOTICE, .process = "monasca-persister"};
 
 static const char *const level_names[] = {"ERROR", "WARNING", "NOTICE", "INFO", "DEBUG"};
 static const int level_priorities[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
@@ -87,27 +90,45 @@ static struct shared {
 
 static uint32_t followed; /* the version that this process goes by */
 
-/* In one step wherever a thread of librdkafka may be about to write. */
+/*
+ * In one step wherever a thread of librdkafka may be about to write. Takes: the file, which it keeps
+ * or closes.
+ */
 static int
 use_file(int fd)
 {
-    if (state.fd == STDERR_FILENO) {
+    int done = 0;
+    if (state.fd == NO_FILE) {
         state.fd = fd;
-        return 0;
-    }
-    int done = dup3(fd, state.fd, O_CLOEXEC);
-    if (fd != STDERR_FILENO)
+    } else {
+        done = dup3(fd, state.fd, O_CLOEXEC);
         close(fd);
+    }
+    state.has_file = state.has_file || done != -1;
     return done == -1 ? -1 : 0;
+}
+
+/* Lets go of the file; its number stays taken. */
+static void
+use_no_file(void)
+{
+    state.has_file = false;
+    int null = state.fd != NO_FILE ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+    if (null == -1)
+        return;
+    (void)dup3(null, state.fd, O_CLOEXEC);
+    close(null);
 }
 
 static int
 apply(const struct choice *choice, struct errbuf *err)
 {
-    int fd = choice->file[0] != '\0' ? open_file(choice->file) : STDERR_FILENO;
-    bool elsewhere = choice->syslog || fd != STDERR_FILENO;
-    if (fd == -1 || use_file(fd) == -1)
+    bool has_file = choice->file[0] != '\0', elsewhere = choice->syslog || has_file;
+    int fd = has_file ? open_file(choice->file) : NO_FILE;
+    if (has_file && (fd == -1 || use_file(fd) == -1))
         return errbuf_set(err, "log file %s: %s", choice->file, strerror(errno));
+    if (!has_file)
+        use_no_file();
     snprintf(state.file, sizeof(state.file), "%s", choice->file);
     state.facility = choice->facility;
     state.syslog = choice->syslog;
@@ -267,7 +288,7 @@ format_line(struct line *line, enum log_level level, const char *format, va_list
 bool
 log_reaches_stderr(void)
 {
-    return state.stderr_too || (!state.syslog && state.fd == STDERR_FILENO);
+    return state.stderr_too || (!state.syslog && !state.has_file);
 }
 
 /*
@@ -411,7 +432,7 @@ log_line(enum log_level level, const char *format, ...)
     va_end(args);
     if (state.syslog)
         deliver(&to_syslog, &line);
-    else if (state.fd != STDERR_FILENO)
+    else if (state.has_file)
         deliver(&to_file, &line);
     if (log_reaches_stderr())
         deliver(&to_stderr, &line);

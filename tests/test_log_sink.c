@@ -193,6 +193,35 @@ open_log(const char *path)
     cr_assert_eq(log_open(&options, &err), 0, "%s", err.text);
 }
 
+/* As after a reload: it was in a file before. */
+Test(log_sink, standard_error_is_not_waited_for_after_a_file_either, .timeout = 20)
+{
+    int pipes[2];
+    char path[64], text[4096];
+    struct errbuf err;
+    struct log_options options = {.level = LOG_LEVEL_INFO};
+    cr_assert_eq(pipe2(pipes, O_CLOEXEC), 0);
+    cr_assert_eq(dup2(pipes[1], STDERR_FILENO), STDERR_FILENO);
+    (void)fill(log_sink_from(pipes[1]));
+    snprintf(path, sizeof(path), "/tmp/test_log_sink.%ld", (long)getpid());
+    open_log(path);
+    log_info("in the file");
+    cr_assert_eq(log_open(&options, &err), 0, "%s", err.text);
+    cr_assert(log_reaches_stderr());
+    for (int i = 0; i < 100; i++)
+        log_info("full");
+    cr_assert_eq(fcntl(pipes[0], F_SETFL, O_NONBLOCK), 0);
+    while (read(pipes[0], line, sizeof(line)) > 0)
+        ;
+    log_info("on standard error");
+    read_some(pipes[0], text, sizeof(text));
+    cr_assert_not_null(strstr(text, "on standard error"));
+    int fd = open(path, O_RDONLY);
+    unlink(path);
+    read_some(fd, text, sizeof(text));
+    cr_assert(strstr(text, "in the file") != NULL && strstr(text, "full") == NULL, "%s", text);
+}
+
 static void
 limit_files(rlim_t bytes)
 {

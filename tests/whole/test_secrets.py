@@ -95,6 +95,21 @@ class AdminChild(Secrets):
         self.assertEqual(p.wait(20), 0)
 
 
+class NoProc(Secrets):
+    def test_the_admin_port_is_served_all_the_same(self):
+        """Where the program cannot be run once more, its process says what it keeps."""
+        hide = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$0" "$@"']
+        if subprocess.run([*hide, "true"], capture_output=True, check=False).returncode != 0:
+            self.skipTest("no mounts of our own here")
+        p = self.persister(start=False, admin={"enabled": True, "port": proc.free_ports()})
+        p.write_config()
+        p.spawn([*hide, PROGRAM, "--config-file", p.config])
+        p.wait_log("INFO: admin port: http")
+        self.assertEqual(len(p.lines("cannot be run once more")), 1)
+        self.feed(500)
+        self.assert_all_well(500)
+
+
 class SameUser(Secrets):
     """What another process of the service's user can do to its processes."""
 
