@@ -1,7 +1,8 @@
 /*
  * consume.c - see consume.h.
  *
- * Positions are in consume_position.c, commits in consume_commit.c, the lag in consume_lag.c.
+ * Joining is in consume_join.c, positions are in consume_position.c, commits in consume_commit.c,
+ * the lag is in consume_lag.c.
  *
  * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread; log_from_library
  * may run in librdkafka's threads and only writes a log line.
@@ -387,56 +388,6 @@ check_fatal(struct consumer *c, struct errbuf *err)
     return errbuf_set(err, "Kafka client: %s: %s", rd_kafka_err2name(code), text);
 }
 
-static int
-subscribe(struct consumer *c, struct errbuf *err)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, c->topic, RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(c->rk, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return errbuf_set(err, "cannot subscribe to %s: %s", c->topic, rd_kafka_err2str(code));
-    return 0;
-}
-
-static void
-note_reached(struct consumer *c)
-{
-    /* The id is part of the first answer that is more than a handshake. */
-    char *cluster_id = c->reached_ms == 0 ? rd_kafka_clusterid(c->rk, 0) : NULL;
-    if (cluster_id != NULL)
-        c->reached_ms = clock_mono_ms();
-    rd_kafka_mem_free(c->rk, cluster_id);
-}
-
-/* One that was held back joins when it is time. */
-static int
-join_when_due(struct consumer *c, struct errbuf *err)
-{
-    note_reached(c);
-    if (c->hold_ms == -1 || c->reached_ms == 0 || clock_mono_ms() < c->reached_ms + c->hold_ms)
-        return 0;
-    c->hold_ms = -1;
-    return subscribe(c, err);
-}
-
-/*
- * A topic that was deleted and made anew.  If the group's leader shared the partitions out in
- * between, there were none, and librdkafka (2.0.2) may take no notice of their return: so join
- * again until some are assigned.
- */
-static void
-join_for_lost_topic(struct consumer *c)
-{
-    struct errbuf err;
-    int64_t now = clock_mono_ms();
-    if (!c->topic_gone || c->n_partitions > 0 || now < c->join_again_ms)
-        return;
-    c->join_again_ms = now + JOIN_AGAIN_MS;
-    if (subscribe(c, &err) == -1)
-        consume_note_error(c, err.text);
-}
-
 /*
  * librdkafka (2.0.2) joins at most once a second, and looks whether it may again once a second, or
  * when it is asked something: members who join at the same time and meet would wait for 2 s.
@@ -464,10 +415,10 @@ consumer_serve(struct consumer *consumer, int wait_ms, struct errbuf *err)
     rd_kafka_queue_poll_callback(consumer->answers, 0);
     if (consumer->unclaimed && clock_mono_ms() >= consumer->look_again_ms)
         try_claim(consumer);
-    if (join_when_due(consumer, err) == -1)
+    if (consume_join_when_due(consumer, err) == -1)
         return -1;
     position_restart_lost(consumer);
-    join_for_lost_topic(consumer);
+    consume_join_for_topic(consumer);
     hasten_join(consumer);
     if (consumer->commit_again_ms != 0 && clock_mono_ms() >= consumer->commit_again_ms)
         consumer_commit(consumer);
@@ -503,6 +454,8 @@ free_consumer(struct consumer **consumer)
         rd_kafka_queue_destroy(c->messages);
     if (c->answers != NULL)
         rd_kafka_queue_destroy(c->answers);
+    if (c->descriptions != NULL)
+        rd_kafka_queue_destroy(c->descriptions);
     if (c->rk != NULL)
         rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     free(c->partitions);
@@ -522,6 +475,7 @@ consumer_open(const struct config *cfg, enum topic_kind kind, struct recorder *r
         return NULL;
     }
     c->cfg = cfg;
+    c->group = cfg->topic[kind].group_id;
     c->hooks = *hooks;
     c->recorder = recorder;
     c->error_limit = (struct log_limit){.burst = 5, .interval_ms = 30000};
@@ -529,9 +483,10 @@ consumer_open(const struct config *cfg, enum topic_kind kind, struct recorder *r
     if (c->rk != NULL) {
         c->messages = rd_kafka_queue_new(c->rk);
         c->answers = rd_kafka_queue_new(c->rk);
+        c->descriptions = rd_kafka_queue_new(c->rk);
         rd_kafka_poll_set_consumer(c->rk);
         c->hold_ms = hold_ms > 0 ? hold_ms : -1;
-        if (hold_ms > 0 || subscribe(c, err) == 0)
+        if (hold_ms > 0 || consume_subscribe(c, err) == 0)
             return c;
     }
     free_consumer(&c);

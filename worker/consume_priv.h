@@ -36,7 +36,9 @@ struct consumer {
     rd_kafka_t *rk;
     rd_kafka_queue_t *messages; /* where partition queues are forwarded to */
     rd_kafka_queue_t *answers;  /* of commits */
+    rd_kafka_queue_t *descriptions; /* of the group */
     char *topic;
+    const char *group;
     struct consumer_hooks hooks;
     struct recorder *recorder;
     struct partition *partitions; /* sorted by id */
@@ -46,7 +48,8 @@ struct consumer {
     bool unclaimed;          /* the store has not taken the partitions over yet */
     bool lost_some;          /* a partition has lost its position */
     bool topic_gone;         /* the brokers said so, and nothing was assigned since */
-    int64_t join_again_ms;   /* not before then: joining because of that */
+    int64_t join_again_ms;   /* not before then: joining again without partitions */
+    bool asked_group;        /* what the group's members own; not answered yet */
     int64_t hold_ms;         /* between a broker's answer and the subscription; -1: subscribed */
     int64_t reached_ms;      /* when a broker had answered; 0: none has yet */
     bool joined;             /* it was assigned something, or nothing, at least once */
@@ -79,6 +82,15 @@ void consume_commit_gap(struct consumer *c, struct partition *p);
 
 /* Counts an error and logs it within the limit. */
 void consume_note_error(struct consumer *c, const char *what);
+
+/* Subscribes, which joins the group, or joins it again. Returns: 0, or -1 with a text. */
+int consume_subscribe(struct consumer *c, struct errbuf *err) MUST_CHECK;
+
+/* One that was held back joins when it is time; from every serve. As consume_subscribe. */
+int consume_join_when_due(struct consumer *c, struct errbuf *err) MUST_CHECK;
+
+/* One that owns nothing joins again where nobody owns a partition that is there; from every serve. */
+void consume_join_for_topic(struct consumer *c);
 
 /* A partition begins, or begins anew somewhere else: its lag is unknown for now. */
 void consume_begin_lag(struct consumer *c, struct partition *p);

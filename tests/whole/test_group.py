@@ -5,6 +5,7 @@ import time
 import unittest
 
 from fixtures import proc
+from fixtures.leader import Leader
 from fixtures.scenario import Scenario
 
 
@@ -97,6 +98,56 @@ class LostPositions(Scenario):
         self.stop()
         self.assert_stored(4000)
         self.assert_dead(4000, 0)
+
+
+class NothingShared(Scenario):
+    """Partitions that are there, and nobody's.
+
+    A leader that looks while the topic is made anew shares out nothing, and no librdkafka since 2.12
+    hears of it. That is a matter of milliseconds; so here the leader is one of the test's own.
+    """
+
+    seconds = 45
+
+    def lead(self, share):
+        self.use_shared()
+        leader = Leader(self.broker.port, self.group, self.topic, share)
+        self.addCleanup(leader.leave)
+        return leader
+
+    def test_a_member_that_owns_nothing_joins_again(self):
+        def share(number, others):
+            return {others[0]: range(self.partitions)} if number > 0 else {}
+
+        leader = self.lead(share)
+        p = self.persister(kafka_metrics={"num_processors": 1})
+        self.feed(500)
+        p.wait_log("that nobody in the group owns", 40)
+        self.wait_drained()
+        self.assertIsNone(leader.trouble)
+        self.stop()
+        self.assert_stored(500)
+
+    def test_a_standby_disturbs_nobody(self):
+        """One has all there is: the other asks (after 10 s), and leaves it at that."""
+        owner = []
+
+        def share(_, others):
+            owner.extend(others[:1] if not owner else [])
+            return {owner[0]: range(self.partitions)}
+
+        leader = self.lead(share)
+        p = self.persister()
+        proc.wait_until(lambda: sorted(w["partitions"] for w in p.processes().values())
+                        == [0, self.partitions], 20, "one worker has all")
+        rounds = leader.rounds
+        p.wait_log("others own what there is", 30)
+        self.feed(500)
+        self.wait_drained()
+        self.assertEqual((leader.rounds, leader.trouble), (rounds, None))
+        self.assertEqual(p.count_lines("joining again"), 0)
+        self.stop()
+        self.assert_stored(500)
 
 
 if __name__ == "__main__":
