@@ -144,13 +144,22 @@ set_word(struct recorder *r, unsigned word, uint64_t value)
     recorder_mark(r, word);
 }
 
+/* A worker turns from consuming to writing and back with every batch: that is one thing it does. */
+static bool
+works(uint64_t state)
+{
+    return state == SLOT_CONSUMING || state == SLOT_WRITING;
+}
+
 void
 recorder_set_state(struct recorder *r, enum slot_state state)
 {
-    if (r->words[SHM_WORD_STATE] == (uint64_t)state)
+    uint64_t before = r->words[SHM_WORD_STATE];
+    if (before == (uint64_t)state)
         return;
     set_word(r, SHM_WORD_STATE, (uint64_t)state);
-    set_word(r, SHM_WORD_SINCE, (uint64_t)clock_wall_ms());
+    if (!works(before) || !works((uint64_t)state))
+        set_word(r, SHM_WORD_SINCE, (uint64_t)clock_wall_ms());
     recorder_publish(r);
 }
 

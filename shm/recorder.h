@@ -98,7 +98,10 @@ recorder_time(struct recorder *r, enum stat_timing timing, int64_t ns, uint64_t 
 #endif
 }
 
-/* Says what the process is doing, since now if that is news. Published at once. */
+/*
+ * Says what the process is doing, since now if that is news; consuming and writing, which
+ * alternate, are one thing. Published at once.
+ */
 void recorder_set_state(struct recorder *r, enum slot_state state);
 
 /*

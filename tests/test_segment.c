@@ -5,6 +5,7 @@
  * Process: the unit tests.  Owner: each test.  Concurrency: none.
  */
 #include <criterion/criterion.h>
+#include <time.h>
 
 #include "lib/clock.h"
 #include "shm/ledger.h"
@@ -453,6 +454,23 @@ Test(segment, says_what_a_process_does_and_why_it_waits)
     recorder_publish(r);
     cr_assert_eq(process(1)->wait_since_ms, 0);
     cr_assert_str_eq(process(1)->wait_text, "");
+    recorder_free(&r);
+}
+
+Test(segment, consuming_and_writing_by_turns_are_one_state_in_time)
+{
+    struct recorder *r = start(1);
+    recorder_set_state(r, SLOT_CONSUMING);
+    int64_t since = process(1)->since_ms;
+    cr_assert_geq(since, clock_wall_ms() - 10000);
+    for (unsigned i = 0; i < 3; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 3000000}, NULL);
+        recorder_set_state(r, i % 2 == 0 ? SLOT_WRITING : SLOT_CONSUMING);
+        cr_assert_eq(process(1)->state, i % 2 == 0 ? SLOT_WRITING : SLOT_CONSUMING);
+        cr_assert_eq(process(1)->since_ms, since);
+    }
+    recorder_set_state(r, SLOT_RETRYING);
+    cr_assert_gt(process(1)->since_ms, since, "another state");
     recorder_free(&r);
 }
 

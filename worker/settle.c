@@ -177,7 +177,8 @@ settle_attempt(struct worker *w)
     struct errbuf err = {.text = ""};
     if (w->tries > 0)
         recorder_add(w->recorder, STAT_STORE_RETRIES, 1);
-    recorder_set_state(w->recorder, SLOT_WRITING);
+    else
+        recorder_set_state(w->recorder, SLOT_WRITING); /* else it goes on retrying */
     w->whose = w->store->ops->name;
     w->in_write = true;
     int64_t began_ns = clock_mono_ns();
