@@ -290,23 +290,40 @@ kept_of(uint64_t hash)
     return kept != 0 ? kept : 1;
 }
 
+/* Where a hash is in its place; -1: it is not. */
+static int
+find_hash(const struct influx_memory *m, uint64_t hash)
+{
+    const uint32_t *place = m->hashes[hash % INFLUX_MEMORY_PLACES];
+    for (int i = 0; i < INFLUX_MEMORY_EACH; i++)
+        if (place[i] == kept_of(hash))
+            return i;
+    return -1;
+}
+
 void
 influx_memory_put(struct influx_memory *m, uint64_t hash, bool in)
 {
-    uint32_t *slot = &m->slots[hash % INFLUX_MEMORY_SLOTS];
-    if (in) {
-        m->n += *slot == 0;
-        *slot = kept_of(hash);
-    } else if (*slot == kept_of(hash)) {
-        *slot = 0;
+    uint32_t *place = m->hashes[hash % INFLUX_MEMORY_PLACES];
+    int at = find_hash(m, hash);
+    if (in == (at != -1))
+        return;
+    if (!in) {
+        place[at] = 0;
         m->n--;
+        return;
     }
+    at = 0;
+    while (at < INFLUX_MEMORY_EACH && place[at] != 0)
+        at++;
+    m->n += at < INFLUX_MEMORY_EACH;
+    place[at < INFLUX_MEMORY_EACH ? at : (int)(hash >> 60) % INFLUX_MEMORY_EACH] = kept_of(hash);
 }
 
 bool
 influx_memory_has(const struct influx_memory *m, uint64_t hash)
 {
-    return m->slots[hash % INFLUX_MEMORY_SLOTS] == kept_of(hash);
+    return find_hash(m, hash) != -1;
 }
 
 static uint64_t

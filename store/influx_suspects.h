@@ -30,11 +30,14 @@ struct influx_finding influx_suspects_find(const struct influx_rows *r, uint32_t
 
 /* --- the memory --- */
 
-enum { INFLUX_MEMORY_SLOTS = 1 << 16 };
+enum { INFLUX_MEMORY_PLACES = 1 << 16, INFLUX_MEMORY_EACH = 4 };
 
-/* A set of hashes that forgets: of two that have the same place, the newer one stays. */
+/*
+ * A set of hashes that forgets: a MiB, whatever comes. A hash has one place, and a place has room
+ * for a few; one too many drives out another.
+ */
 struct influx_memory {
-    uint32_t slots[INFLUX_MEMORY_SLOTS]; /* part of a hash; 0: none */
+    uint32_t hashes[INFLUX_MEMORY_PLACES][INFLUX_MEMORY_EACH]; /* their upper halves; 0: none */
     size_t n;
 };
 

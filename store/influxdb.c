@@ -148,13 +148,14 @@ is_influxdb(struct writing *w, const char *doing, long status)
     version += version[0] == 'v';
     if (version[0] == '1' && version[1] == '.')
         return true;
+    const char *server = http_header(db->http, "Server");
     errbuf_set(w->err,
-               "InfluxDB at %s: %s %s: HTTP %ld from what is not InfluxDB 1.x (%s%.60s, Server: "
-               "%.60s): others lose or change points without a word; if it is a relay, set "
-               "[influxdb] accept_any = True",
+               "InfluxDB at %s: %s %s: HTTP %ld from what is not InfluxDB 1.x (%s%.60s%s%.60s): "
+               "others lose or change points without a word; if it is a relay, set [influxdb] "
+               "accept_any = True",
                db->base.data, doing, w->database, status,
                version[0] != '\0' ? "X-Influxdb-Version: " : "no X-Influxdb-Version", version,
-               http_header(db->http, "Server"));
+               server[0] != '\0' ? ", Server: " : "", server);
     w->hopeless = true;
     return false;
 }

@@ -285,3 +285,25 @@ Test(influx_suspects, the_memory)
     cr_assert_eq(influx_memory_gather(&memory, &rows, list, 20), 0u);
     cr_assert_eq(memory.n, 0u);
 }
+
+/* It forgets only where there are too many, and one too many is no harm. */
+Test(influx_suspects, the_memory_forgets_little)
+{
+    static struct influx_memory memory;
+    size_t known = 0;
+    influx_rows_init(&rows, "mon", false); /* for the end */
+    for (uint64_t pass = 0; pass < 3; pass++)
+        for (uint64_t i = 0; i < 20000; i++) {
+            struct slice text = {(const char *)&i, sizeof(i)};
+            uint64_t hash = influx_answer_hash(INFLUX_HASH_START, text);
+            if (pass == 1)
+                known += influx_memory_has(&memory, hash);
+            else
+                influx_memory_put(&memory, hash, pass == 0);
+        }
+    cr_assert_gt(known, 19900u);
+    cr_assert_eq(memory.n, 0u);
+    for (uint64_t i = 0; i < 100; i++)
+        influx_memory_put(&memory, i * INFLUX_MEMORY_PLACES + (i << 32), true);
+    cr_assert_eq(memory.n, (size_t)INFLUX_MEMORY_EACH);
+}
