@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "lib/clock.h"
+#include "lib/log.h"
 
 enum { SLICE_MS = 100, CONNECT_MS = 10000, STATEMENT_MS = 60000 };
 
@@ -79,6 +80,23 @@ wait_socket(struct pg_conn *conn, short events, int64_t deadline_ms, struct pg_e
 
 /* --- connecting --- */
 
+/*
+ * What the server says beside its answers: of a trigger's RAISE WARNING, a collation's version.
+ * libpq itself would print it on standard error, unescaped, and wait for whoever reads that.
+ */
+static void
+log_warning_of_server(void *arg, const char *message)
+{
+    static struct log_limit limit = {.burst = 10, .interval_ms = 60000}; /* of this process */
+    uint64_t held_back;
+    (void)arg;
+    if (!log_limit_pass(&limit, clock_mono_ms(), &held_back))
+        return;
+    if (held_back > 0)
+        log_notice("PostgreSQL said %llu more things since", (unsigned long long)held_back);
+    log_notice("PostgreSQL says: %.*s", (int)strcspn(message, "\n"), message);
+}
+
 static enum pg_outcome
 connect_server(struct pg_conn *conn, struct pg_error *error)
 {
@@ -92,6 +110,7 @@ connect_server(struct pg_conn *conn, struct pg_error *error)
         set_error(error, "", "out of memory");
         return PG_WORLD;
     }
+    PQsetNoticeProcessor(conn->pg, log_warning_of_server, NULL);
     PostgresPollingStatusType next = PGRES_POLLING_WRITING;
     while (PQstatus(conn->pg) != CONNECTION_BAD && next != PGRES_POLLING_OK) {
         short events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;

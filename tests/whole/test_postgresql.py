@@ -659,6 +659,22 @@ class ChaosTest(PostgresScenario):
         print("deeds:", done)
 
 
+class WarningTest(PostgresScenario):
+    def test_what_the_server_says_goes_to_the_log_alone(self):
+        self.own_postgres()
+        self.use_shared_broker()
+        p = self.audited()
+        self.postgres.sql("CREATE FUNCTION monasca.warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                          " RAISE WARNING E'seen \\u009b31m %', NEW.value; RETURN NEW; END $$;"
+                          "CREATE TRIGGER warn BEFORE INSERT ON monasca.measurements FOR EACH ROW"
+                          " EXECUTE FUNCTION monasca.warn()")
+        self.feed(500)
+        self.assert_all_well(500)
+        self.assertTrue(p.lines("PostgreSQL says: WARNING:  seen ?31m "))
+        self.assertLessEqual(len(p.lines("PostgreSQL says: ")), 20, "ten a minute of each worker")
+        self.assertEqual(p.lines("seen", p.stderr), [])
+
+
 class TroubleTest(PostgresScenario):
     """The world's trouble is waited out with the batch in hand; nothing goes to the dead letters."""
 
