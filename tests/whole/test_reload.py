@@ -122,7 +122,9 @@ class WhatChanges(Scenario):
 
     def start_one(self, **sections):
         self.use_shared()
-        return self.persister(kafka_metrics={"num_processors": 2}, **sections)
+        p = self.persister(kafka_metrics={"num_processors": 2}, **sections)
+        proc.wait_until(p.is_settled, 60, "all have joined")
+        return p
 
     def pids(self, p):
         return {name: s["pid"] for name, s in p.processes().items()}
