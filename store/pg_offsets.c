@@ -20,6 +20,7 @@ struct owned {
 struct pg_offsets {
     const char *schema, *group, *topic;
     char *cluster_id;
+    bool times; /* the table has the column last_ms */
     struct owned *owned;
     size_t n;
     struct buf sql, arrays;
@@ -51,6 +52,12 @@ pg_offsets_free(struct pg_offsets **offsets)
     *offsets = NULL;
 }
 
+void
+pg_offsets_keep_times(struct pg_offsets *offsets, bool kept)
+{
+    offsets->times = kept;
+}
+
 static const struct owned *
 find_owned(const struct pg_offsets *o, int32_t partition)
 {
@@ -62,7 +69,7 @@ find_owned(const struct pg_offsets *o, int32_t partition)
 
 /* --- statements over several partitions, whose columns are array literals --- */
 
-enum column { PARTITION, EPOCH, EXPECTED, NEXT, COLUMNS };
+enum column { PARTITION, EPOCH, EXPECTED, NEXT, LAST_MS, COLUMNS };
 
 static int64_t
 value_of(const struct pg_offsets *o, const struct store_position *p, enum column column)
@@ -75,8 +82,10 @@ value_of(const struct pg_offsets *o, const struct store_position *p, enum column
         return owned != NULL ? owned->epoch : -1;
     case EXPECTED:
         return owned != NULL ? owned->next : -1;
-    default:
+    case NEXT:
         return p->next;
+    default:
+        return p->last_ms;
     }
 }
 
@@ -134,10 +143,12 @@ static const char make_rows_sql[] =
 static const char lock_rows_sql[] =
     "SELECT partition FROM @.kafka_offsets WHERE cluster_id = $1 AND group_id = $2 AND topic = $3"
     " AND partition = ANY($4::integer[]) ORDER BY partition FOR UPDATE";
-static const char raise_sql[] =
-    "UPDATE @.kafka_offsets SET epoch = epoch + 1, updated = now()"
-    " WHERE cluster_id = $1 AND group_id = $2 AND topic = $3 AND partition = ANY($4::integer[])"
-    " RETURNING partition, epoch, next_offset";
+#define RAISE_SQL(last_ms)                                                                         \
+    "UPDATE @.kafka_offsets SET epoch = epoch + 1, updated = now()"                                \
+    " WHERE cluster_id = $1 AND group_id = $2 AND topic = $3 AND partition = ANY($4::integer[])"   \
+    " RETURNING partition, epoch, next_offset, " last_ms
+static const char raise_sql[] = RAISE_SQL("-1");
+static const char raise_with_times_sql[] = RAISE_SQL("coalesce(last_ms, -1)");
 
 static void
 take_row(struct pg_offsets *o, const PGresult *result, int row, struct store_position *positions,
@@ -150,6 +161,7 @@ take_row(struct pg_offsets *o, const PGresult *result, int row, struct store_pos
                                          .epoch = number_at(result, row, 1),
                                          .next = number_at(result, row, 2)};
             positions[i].next = o->owned[i].next;
+            positions[i].last_ms = number_at(result, row, 3);
         }
 }
 
@@ -164,7 +176,8 @@ claim_rows(struct pg_offsets *o, struct pg_conn *conn, struct store_position *po
     if (outcome == PG_OK)
         outcome = run(o, conn, lock_rows_sql, 1, positions, n, NULL, error);
     if (outcome == PG_OK)
-        outcome = run(o, conn, raise_sql, 1, positions, n, &result, error);
+        outcome = run(o, conn, o->times ? raise_with_times_sql : raise_sql, 1, positions, n,
+                      &result, error);
     for (int row = 0; result != NULL && row < PQntuples(result); row++)
         take_row(o, result, row, positions, n);
     PQclear(result);
@@ -203,19 +216,22 @@ pg_offsets_claim(struct pg_offsets *offsets, struct pg_conn *conn, const char *c
 
 /* --- moving --- */
 
-static const char move_sql[] =
-    "UPDATE @.kafka_offsets o SET next_offset = v.next, updated = now()"
-    " FROM unnest($4::integer[], $5::bigint[], $6::bigint[], $7::bigint[])"
-    " AS v(partition, epoch, expected, next)"
-    " WHERE o.cluster_id = $1 AND o.group_id = $2 AND o.topic = $3 AND o.partition = v.partition"
-    " AND o.epoch = v.epoch AND o.next_offset = v.expected RETURNING o.partition";
+#define MOVE_SQL(last_ms)                                                                          \
+    "UPDATE @.kafka_offsets o SET next_offset = v.next, updated = now()" last_ms                   \
+    " FROM unnest($4::integer[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])"          \
+    " AS v(partition, epoch, expected, next, last_ms)"                                             \
+    " WHERE o.cluster_id = $1 AND o.group_id = $2 AND o.topic = $3 AND o.partition = v.partition"  \
+    " AND o.epoch = v.epoch AND o.next_offset = v.expected RETURNING o.partition"
+static const char move_sql[] = MOVE_SQL("");
+static const char move_with_times_sql[] = MOVE_SQL(", last_ms = v.last_ms");
 
 enum pg_outcome
 pg_offsets_move(struct pg_offsets *offsets, struct pg_conn *conn,
                 const struct store_position *positions, size_t n, struct pg_error *error)
 {
     PGresult *result;
-    enum pg_outcome outcome = run(offsets, conn, move_sql, COLUMNS, positions, n, &result, error);
+    enum pg_outcome outcome = run(offsets, conn, offsets->times ? move_with_times_sql : move_sql,
+                                  COLUMNS, positions, n, &result, error);
     if (outcome != PG_OK)
         return outcome;
     bool all = (size_t)PQntuples(result) == n;
@@ -247,7 +263,7 @@ pg_offsets_look_up(struct pg_offsets *offsets, struct pg_conn *conn,
 {
     PGresult *result;
     enum pg_outcome outcome =
-        run(offsets, conn, look_up_sql, COLUMNS, positions, n, &result, error);
+        run(offsets, conn, look_up_sql, NEXT + 1, positions, n, &result, error);
     if (outcome != PG_OK)
         return outcome;
     bool all_mine = (size_t)PQntuples(result) == n, all_moved = true;

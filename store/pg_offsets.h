@@ -23,9 +23,12 @@ struct pg_offsets *pg_offsets_new(const char *schema, const char *group,
 
 void pg_offsets_free(struct pg_offsets **offsets);
 
+/* Says whether the table has the column last_ms (pg_schema_prepare); until then it has not. */
+void pg_offsets_keep_times(struct pg_offsets *offsets, bool kept);
+
 /*
  * Takes partitions over: raises their epochs and reads where to go on, in one transaction.
- * Takes: the cluster's id; the positions, whose `next` is filled in (-1: nothing known).
+ * Takes: the cluster's id; the positions, whose `next` and `last_ms` are filled in (-1: unknown).
  */
 enum pg_outcome pg_offsets_claim(struct pg_offsets *offsets, struct pg_conn *conn,
                                  const char *cluster_id, struct store_position *positions, size_t n,

@@ -50,13 +50,18 @@ static const char create_sql[] =
     "INSERT INTO @.schema_version VALUES (1);";
 
 /*
+ * What came later, for tables that are there already, too; a former program does not mind it.
+ *
  * Rows never refer to a series that is not there (pg_generation.h).  By FOR EACH STATEMENT the
  * number is raised, and so all writers are waited for, before the first row is looked at; the look
  * at measurements then sees what they wrote, since in READ COMMITTED each statement in a function
  * sees what is committed by then. SECURITY DEFINER: whoever may delete series need not have rights
  * on the rest.
  */
-static const char generation_sql[] =
+static const char additions_sql[] =
+    "ALTER TABLE @.kafka_offsets ADD COLUMN IF NOT EXISTS last_ms bigint;"
+    "COMMENT ON COLUMN @.kafka_offsets.last_ms IS"
+    " 'Kafka''s timestamp of the message before next_offset, which tells a topic made anew';"
     "CREATE TABLE @.series_generation (generation bigint NOT NULL);"
     "INSERT INTO @.series_generation VALUES (1);"
     "COMMENT ON TABLE @.series_generation IS 'Raised when rows of metrics are deleted';"
@@ -227,7 +232,7 @@ create(struct preparing *p)
     if (outcome == PG_OK)
         outcome = find_table(p, "series_generation", there_sql, &there);
     if (outcome == PG_OK && !there)
-        outcome = run(p, generation_sql, NULL, "cannot make the table series_generation");
+        outcome = run(p, additions_sql, NULL, "cannot add to the tables");
     if (outcome == PG_OK)
         outcome = run(p, "COMMIT", NULL, "cannot make the tables");
     return outcome;
@@ -238,32 +243,33 @@ create(struct preparing *p)
  * before.
  */
 static enum pg_outcome
-add_generation(struct preparing *p, bool *generation)
+add_what_came_later(struct preparing *p, bool *there)
 {
     bool may = false;
-    enum pg_outcome outcome = find_table(p, "series_generation", there_sql, generation);
-    if (outcome != PG_OK || *generation)
+    enum pg_outcome outcome = find_table(p, "series_generation", there_sql, there);
+    if (outcome != PG_OK || *there)
         return outcome;
     outcome = find_table(p, "metrics", may_change_sql, &may);
     if (outcome == PG_OK && !may) {
         log_warning("PostgreSQL: schema %s has no table series_generation, and only the owner of "
                     "metrics can have it made by running this program once; until then, series "
-                    "must not be deleted while messages come in",
+                    "must not be deleted while messages come in, and a topic that was made anew "
+                    "is not noticed",
                     p->schema);
         return PG_OK;
     }
     if (outcome == PG_OK)
         outcome = create(p);
-    *generation = outcome == PG_OK;
+    *there = outcome == PG_OK;
     return outcome;
 }
 
 enum pg_outcome
-pg_schema_prepare(struct pg_conn *conn, const char *schema, bool *generation, struct errbuf *err)
+pg_schema_prepare(struct pg_conn *conn, const char *schema, bool *additions, struct errbuf *err)
 {
     struct preparing p = {.conn = conn, .schema = schema, .err = err};
     int64_t version = 0;
-    *generation = false;
+    *additions = false;
     buf_init(&p.sql, 1 << 16);
     enum pg_outcome outcome = check_encoding(&p);
     if (outcome == PG_OK)
@@ -271,7 +277,7 @@ pg_schema_prepare(struct pg_conn *conn, const char *schema, bool *generation, st
     if (outcome == PG_OK && version == 0)
         outcome = create(&p);
     if (outcome == PG_OK)
-        outcome = add_generation(&p, generation);
+        outcome = add_what_came_later(&p, additions);
     buf_free(&p.sql);
     if (outcome != PG_OK)
         pg_conn_close(conn);

@@ -23,12 +23,12 @@ enum {
 /*
  * Makes sure that `schema` (any name) holds the tables of this version, and what was added to it
  * since without a new version, as a former program does not mind it.
- * Takes: *generation says whether series_generation is there (pg_generation.h); it is not if the
- * tables are another role's, who has not let us make it: that is logged.
+ * Takes: *additions says whether these are there (series_generation, kafka_offsets.last_ms); they
+ * are not if the tables are another role's, who has not let us make them: that is logged.
  * Returns: PG_OK, or PG_WORLD with a line that says why not: a newer version, an encoding other
  * than UTF8, no right to create; or PG_STOPPED.
  */
-enum pg_outcome pg_schema_prepare(struct pg_conn *conn, const char *schema, bool *generation,
+enum pg_outcome pg_schema_prepare(struct pg_conn *conn, const char *schema, bool *additions,
                                   struct errbuf *err) MUST_CHECK;
 
 /*

@@ -214,9 +214,10 @@ connect_server(struct postgresql *pg, struct errbuf *err)
     enum pg_outcome outcome = pg_conn_open(&pg->conn, err);
     if (outcome == PG_OK && !pg->prepared) {
         pg_series_forget(pg->series);
-        bool generation;
-        outcome = pg_schema_prepare(&pg->conn, pg->schema, &generation, err);
-        pg_generation_forget(&pg->generation, generation);
+        bool additions;
+        outcome = pg_schema_prepare(&pg->conn, pg->schema, &additions, err);
+        pg_generation_forget(&pg->generation, additions);
+        pg_offsets_keep_times(pg->offsets, additions);
         pg->prepared = outcome == PG_OK;
     }
     return outcome == PG_OK ? STORE_DONE : outcome == PG_STOPPED ? STORE_STOPPED : STORE_SICK;

@@ -42,6 +42,11 @@ struct store_hooks {
 struct store_position {
     int32_t partition;
     int64_t next; /* the offset of the first message that is not dealt with; -1: unknown */
+    /*
+     * Kafka's timestamp of the last message before it, in ms since 1970; -1: unknown. By that a
+     * topic that was made anew is told from the one that these offsets are of.
+     */
+    int64_t last_ms;
 };
 
 /* Told of each row as it is settled: why == NULL when it is durable, else the reason it was

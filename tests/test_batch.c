@@ -26,12 +26,13 @@ add(int32_t partition, int64_t offset, size_t size, int64_t now_ms)
     return (uint32_t)row;
 }
 
-static int64_t told[8];
+static int64_t told[8], told_ms[8];
 
 static void
-tell(void *arg, int32_t partition, int64_t next)
+tell(void *arg, int32_t partition, int64_t next, int64_t last_ms)
 {
     (void)arg;
+    told_ms[partition] = last_ms;
     told[partition] = next;
 }
 

@@ -123,6 +123,7 @@ batch_room(const struct batch *batch)
 /* One partition's run, while batch_committable walks the batch. */
 struct run {
     int64_t next; /* 0: none yet */
+    int64_t last_ms;
     bool broken;
 };
 
@@ -138,8 +139,7 @@ highest_partition(const struct batch *batch)
 
 /* Tells each partition's run; with `all`, as if every message were settled. */
 static int
-tell_runs(const struct batch *batch, bool all,
-          void (*tell)(void *arg, int32_t partition, int64_t next), void *arg)
+tell_runs(const struct batch *batch, bool all, batch_tell_fn tell, void *arg)
 {
     int32_t highest = highest_partition(batch);
     if (highest < 0)
@@ -153,25 +153,24 @@ tell_runs(const struct batch *batch, bool all,
         if (!all && (entry->state == ENTRY_PENDING || entry->state == ENTRY_REFUSED))
             run->broken = true;
         else if (!run->broken)
-            run->next = entry->message.offset + 1;
+            *run = (struct run){.next = entry->message.offset + 1,
+                                .last_ms = entry->message.time_ms};
     }
     for (int32_t partition = 0; partition <= highest; partition++)
         if (runs[partition].next > 0)
-            tell(arg, partition, runs[partition].next);
+            tell(arg, partition, runs[partition].next, runs[partition].last_ms);
     free(runs);
     return 0;
 }
 
 int
-batch_committable(const struct batch *batch,
-                  void (*tell)(void *arg, int32_t partition, int64_t next), void *arg)
+batch_committable(const struct batch *batch, batch_tell_fn tell, void *arg)
 {
     return tell_runs(batch, false, tell, arg);
 }
 
 int
-batch_ends(const struct batch *batch, void (*tell)(void *arg, int32_t partition, int64_t next),
-           void *arg)
+batch_ends(const struct batch *batch, batch_tell_fn tell, void *arg)
 {
     return tell_runs(batch, true, tell, arg);
 }

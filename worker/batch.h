@@ -82,22 +82,22 @@ int64_t batch_wait_ms(const struct batch *batch, int64_t now_ms);
 /* Returns: messages that still fit by count. */
 uint32_t batch_room(const struct batch *batch);
 
+/* Takes: where a partition stands: the next offset, and the time_ms of the message before it. */
+typedef void (*batch_tell_fn)(void *arg, int32_t partition, int64_t next, int64_t last_ms);
+
 /*
  * What may be committed: for each partition, the offset after the last message of the unbroken run
  * of stored and buried ones from the batch's first. Partitions with no such run are left out.
- * Takes: called once per partition with (arg, partition, next offset).
+ * Takes: called once per partition.
  * Returns: 0, or -1 if memory is out (nothing was told).
  */
-int batch_committable(const struct batch *batch,
-                      void (*tell)(void *arg, int32_t partition, int64_t next),
-                      void *arg) MUST_CHECK;
+int batch_committable(const struct batch *batch, batch_tell_fn tell, void *arg) MUST_CHECK;
 
 /*
  * Where each partition will stand once the whole batch is settled: the offset after its last
  * message. Takes and returns: as batch_committable.
  */
-int batch_ends(const struct batch *batch, void (*tell)(void *arg, int32_t partition, int64_t next),
-               void *arg) MUST_CHECK;
+int batch_ends(const struct batch *batch, batch_tell_fn tell, void *arg) MUST_CHECK;
 
 /* Empties it; memory is kept. */
 void batch_reset(struct batch *batch);

@@ -132,12 +132,19 @@ forget_partitions(struct consumer *c)
     consume_show_lag(c, clock_mono_ms());
 }
 
-/* Takes: where to begin, -1 if that is not known yet. */
+/* Takes: where to begin, -1 if that is not known yet; the time of the message before, or -1. */
 static void
-begin_partition(struct consumer *c, struct partition *p, int32_t id, int64_t start)
+begin_partition(struct consumer *c, struct partition *p, int32_t id, int64_t start, int64_t last_ms)
 {
-    *p = (struct partition){
-        .id = id, .start = start, .position = start, .durable = -1, .sent = -1, .committed = -1};
+    *p = (struct partition){.id = id,
+                            .start = start,
+                            .start_ms = last_ms,
+                            .position = start,
+                            .expected_ms = start > 0 ? last_ms : -1,
+                            .durable = -1,
+                            .durable_ms = -1,
+                            .sent = -1,
+                            .committed = -1};
     consume_begin_lag(c, p);
 }
 
@@ -150,7 +157,7 @@ take_partitions(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
         return -1;
     c->n_partitions = (size_t)list->cnt;
     for (int i = 0; i < list->cnt; i++)
-        begin_partition(c, &c->partitions[i], list->elems[i].partition, -1);
+        begin_partition(c, &c->partitions[i], list->elems[i].partition, -1, -1);
     qsort(c->partitions, c->n_partitions, sizeof(*c->partitions), compare_partitions);
     recorder_set(c->recorder, STAT_PARTITIONS, c->n_partitions);
     consume_show_lag(c, clock_mono_ms());
@@ -174,12 +181,14 @@ claim_partitions(struct consumer *c)
     char *cluster_id = rd_kafka_clusterid(c->rk, ASK_MS);
     bool claimed = false;
     for (size_t i = 0; positions != NULL && i < c->n_partitions; i++)
-        positions[i] = (struct store_position){.partition = c->partitions[i].id, .next = -1};
+        positions[i] =
+            (struct store_position){.partition = c->partitions[i].id, .next = -1, .last_ms = -1};
     if (positions != NULL && cluster_id != NULL)
         claimed =
             c->hooks.claim(c->hooks.arg, cluster_id, positions, c->n_partitions) == STORE_DONE;
     for (size_t i = 0; claimed && i < c->n_partitions; i++)
-        begin_partition(c, &c->partitions[i], c->partitions[i].id, positions[i].next);
+        begin_partition(c, &c->partitions[i], c->partitions[i].id, positions[i].next,
+                        positions[i].last_ms);
     free(positions);
     rd_kafka_mem_free(c->rk, cluster_id);
     return claimed;
@@ -271,6 +280,14 @@ note_bad_position(struct consumer *c, int32_t id)
         p->lost_position = c->lost_some = true;
 }
 
+/* If it comes back, it may be another one: then a look at the message before tells. */
+static void
+note_topic_gone(struct consumer *c, int32_t id)
+{
+    c->topic_gone = true;
+    note_bad_position(c, id);
+}
+
 /* What librdkafka sends in the place of a message. */
 static void
 take_error(struct consumer *c, const rd_kafka_message_t *message)
@@ -283,7 +300,7 @@ take_error(struct consumer *c, const rd_kafka_message_t *message)
     if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
         message->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
         message->err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
-        c->topic_gone = true;
+        note_topic_gone(c, message->partition);
 }
 
 /*
@@ -294,8 +311,13 @@ static void
 take_end(struct consumer *c, const rd_kafka_message_t *message)
 {
     struct partition *p = consume_find_partition(c, message->partition);
-    if (p == NULL || c->halted || p->lost_position || message->offset < p->position)
+    if (p == NULL || c->halted || p->lost_position)
         return;
+    if (message->offset < p->position) {
+        if (p->expected_ms >= 0) /* asked for the one before it, and that is beyond the end */
+            note_bad_position(c, p->id);
+        return;
+    }
     int64_t position = p->position >= 0 ? p->position : message->offset;
     lag_reach(&p->lag, position, message->offset, c->emptied_ms);
     p->position = message->offset;
@@ -318,6 +340,8 @@ take_message(struct consumer *c, rd_kafka_message_t *raw, struct message *out)
         return false;               /* fetched before its partition was taken away */
     rd_kafka_timestamp_type_t type; /* whichever it is; -1 if there is none */
     int64_t time_ms = rd_kafka_message_timestamp(raw, &type);
+    if (!position_check_message(c, p, raw->offset, time_ms))
+        return false;
     lag_take(&p->lag, raw->offset, time_ms,
              p->position <= lag_pass_gap(&p->lag, consume_committed(p)));
     p->position = raw->offset + 1;

@@ -73,9 +73,12 @@ size_t consumer_fetch(struct consumer *consumer, struct message *messages, size_
 /* Gives a message's memory back. */
 void consumer_release(struct message *message);
 
-/* Notes that everything before `next` in a partition is durable; sent by the next consumer_commit.
+/*
+ * Notes that everything before `next` in a partition is durable; sent by the next consumer_commit.
+ * Takes: Kafka's timestamp of the last message before it, ms since 1970; -1 if it has none.
  */
-void consumer_note_durable(struct consumer *consumer, int32_t partition, int64_t next);
+void consumer_note_durable(struct consumer *consumer, int32_t partition, int64_t next,
+                           int64_t last_ms);
 
 /* Sends what was noted and not yet committed; does not wait. Failures are counted and sent again.
  */

@@ -17,12 +17,13 @@
 #include "worker/consume_priv.h"
 
 void
-consumer_note_durable(struct consumer *consumer, int32_t partition, int64_t next)
+consumer_note_durable(struct consumer *consumer, int32_t partition, int64_t next, int64_t last_ms)
 {
     struct partition *p = consume_find_partition(consumer, partition);
     if (p == NULL || next <= p->durable)
         return;
     p->durable = next;
+    p->durable_ms = last_ms;
     lag_note_durable(&p->lag, next);
     consume_commit_gap(consumer, p);
 }
@@ -116,7 +117,10 @@ list_uncommitted(struct consumer *c)
         struct partition *p = &c->partitions[i];
         if (p->durable <= p->sent)
             continue;
-        rd_kafka_topic_partition_list_add(list, c->topic, p->id)->offset = p->durable;
+        rd_kafka_topic_partition_t *element =
+            rd_kafka_topic_partition_list_add(list, c->topic, p->id);
+        element->offset = p->durable;
+        position_write_metadata(p->durable_ms, element);
         p->sent = p->durable;
     }
     return list;

@@ -6,11 +6,19 @@
  * exist (any more), librdkafka says so (auto.offset.reset=error) instead of jumping, and the
  * watermarks tell what was missed: that is logged and counted, and all are assigned anew.
  *
+ * An offset alone does not say of which topic it is: one that was deleted and made anew soon has a
+ * message there, too.  So Kafka's timestamp of the last message that was dealt with goes with the
+ * offset (in the commit's metadata, or where the store keeps the offsets), and a partition starts
+ * one message early: if that one has another timestamp, the topic was made anew, and all of it is
+ * read.  (librdkafka 2.0.2 does not know the ids that topics have since Kafka 2.8.)
+ *
  * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/clock.h"
+#include "lib/num.h"
 #include "worker/consume_priv.h"
 
 /* The present assignment with positions, as librdkafka wants it. */
@@ -21,7 +29,7 @@ list_partitions(const struct consumer *c)
     for (size_t i = 0; i < c->n_partitions; i++) {
         const struct partition *p = &c->partitions[i];
         rd_kafka_topic_partition_list_add(list, c->topic, p->id)->offset =
-            p->position >= 0 ? p->position : RD_KAFKA_OFFSET_STORED;
+            p->position < 0 ? RD_KAFKA_OFFSET_STORED : p->position - (p->expected_ms >= 0);
     }
     return list;
 }
@@ -51,20 +59,88 @@ position_assign_all(struct consumer *c)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+/* --- is the topic still the one that the offsets are of? --- */
+
+static const char metadata_mark[] = "monasca-persister last_ms=";
+
+void
+position_write_metadata(int64_t last_ms, rd_kafka_topic_partition_t *element)
+{
+    char text[sizeof(metadata_mark) + 24];
+    int n = snprintf(text, sizeof(text), "%s%lld", metadata_mark, (long long)last_ms);
+    element->metadata = strdup(text); /* librdkafka frees it; without memory there is none */
+    element->metadata_size = element->metadata != NULL ? (size_t)n : 0;
+}
+
+/* Returns: false if it is not ours: somebody else has set the offset. */
+static bool
+read_metadata(const rd_kafka_topic_partition_t *element, int64_t *last_ms)
+{
+    char text[sizeof(metadata_mark) + 24];
+    const size_t n = sizeof(metadata_mark) - 1;
+    *last_ms = -1;
+    if (element->metadata == NULL || element->metadata_size >= sizeof(text) ||
+        element->metadata_size <= n || memcmp(element->metadata, metadata_mark, n) != 0)
+        return false;
+    memcpy(text, element->metadata, element->metadata_size);
+    text[element->metadata_size] = '\0';
+    return num_parse_int(text + n, -1, INT64_MAX, last_ms) == 0;
+}
+
+bool
+position_check_message(struct consumer *c, struct partition *p, int64_t offset, int64_t time_ms)
+{
+    if (p->made_anew)
+        return false;
+    if (p->expected_ms < 0)
+        return true;
+    int64_t expected_ms = p->expected_ms;
+    p->expected_ms = -1;
+    if (offset >= p->position)
+        return true; /* the one before is there no more, or was no message */
+    if (time_ms != expected_ms && time_ms >= 0)
+        p->made_anew = p->lost_position = c->lost_some = true;
+    return false;
+}
+
+/* --- the group's offsets --- */
+
+/* A store that keeps the offsets itself is right, but it has to be said. */
+static void
+tell_ignored(const struct consumer *c, const struct partition *p, int64_t committed)
+{
+    log_warning("%s[%d]: the group's offset was set to %lld by somebody else; the store's own, "
+                "%lld, is what counts: change next_offset in its table kafka_offsets instead",
+                c->topic, (int)p->id, (long long)committed, (long long)p->position);
+}
+
+static void
+take_committed(struct consumer *c, struct partition *p, const rd_kafka_topic_partition_t *element)
+{
+    int64_t last_ms;
+    bool ours = read_metadata(element, &last_ms);
+    if (p->position >= 0) {
+        if (element->offset >= 0 && element->offset != p->position && !ours)
+            tell_ignored(c, p, element->offset);
+        return;
+    }
+    if (element->offset < 0) {
+        p->lost_position = c->lost_some = true; /* never committed: starts at the earliest */
+        return;
+    }
+    p->start = p->position = p->committed = p->sent = element->offset;
+    p->start_ms = last_ms;
+    p->expected_ms = p->position > 0 ? last_ms : -1;
+}
+
 bool
 position_ask_committed(struct consumer *c)
 {
     rd_kafka_topic_partition_list_t *list = list_partitions(c);
     rd_kafka_resp_err_t code = rd_kafka_committed(c->rk, list, ASK_MS);
-    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
-        struct partition *p = consume_find_partition(c, list->elems[i].partition);
-        if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR || p->position >= 0)
-            continue;
-        if (list->elems[i].offset >= 0)
-            p->start = p->position = p->committed = p->sent = list->elems[i].offset;
-        else
-            p->lost_position = c->lost_some = true; /* never committed: starts at the earliest */
-    }
+    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
+        if (list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            take_committed(c, consume_find_partition(c, list->elems[i].partition), &list->elems[i]);
     rd_kafka_topic_partition_list_destroy(list);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         log_warning("cannot read the committed offsets of %s: %s; the client will", c->topic,
@@ -81,7 +157,11 @@ tell_reset(struct consumer *c, const struct partition *p, int64_t low, int64_t h
         return;
     }
     recorder_add(c->recorder, STAT_OFFSET_RESETS, 1);
-    if (p->position < low) {
+    if (p->made_anew) {
+        log_warning("%s[%d]: offset reset: the message before %lld is not the one that was dealt "
+                    "with: the topic was made anew; starting at the earliest message, %lld",
+                    c->topic, (int)p->id, (long long)p->position, (long long)low);
+    } else if (p->position < low) {
         recorder_add(c->recorder, STAT_OFFSET_SKIPPED, (uint64_t)(low - p->position));
         log_warning(
             "%s[%d]: offset reset: %lld is gone, the earliest message is %lld: %lld messages "
@@ -108,11 +188,15 @@ find_position(struct consumer *c, struct partition *p)
         return false;
     }
     p->lost_position = false;
-    if (p->position >= low && p->position <= high)
+    if (p->position <= low)
+        p->expected_ms = -1; /* there is no message before it */
+    if (p->position >= low && p->position <= high && !p->made_anew)
         return true;
     tell_reset(c, p, low, high);
     p->start = p->position = low;
     p->durable = p->sent = p->committed = -1;
+    p->start_ms = p->durable_ms = p->expected_ms = -1;
+    p->made_anew = false;
     consume_begin_lag(c, p);
     return true;
 }
@@ -138,6 +222,7 @@ rewind_positions(struct consumer *c)
     for (size_t i = 0; i < c->n_partitions; i++) {
         struct partition *p = &c->partitions[i];
         p->position = p->durable >= 0 ? p->durable : p->start;
+        p->expected_ms = p->position <= 0 ? -1 : p->durable >= 0 ? p->durable_ms : p->start_ms;
         lag_rewind(&p->lag);
     }
 }

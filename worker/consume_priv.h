@@ -25,6 +25,14 @@ struct partition {
     int64_t start;     /* where it was assigned to begin; -1 if unknown */
     int64_t position;  /* the next offset to come; -1 if unknown */
     int64_t durable;   /* may be committed up to here; -1 if nothing yet */
+    /* Kafka's timestamps of the last messages before start and durable; -1: unknown */
+    int64_t start_ms, durable_ms;
+    /*
+     * The message before `position` is asked for once more, and has to have this timestamp, or the
+     * topic is another one than the position is of; -1: that need not be looked at (any more).
+     */
+    int64_t expected_ms;
+    bool made_anew; /* it had not: nothing is taken until it starts again */
     int64_t sent;      /* the last commit on its way, or committed */
     int64_t committed; /* confirmed by the broker; -1 if unknown */
     bool lost_position;
@@ -100,6 +108,17 @@ void consume_show_lag(struct consumer *c, int64_t now_ms);
 
 /* Hands librdkafka the assignment with its positions; fetching begins. */
 void position_assign_all(struct consumer *c);
+
+/* What is committed with an offset: the timestamp of the last message before it. */
+void position_write_metadata(int64_t last_ms, rd_kafka_topic_partition_t *element);
+
+/*
+ * A message that came for a partition: is it one to take?
+ * Takes: its offset and timestamp. Returns: false if it is the one before the position, which only
+ * shows whether the topic is still the same; if it is not, the partition has lost its position.
+ */
+bool position_check_message(struct consumer *c, struct partition *p, int64_t offset,
+                            int64_t time_ms);
 
 /* Asks for the committed offsets of all partitions that have no position; false if that failed. */
 bool position_ask_committed(struct consumer *c);

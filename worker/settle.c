@@ -77,10 +77,10 @@ bury_refused(void *arg, struct errbuf *err)
 }
 
 static void
-note_durable(void *arg, int32_t partition, int64_t next)
+note_durable(void *arg, int32_t partition, int64_t next, int64_t last_ms)
 {
     struct worker *w = arg;
-    consumer_note_durable(w->consumer, partition, next);
+    consumer_note_durable(w->consumer, partition, next, last_ms);
 }
 
 void
@@ -140,7 +140,7 @@ settle_note_well(struct worker *w)
 }
 
 static void
-note_end(void *arg, int32_t partition, int64_t next)
+note_end(void *arg, int32_t partition, int64_t next, int64_t last_ms)
 {
     struct worker *w = arg;
     struct store_position *ends =
@@ -150,7 +150,8 @@ note_end(void *arg, int32_t partition, int64_t next)
         return;
     }
     w->ends = ends;
-    ends[w->n_ends++] = (struct store_position){.partition = partition, .next = next};
+    ends[w->n_ends++] =
+        (struct store_position){.partition = partition, .next = next, .last_ms = last_ms};
 }
 
 /* The store's part of an attempt, and for a store that keeps the offsets that of the dead letters.

@@ -972,9 +972,7 @@ class OffsetsTest(PostgresScenario):
         self.feed(4000)
         self.wait_drained()
         self.stop(p)
-        self.broker.client.delete_topic(self.topic)
-        time.sleep(1)
-        self.make_topic()
+        self.make_topic_anew()
         self.feed(400, first=4000)
         p = self.pg_persister("b")
         p.wait_log("offset reset", 30)
@@ -982,6 +980,63 @@ class OffsetsTest(PostgresScenario):
         self.feed(400, first=4400)
         proc.wait_until(lambda: len(self.stored()) == 4800, 30, "and those that come later")
         self.stop()
+
+
+    def test_topic_made_anew_with_more_in_it(self):
+        """The offset is there again, but it is another message's."""
+        self.own_postgres()
+        self.use_shared_broker()
+        p = self.pg_persister()
+        self.feed(400)
+        self.wait_drained()
+        self.stop(p)
+        self.make_topic_anew()
+        self.feed(4000, first=400)
+        p = self.pg_persister("b")
+        proc.wait_until(lambda: len(self.stored()) == 4400, 30, "all are stored")
+        self.stop()
+        self.assertTrue(p.lines("the topic was made anew"))
+        self.assertGreater(p.totals()["offset_resets"], 0)
+        p = self.pg_persister("c")
+        self.feed(400, first=4400)
+        self.wait_drained()
+        self.stop()
+        self.assertEqual(self.stored(), set(range(4800)))
+        self.assertFalse(p.lines("offset reset"))
+
+    def test_topic_made_anew_while_it_is_read(self):
+        self.own_postgres()
+        self.use_shared_broker()
+        p = self.pg_persister()
+        self.feed(400)
+        self.wait_drained()
+        self.make_topic_anew()
+        self.feed(4000, first=400)
+        proc.wait_until(lambda: len(self.stored()) == 4400, 60, "all are stored")
+        self.stop()
+        self.assertTrue(p.lines("offset reset"))
+
+    def make_topic_anew(self):
+        self.broker.client.delete_topic(self.topic)
+        proc.wait_until(lambda: not self.broker.client.has_leaders(self.topic, self.partitions), 20,
+                        "the topic is gone")
+        self.make_topic()
+
+    def test_an_offset_set_in_the_group(self):
+        """The database's counts, and that is said."""
+        self.own_postgres()
+        self.use_shared_broker()
+        p = self.pg_persister()
+        self.feed(1000)
+        self.wait_drained()
+        self.stop(p)
+        self.broker.client.commit(self.group, self.topic, {n: 0 for n in range(self.partitions)})
+        p = self.pg_persister("b")
+        self.feed(1000, first=1000)
+        proc.wait_until(lambda: len(self.stored()) == 2000, 30, "all are stored")
+        self.stop()
+        self.assertEqual(p.totals()["received"], 1000)
+        self.assertEqual(len(p.lines("was set to 0 by somebody else")), self.partitions)
 
 
 class ConfigurationTest(PostgresScenario):
