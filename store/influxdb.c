@@ -31,7 +31,8 @@ enum {
     MAX_BODY_BUFFER = 1 << 30, /* for a single point may be larger */
     MAX_BASE_NAME = 128,       /* leaves room for tenants within the 255 bytes of a name */
     MAX_DATABASES_CREATED = 3, /* attempts per request */
-    HOLD_AGAIN_MS = 600000     /* a limit that was not met for so long is waited for again */
+    MAX_OVERLOADED = 3,
+    HOLD_AGAIN_MS = 600000 /* a limit that was not met for so long is waited for again */
 };
 
 struct influxdb {
@@ -47,6 +48,7 @@ struct influxdb {
     uint32_t *picked; /* the rows of a chunk */
     bool *tried;      /* by database: has had its turn in this attempt */
     size_t capacity_picked, capacity_tried;
+    size_t first_database; /* where an attempt begins */
     size_t max_body_bytes; /* of a chunk; less after one that was too large or got no answer */
     bool blames_tenants;   /* a database's invalid name can only be the tenant's fault */
 };
@@ -60,7 +62,9 @@ struct writing {
     const char *database;
     const struct influx_answer *answer; /* the one that is being read */
     bool hopeless;                      /* no other database will fare better */
-    bool overloaded;                    /* no new database should be tried */
+    bool overloaded;                    /* the last trouble is the server's own */
+    unsigned n_overloaded;              /* databases in a row of which that is so */
+    bool no_room;                       /* it could not make a database: no more of them now */
     bool waits;                         /* what a limit refuses is held */
     size_t n_held;                      /* rows that a limit refused */
     struct errbuf held;
@@ -234,8 +238,7 @@ create_database(struct writing *w, bool *refused)
         return result;
     struct slice error = influx_answer_query_error(answer, &db->text);
     *refused = status == 200 && db->blames_tenants && slice_equal(error, SLICE("invalid name"));
-    if (status >= 500 || (status == 200 && error.n > 0 && !*refused))
-        w->overloaded = true;
+    w->no_room = status >= 500 || (status == 200 && error.n > 0 && !*refused);
     if (status != 200 || (error.n > 0 && !*refused))
         return sick(w, "cannot create the database", status, error);
     if (!*refused)
@@ -295,6 +298,8 @@ write_list(struct writing *w, const uint32_t *list, size_t n, struct influx_answ
         }
         if (answer->verdict != INFLUX_NO_DATABASE)
             return STORE_DONE;
+        if (w->no_room)
+            return sick(w, "has no room for the database", status, answer->error);
         result = create_database(w, &refused);
         if (result != STORE_DONE)
             return result;
@@ -501,17 +506,28 @@ hash_name(const char *name)
     return influx_answer_hash(INFLUX_HASH_START, (struct slice){name, strlen(name)});
 }
 
+/* Is there no sense in trying other databases? */
+static bool
+must_end(struct writing *w, enum store_status status)
+{
+    w->n_overloaded = status == STORE_DONE ? 0 : w->n_overloaded + w->overloaded;
+    w->overloaded = false;
+    return status == STORE_STOPPED || w->hopeless || w->n_overloaded >= MAX_OVERLOADED;
+}
+
 /*
  * Writes the databases that were written to before, or the others. One tenant's trouble does not
- * keep the others waiting, but for a server that does not answer at all; one that cannot make a
- * database, or write to a new one, is not asked for more of them until the next attempt.
+ * keep the others waiting, but for a server that does not answer at all, or is in trouble with one
+ * database after the other; the next attempt then begins behind these.
  */
 static enum store_status
 write_databases(struct writing *w, bool known, struct errbuf *err)
 {
     struct influxdb *db = w->db;
     enum store_status worst = STORE_DONE;
-    for (size_t i = 0; i < db->rows.n_databases && !w->hopeless; i++) {
+    size_t n = db->rows.n_databases, first = db->first_database;
+    for (size_t k = 0; k < n; k++) {
+        size_t i = (first + k) % n;
         uint64_t name = hash_name(db->rows.databases[i]);
         if (db->tried[i] || influx_memory_has(db->known, name) != known)
             continue;
@@ -522,8 +538,10 @@ write_databases(struct writing *w, bool known, struct errbuf *err)
             *err = *w->err;
         if (status != STORE_DONE)
             worst = status;
-        if (status == STORE_STOPPED || (!known && w->overloaded))
+        if (must_end(w, status)) {
+            db->first_database = i + 1;
             break;
+        }
     }
     return worst;
 }
@@ -550,8 +568,7 @@ influxdb_write(struct store *store, const struct store_write *write, struct errb
         return STORE_SICK;
     }
     enum store_status status = write_databases(&w, true, err);
-    if (status != STORE_STOPPED && !w.hopeless) {
-        w.overloaded = false;
+    if (status != STORE_STOPPED && !w.hopeless && w.n_overloaded < MAX_OVERLOADED) {
         enum store_status other = write_databases(&w, false, &later);
         if (status == STORE_DONE)
             *err = later;

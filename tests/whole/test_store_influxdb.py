@@ -547,7 +547,7 @@ class Databases(WithInflux):
                          {f"{self.database}_{t}" for t in tenants})
 
     def test_known_databases_come_first(self):
-        """And after a new one that the server has no room for no other new one is tried."""
+        """And after a new one that the server has no room for it is not asked for another."""
         asked = []
 
         def serve(connection):
@@ -572,7 +572,34 @@ class Databases(WithInflux):
         outcome = store.write()
         self.assertEqual((outcome.status, outcome.stored, outcome.refused), ("sick", {3}, {}))
         self.assertIn("too many open files", outcome.text)
-        self.assertEqual(asked, ["d_old", "d_new1", "create"])
+        self.assertEqual(asked, ["d_old", "d_new1", "create", "d_new2", "d_new3"])
+        # Nothing is known after a start, and new ones keep nobody from being written.
+        store = self.store(port=server.port, db_per_tenant=True, database_name="d")
+        store.add(*(metric(tenant=t) for t in ("new1", "new2", "new3", "new4", "old")))
+        self.assertEqual(store.write().stored, {4})
+
+    def test_databases_that_are_in_trouble_keep_nobody_waiting(self):
+        """500 for one after the other: an attempt is short, and the next begins behind them."""
+        asked = []
+
+        def serve(connection):
+            while (request := read_request(connection)) is not None:
+                database = request[0].split(b" ")[1].decode().partition("db=")[2]
+                asked.append(database)
+                connection.sendall(http(b"204 No Content") if database == "d_good" else
+                                   http(b"500 Internal Server Error", b'{"error":"timeout"}'))
+        server = FakeServer(serve)
+        self.addCleanup(server.close)
+        store = self.store(port=server.port, db_per_tenant=True, database_name="d")
+        store.add(*(metric(tenant=f"bad{i}") for i in range(7)), metric(tenant="good"))
+        stored = set()
+        for _ in range(3):
+            outcome = store.write()
+            self.assertEqual(outcome.status, "sick")
+            stored |= outcome.stored
+        self.assertEqual(stored, {7})
+        self.assertEqual(asked[:4], ["d_bad0", "d_bad1", "d_bad2", "d_bad3"])
+        self.assertLessEqual(len(asked), 12)
 
     def test_many_tenants(self):
         store = self.store(db_per_tenant=True)
