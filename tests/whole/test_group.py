@@ -12,6 +12,12 @@ from fixtures.scenario import Scenario
 class Rebalance(Scenario):
     seconds = 60
 
+    partitions = 6  # one for each worker
+
+    def wait_share(self, p):
+        proc.wait_until(lambda: all(s["partitions"] > 0 for s in p.processes().values()), 40,
+                        "its workers have their share")
+
     def test_while_writing(self):
         """Instances come and go, one of them by force, one while the database hangs."""
         self.use_shared()
@@ -21,17 +27,17 @@ class Rebalance(Scenario):
         a = self.persister("a", **options)
         feed = self.feeding(messages, rate=2500)
         b = self.persister("b", **options)
-        time.sleep(2)
+        self.wait_share(b)
         c = self.persister("c", **options)
-        time.sleep(2)
+        self.wait_share(c)
         self.stop(b)
         self.influx.pause()
         b.start()
         time.sleep(4)
         self.influx.resume()
-        time.sleep(1)
+        self.wait_share(b)
+        self.wait_share(c)
         c.kill()
-        time.sleep(1)
         self.stop(a)
         feed.wait()
         self.assert_all_well(messages, seconds=60)

@@ -56,11 +56,16 @@ class Load(Scenario):
             # A message is sent at the beginning of each of its intervals.
             self.assertAlmostEqual(said["sent"], rate * seconds, delta=1 + rate * seconds // 100)
 
+    def wait_some_there(self):
+        proc.wait_until(
+            lambda: sum(self.broker.client.offsets(self.topic, self.partitions).values()) > 0, 20,
+            "messages are in the topic")
+
     def test_term_ends_it_with_all_delivered(self):
         self.use_shared()
         feed = Feed([*self.here(), "--rate", "1000", "--seconds", "60"],
                     os.path.join(self.dir, "load.log"))
-        time.sleep(1)
+        self.wait_some_there()
         feed.process.send_signal(signal.SIGTERM)
         said = feed.wait(20)
         self.assertGreater(said["sent"], 0)
@@ -70,7 +75,7 @@ class Load(Scenario):
         self.own_broker()
         feed = Feed([*self.here(), "--rate", "1000", "--seconds", "60", "--timeout", "0"],
                     os.path.join(self.dir, "load.log"))
-        time.sleep(1)
+        self.wait_some_there()
         self.broker.kill()
         time.sleep(1)
         feed.process.send_signal(signal.SIGTERM)

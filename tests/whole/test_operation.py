@@ -288,7 +288,8 @@ class Reopen(Scenario):
             os.rename(path, path + ".1")
         p.signal(signal.SIGUSR1)
         proc.wait_until(lambda: os.path.exists(p.log), 10, "there is a new log")
-        time.sleep(1)  # for the workers
+        proc.wait_until(lambda: not any(proc.has_open(pid, path + ".1") for pid in p.workers()
+                                        for path in (p.log, p.dead)), 10, "the workers have it, too")
         old = [os.path.getsize(path + ".1") for path in (p.log, p.dead)]
         self.feed(1000, first=1000, bad=10)
         self.wait_drained()

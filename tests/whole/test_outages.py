@@ -98,7 +98,8 @@ class NothingThere(Outage):
         p = self.persister()
         time.sleep(3)
         self.broker.start()
-        time.sleep(2)
+        proc.wait_until(lambda: all(s["state"] == "joining" for s in p.processes().values()), 40,
+                        "the broker has answered them")
         self.make_topic()  # made long after the consumers asked for it
         self.feed(3000)
         p.wait_log("messages in hand", 40)

@@ -154,10 +154,15 @@ class MasterHung(Processes):
         workers = sorted(p.workers())
         p.pause()
         time.sleep(8)
-        before = self.broker.client.committed(self.group, self.topic, self.partitions)
-        self.assertGreater(sum(before.values()), MESSAGES / 3)
+
+        def committed():
+            return sum(self.broker.client.committed(self.group, self.topic,
+                                                    self.partitions).values())
+
+        proc.wait_until(lambda: committed() > MESSAGES / 3, 40, "a third is committed")
+        periods = p.totals()["periods"]
         p.resume()
-        time.sleep(3)
+        proc.wait_until(lambda: p.totals()["periods"] > periods + 2, 20, "the master goes on")
         self.assertEqual(sorted(p.workers()), workers)
         feed.wait()
         self.assert_all_well(MESSAGES)

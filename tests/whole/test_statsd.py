@@ -180,8 +180,7 @@ class RealAgentTest(Telling):
         self.feed(5000, first=5000)
         self.wait_drained()
         p.wait_log("nobody listens at 127.0.0.1")
-        time.sleep(3)
-        self.assertGreater(p.totals()["statsd_packets_dropped"], 0)
+        proc.wait_until(lambda: p.totals()["statsd_packets_dropped"] > 0, 20, "packets are dropped")
         self.assertGreater(p.totals()["statsd_lines_dropped"], p.totals()["statsd_packets_dropped"])
         self.agent.start()
         proc.wait_until(lambda: of_instance(sums(), "requests.completed") == 10000, 20,
@@ -285,10 +284,14 @@ class TelltaleTest(Telling):
         p = self.telling(r.port, interval_seconds=3, per_process=False)
         self.feed(3000)
         self.wait_drained()
-        time.sleep(5)
-        self.stop()
         name = PREFIX + "requests.completed"
-        values = [int(v) for n, v, _, d in map(agent.parse_line, r.lines()) if n == name]
+
+        def values_told():
+            return [int(v) for n, v, _, _ in map(agent.parse_line, r.lines()) if n == name]
+
+        proc.wait_until(lambda: sum(values_told()) == 3000, 20, "all is told")
+        self.stop()
+        values = values_told()
         self.assertEqual(sum(values), 3000)
         lived = p.figures()["totals"]["periods"]
         self.assertLessEqual(len(values), lived / 3 + 2)
