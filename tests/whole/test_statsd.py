@@ -211,15 +211,20 @@ class DogstatsdTest(Telling):
         self.wait_drained()
         proc.wait_until(lambda: p.totals()["in_flight"] == 0, 20, "all is settled")
         self.stop()
-        time.sleep(1)
-        all_samples = exporter.samples()
-        ours = {(name.replace("monasca_persister_", PREFIX), labels): v
-                for (name, labels), v in all_samples.items()
-                if name.startswith("monasca_persister_")}
 
         def to_their_name(name):
             return name.replace(".", "_")
 
+        def ours_of(samples):
+            return {(name.replace("monasca_persister_", PREFIX), labels): v
+                    for (name, labels), v in samples.items()
+                    if name.startswith("monasca_persister_")}
+
+        # The last packet has all counters of the instance, and has come once one of them is whole.
+        proc.wait_until(lambda: of_instance(ours_of(exporter.samples()), "requests_completed")
+                        == p.totals()["completed"], 20, "the exporter has it all")
+        all_samples = exporter.samples()
+        ours = ours_of(all_samples)
         self.assert_counters(p, ours, to_their_name)
         totals = p.totals()
         for name, theirs in TIMINGS.items():
