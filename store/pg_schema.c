@@ -62,7 +62,9 @@ static const char additions_sql[] =
     "ALTER TABLE @.kafka_offsets ADD COLUMN IF NOT EXISTS last_ms bigint;"
     "COMMENT ON COLUMN @.kafka_offsets.last_ms IS"
     " 'Kafka''s timestamp of the message before next_offset, which tells a topic made anew';"
-    "CREATE TABLE @.series_generation (generation bigint NOT NULL);"
+    /* Without a key of their own, a publication of all tables would have nothing deleted there. */
+    "ALTER TABLE @.alarm_state_history REPLICA IDENTITY FULL;"
+    "CREATE TABLE @.series_generation (generation bigint PRIMARY KEY);"
     "INSERT INTO @.series_generation VALUES (1);"
     "COMMENT ON TABLE @.series_generation IS 'Raised when rows of metrics are deleted';"
     "CREATE FUNCTION @.series_raise_generation() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"

@@ -852,6 +852,29 @@ class RetentionTest(PostgresScenario):
         p.wait_log("200 rows older than 7 days deleted")
 
 
+    def test_a_publication_of_all_tables(self):
+        """Which lets nothing be deleted that it could not name."""
+        self.own_postgres(wal_level="logical")
+        self.use_shared_broker()
+        p = self.pg_persister()
+        self.wait_tables()
+        self.stop()
+        self.postgres.sql("CREATE PUBLICATION all_tables FOR ALL TABLES")
+        self.postgres.sql("INSERT INTO monasca.alarm_state_history (time, tenant_id, alarm_id,"
+                          " alarm_definition_id, alarm_name, alarm_description, metrics, new_state,"
+                          " old_state, severity, link, lifecycle_state, reason, sub_alarms)"
+                          " VALUES (now() - interval '8 days', '', '', '', '', '', '[]', '', '', '',"
+                          " '', '', '', '[]')")
+        self.postgres.sql("INSERT INTO monasca.metrics (key, tenant_id, region, name, dimensions)"
+                          " VALUES ('x', '', '', 'x', '{}')")
+        self.postgres.sql("DELETE FROM monasca.metrics")
+        p = self.pg_persister("b", postgresql={"retention_days": 7})
+        p.wait_log("1 rows older than 7 days deleted")
+        self.stop()
+        self.assertEqual(self.postgres.value("SELECT count(*) FROM monasca.alarm_state_history"),
+                         "0")
+
+
 class PrunedSeriesTest(PostgresScenario):
     """Rows never refer to a series that is not there."""
 
