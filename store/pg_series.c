@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "lib/buf.h"
+#include "store/pg_plan.h"
 #include "store/pg_schema.h"
 
 enum { RESOLVE_AT_ONCE = 1000, MAX_TEXT_BYTES = 1 << 28 };
@@ -399,20 +400,31 @@ resolve_range(struct resolving *r, size_t from, size_t to)
     return outcome;
 }
 
-/* The same, halving where the database finds a series wrong in itself. */
+/* The same, finding those that the database finds wrong in themselves. At most RESOLVE_AT_ONCE. */
 static enum pg_outcome
-resolve_halving(struct resolving *r, size_t from, size_t to)
+resolve_sifting(struct resolving *r, size_t from, size_t to)
 {
-    enum pg_outcome outcome = resolve_range(r, from, to);
-    if (outcome != PG_DATA && outcome != PG_UNIQUE)
-        return outcome;
-    if (to - from == 1) {
-        r->series->fresh[from].refused = strdup(r->error.message);
-        return r->series->fresh[from].refused != NULL ? PG_OK : PG_WORLD;
+    uint32_t rows[RESOLVE_AT_ONCE], bad;
+    struct pg_plan plan;
+    enum pg_outcome outcome = PG_OK;
+    assert(to - from <= RESOLVE_AT_ONCE);
+    for (size_t i = from; i < to; i++)
+        rows[i - from] = (uint32_t)i;
+    pg_plan_start(&plan, rows, to - from);
+    while (outcome == PG_OK && pg_plan_next(&plan)) {
+        outcome = resolve_range(r, rows[plan.from], rows[plan.to - 1] + 1);
+        if (outcome == PG_OK) {
+            pg_plan_note_stored(&plan);
+        } else if (outcome == PG_DATA || outcome == PG_UNIQUE) {
+            outcome = PG_OK;
+            if (!pg_plan_note_refused(&plan, 0, &bad))
+                continue;
+            r->series->fresh[bad].refused = strdup(r->error.message);
+            if (r->series->fresh[bad].refused == NULL)
+                outcome = PG_WORLD;
+        }
     }
-    size_t middle = from + (to - from) / 2;
-    outcome = resolve_halving(r, from, middle);
-    return outcome == PG_OK ? resolve_halving(r, middle, to) : outcome;
+    return outcome;
 }
 
 enum pg_outcome
@@ -426,7 +438,7 @@ pg_series_resolve(struct pg_series *series, struct pg_conn *conn, const char *sc
         size_t to = series->n_resolved + RESOLVE_AT_ONCE;
         if (to > series->n_fresh)
             to = series->n_fresh;
-        outcome = resolve_halving(&r, series->n_resolved, to);
+        outcome = resolve_sifting(&r, series->n_resolved, to);
         if (outcome == PG_OK)
             series->n_resolved = to;
     }

@@ -224,6 +224,28 @@ class CorpusTest(PostgresScenario):
         self.assertEqual([s["restarts"] for s in p.processes().values()], [0])
         self.stop()
 
+    def test_series_that_the_operator_refuses(self):
+        """Each is found among the others, and takes only its own rows along."""
+        self.own_postgres()
+        self.use_shared_broker()
+        self.make_topic(self.alarm_topic, 1)
+        self.pg_persister(kafka_metrics={"topic": self.alarm_topic, "num_processors": 1})
+        self.wait_tables()
+        self.postgres.sql("ALTER TABLE monasca.metrics ADD CHECK (name NOT LIKE 'no%')")
+        path = os.path.join(self.dir, "series.jsonl")
+        with open(path, "w", encoding="utf-8") as f:
+            for i in range(3000):
+                f.write(json.dumps({
+                    "metric": {"name": ("no" if i % 1000 < 7 else "yes") + str(i),
+                               "timestamp": START_MS, "value": i},
+                    "meta": {"tenantId": "t", "region": "r"}}) + "\n")
+        self.replay(path, self.alarm_topic)
+        proc.wait_until(lambda: self.lag(topic=self.alarm_topic, partitions=1) == 0, 30, "drained")
+        self.stop()
+        self.assertEqual(len(self.dead_letters()), 21)
+        self.assertEqual(self.postgres.value("SELECT count(*) FROM monasca.measurements_named"),
+                         "2979")
+
     def test_what_no_index_can_hold(self):
         """The longest that fits is stored, a longer one refused; the partition goes on."""
         self.own_postgres()
