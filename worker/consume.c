@@ -478,8 +478,6 @@ free_consumer(struct consumer **consumer)
         rd_kafka_queue_destroy(c->messages);
     if (c->answers != NULL)
         rd_kafka_queue_destroy(c->answers);
-    if (c->descriptions != NULL)
-        rd_kafka_queue_destroy(c->descriptions);
     if (c->rk != NULL)
         rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     free(c->partitions);
@@ -507,7 +505,6 @@ consumer_open(const struct config *cfg, enum topic_kind kind, struct recorder *r
     if (c->rk != NULL) {
         c->messages = rd_kafka_queue_new(c->rk);
         c->answers = rd_kafka_queue_new(c->rk);
-        c->descriptions = rd_kafka_queue_new(c->rk);
         rd_kafka_poll_set_consumer(c->rk);
         c->hold_ms = hold_ms > 0 ? hold_ms : -1;
         if (hold_ms > 0 || consume_subscribe(c, err) == 0)

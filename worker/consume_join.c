@@ -17,6 +17,8 @@
 #include "lib/clock.h"
 #include "worker/consume_priv.h"
 
+enum { ASK_GROUP_MS = 1000 };
+
 int
 consume_subscribe(struct consumer *c, struct errbuf *err)
 {
@@ -51,23 +53,6 @@ consume_join_when_due(struct consumer *c, struct errbuf *err)
 
 /* --- who owns what --- */
 
-/* Asks the coordinator about the group; the answer comes to c->descriptions. */
-static void
-ask_group(struct consumer *c)
-{
-    char text[256];
-    rd_kafka_AdminOptions_t *options =
-        rd_kafka_AdminOptions_new(c->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-    if (options == NULL)
-        return;
-    if (rd_kafka_AdminOptions_set_request_timeout(options, ASK_MS, text, sizeof(text)) ==
-        RD_KAFKA_RESP_ERR_NO_ERROR) {
-        c->asked_group = true;
-        rd_kafka_DescribeConsumerGroups(c->rk, &c->group, 1, options, c->descriptions);
-    }
-    rd_kafka_AdminOptions_destroy(options);
-}
-
 /* Returns: how many partitions of the topic there are; -1 if that is not known now. */
 static int
 count_partitions(struct consumer *c)
@@ -77,7 +62,7 @@ count_partitions(struct consumer *c)
     rd_kafka_topic_t *topic = rd_kafka_topic_new(c->rk, c->topic, NULL);
     if (topic == NULL)
         return -1;
-    if (rd_kafka_metadata(c->rk, 0, topic, &metadata, ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (rd_kafka_metadata(c->rk, 0, topic, &metadata, ASK_GROUP_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR)
             n = metadata->topics[0].partition_cnt;
         rd_kafka_metadata_destroy(metadata);
@@ -86,56 +71,84 @@ count_partitions(struct consumer *c)
     return n;
 }
 
-/* Returns: how many partitions of the topic the members own; -1 if the group is being shared out,
- * or cannot be described. */
+/* A big-endian number of n bytes; -1 if there are fewer. */
+static int64_t
+take_number(struct slice *in, size_t n)
+{
+    int64_t number = 0;
+    if (in->n < n)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        number = number << 8 | (unsigned char)in->p[i];
+    in->p += n;
+    in->n -= n;
+    return number;
+}
+
+/*
+ * Returns: how many partitions of the topic a member was assigned; 0 if that cannot be read.
+ * (version int16, topics: count int32, each: name int16 + bytes, partitions int32 + that many
+ * int32: "ConsumerProtocolAssignment" in Kafka's sources)
+ */
 static int
-count_owned(const struct consumer *c, const rd_kafka_ConsumerGroupDescription_t *group)
+count_assigned(struct slice in, const char *name)
+{
+    int64_t assigned = 0;
+    (void)take_number(&in, 2);
+    for (int64_t topics = take_number(&in, 4); topics > 0 && in.n > 0; topics--) {
+        int64_t name_n = take_number(&in, 2);
+        if (name_n < 0 || (size_t)name_n > in.n)
+            return 0;
+        bool ours = slice_equal((struct slice){in.p, (size_t)name_n},
+                                (struct slice){name, strlen(name)});
+        in = (struct slice){in.p + name_n, in.n - (size_t)name_n};
+        int64_t partitions = take_number(&in, 4);
+        if (partitions < 0 || (size_t)partitions > in.n / 4)
+            return 0;
+        in = (struct slice){in.p + partitions * 4, in.n - (size_t)partitions * 4};
+        assigned += ours ? partitions : 0;
+    }
+    return (int)assigned;
+}
+
+/* Returns: how many partitions the members own; -1 if the group is being shared out. */
+static int
+count_owned(const struct consumer *c, const struct rd_kafka_group_list *groups)
 {
     int n = 0;
-    if (rd_kafka_ConsumerGroupDescription_error(group) != NULL ||
-        rd_kafka_ConsumerGroupDescription_state(group) != RD_KAFKA_CONSUMER_GROUP_STATE_STABLE)
+    if (groups->group_cnt != 1 || groups->groups[0].err != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        strcmp(groups->groups[0].state, "Stable") != 0)
         return -1;
-    for (size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(group); i++) {
-        const rd_kafka_MemberAssignment_t *assignment = rd_kafka_MemberDescription_assignment(
-            rd_kafka_ConsumerGroupDescription_member(group, i));
-        const rd_kafka_topic_partition_list_t *list =
-            assignment == NULL ? NULL : rd_kafka_MemberAssignment_partitions(assignment);
-        for (int k = 0; list != NULL && k < list->cnt; k++)
-            n += strcmp(list->elems[k].topic, c->topic) == 0;
+    for (int i = 0; i < groups->groups[0].member_cnt; i++) {
+        const struct rd_kafka_group_member_info *member = &groups->groups[0].members[i];
+        if (member->member_assignment_size > 0)
+            n += count_assigned((struct slice){member->member_assignment,
+                                               (size_t)member->member_assignment_size},
+                                c->topic);
     }
     return n;
 }
 
-/* Whether the answer, if it is one, says that a partition which is there is nobody's. */
+/*
+ * Is there a partition that is nobody's?  Waits for the answers, as one may that has nothing to do:
+ * the question that does not wait (DescribeConsumerGroups) ends the process in librdkafka 2.0.2 if
+ * the broker goes away meanwhile (an assertion in rd_kafka_enq_once_del_source_return).
+ */
 static bool
-leaves_some_over(struct consumer *c, rd_kafka_event_t *event)
+some_are_nobodys(struct consumer *c)
 {
-    size_t n = 0;
-    const rd_kafka_DescribeConsumerGroups_result_t *result =
-        rd_kafka_event_DescribeConsumerGroups_result(event);
-    if (result == NULL || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    const struct rd_kafka_group_list *groups;
+    rd_kafka_resp_err_t code = rd_kafka_list_groups(c->rk, c->group, &groups, ASK_GROUP_MS);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return false;
-    const rd_kafka_ConsumerGroupDescription_t **groups =
-        rd_kafka_DescribeConsumerGroups_result_groups(result, &n);
-    int owned = n == 1 ? count_owned(c, groups[0]) : -1;
-    return owned >= 0 && owned < count_partitions(c);
-}
-
-/* Takes the answer, if it has come. True if this member should join again. */
-static bool
-take_description(struct consumer *c)
-{
-    rd_kafka_event_t *event = c->asked_group ? rd_kafka_queue_poll(c->descriptions, 0) : NULL;
-    if (event == NULL)
-        return false;
-    c->asked_group = false;
-    bool again = c->n_partitions == 0 && !c->rebalancing && leaves_some_over(c, event);
-    rd_kafka_event_destroy(event);
-    if (again)
+    int owned = count_owned(c, groups);
+    rd_kafka_group_list_destroy(groups);
+    bool some = owned >= 0 && owned < count_partitions(c);
+    if (some)
         log_notice("%s has partitions that nobody in the group owns; joining again", c->topic);
     else
         log_debug("%s: others own what there is, as far as is known", c->topic);
-    return again;
+    return some;
 }
 
 /* --- joining again --- */
@@ -145,17 +158,14 @@ consume_join_for_topic(struct consumer *c)
 {
     struct errbuf err;
     int64_t now_ms = clock_mono_ms();
-    bool again = take_description(c);
-    if (c->closing || c->n_partitions > 0 || (!again && now_ms < c->join_again_ms))
+    if (c->closing || c->rebalancing || c->n_partitions > 0 || now_ms < c->join_again_ms)
         return;
     c->join_again_ms = now_ms + JOIN_AGAIN_MS;
-    if (!again && !c->topic_gone) {
-        if (c->joined && !c->asked_group)
-            ask_group(c);
-        return;
-    }
-    if (again)
+    if (!c->topic_gone) {
+        if (!c->joined || !some_are_nobodys(c))
+            return;
         rd_kafka_unsubscribe(c->rk);
+    }
     if (consume_subscribe(c, &err) == -1)
         consume_note_error(c, err.text);
 }

@@ -44,7 +44,6 @@ struct consumer {
     rd_kafka_t *rk;
     rd_kafka_queue_t *messages; /* where partition queues are forwarded to */
     rd_kafka_queue_t *answers;  /* of commits */
-    rd_kafka_queue_t *descriptions; /* of the group */
     char *topic;
     const char *group;
     struct consumer_hooks hooks;
@@ -57,7 +56,6 @@ struct consumer {
     bool lost_some;          /* a partition has lost its position */
     bool topic_gone;         /* the brokers said so, and nothing was assigned since */
     int64_t join_again_ms;   /* not before then: joining again without partitions */
-    bool asked_group;        /* what the group's members own; not answered yet */
     int64_t hold_ms;         /* between a broker's answer and the subscription; -1: subscribed */
     int64_t reached_ms;      /* when a broker had answered; 0: none has yet */
     bool joined;             /* it was assigned something, or nothing, at least once */
