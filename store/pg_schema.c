@@ -173,6 +173,11 @@ find_table(struct preparing *p, const char *table, const char *sql, bool *there)
 }
 
 static const char there_sql[] = "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = $2";
+/* FOR SHARE wants the right to UPDATE. */
+static const char may_hold_sql[] =
+    "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = $2"
+    " AND has_table_privilege(format('%I.%I', schemaname, tablename), 'SELECT')"
+    " AND has_table_privilege(format('%I.%I', schemaname, tablename), 'UPDATE')";
 static const char may_change_sql[] =
     "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = $2"
     " AND pg_has_role(tableowner, 'USAGE') AND has_schema_privilege(schemaname, 'CREATE')";
@@ -248,15 +253,15 @@ static enum pg_outcome
 add_what_came_later(struct preparing *p, bool *there)
 {
     bool may = false;
-    enum pg_outcome outcome = find_table(p, "series_generation", there_sql, there);
+    enum pg_outcome outcome = find_table(p, "series_generation", may_hold_sql, there);
     if (outcome != PG_OK || *there)
         return outcome;
     outcome = find_table(p, "metrics", may_change_sql, &may);
     if (outcome == PG_OK && !may) {
-        log_warning("PostgreSQL: schema %s has no table series_generation, and only the owner of "
-                    "metrics can have it made by running this program once; until then, series "
-                    "must not be deleted while messages come in, and a topic that was made anew "
-                    "is not noticed",
+        log_warning("PostgreSQL: schema %s has no table series_generation that this role may SELECT "
+                    "and UPDATE; the owner of metrics has it made by running this program once; "
+                    "until then, series must not be deleted while messages come in, and a topic "
+                    "that was made anew is not noticed",
                     p->schema);
         return PG_OK;
     }

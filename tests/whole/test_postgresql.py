@@ -576,6 +576,7 @@ class RowsTest(unittest.TestCase):
                  "GRANT USAGE ON SCHEMA monasca TO least;"
                  "GRANT SELECT ON monasca.schema_version TO least;"
                  "GRANT SELECT, INSERT ON monasca.metrics TO least;"
+                 "GRANT SELECT, UPDATE ON monasca.series_generation TO least;"
                  "GRANT SELECT, INSERT, UPDATE ON monasca.measurements, monasca.kafka_offsets TO"
                  " least; GRANT INSERT ON monasca.alarm_state_history TO least")
         self.addCleanup(self.sql, "DROP OWNED BY least; DROP ROLE least;"
@@ -972,8 +973,13 @@ class PrunedSeriesTest(PostgresScenario):
         self.feed(1000, first=1000)
         self.wait_drained()
         self.stop()
+        p = self.pg_persister("d", conninfo=self.postgres.conninfo + " user=lesser")
+        self.feed(1000, first=2000)
+        self.wait_drained()
+        self.stop()
+        self.assertTrue(p.lines("has no table series_generation"), "it may not use it")
         self.assertEqual(self.postgres.value("SELECT count(*) FROM monasca.series_generation"), "1")
-        self.assertEqual(self.stored(), set(range(2000)))
+        self.assertEqual(self.stored(), set(range(3000)))
 
 
 class OffsetsTest(PostgresScenario):
