@@ -53,9 +53,11 @@ class InitScript(Scenario):
             for path in [directory] + [os.path.join(directory, f) for f in files]:
                 os.chown(path, owner.pw_uid, owner.pw_gid)
         self.defaults = os.path.join(self.dir, "defaults")
+        self.init_directory = os.path.join(self.dir, "init")
         with open(self.defaults, "w", encoding="ascii") as f:
             f.write(f"DAEMON={PROGRAM}\nPSTATS={PSTATS}\nCONFIG={p.config}\nUSER={self.user}\n"
                     f"RUN_DIRECTORY={self.run_directory}\nSTATE_DIRECTORY={p.dir}/lib\n"
+                    f"INIT_DIRECTORY={self.init_directory}\n"
                     f"LOG_DIRECTORY={p.dir}/log\nSTART_TIMEOUT={start_timeout}\n")
 
     def verb(self, *words):
@@ -105,6 +107,42 @@ class InitScript(Scenario):
         self.assert_stored(2000)
         self.assertEqual(self.verb("dance")[0], 2)
         self.assertEqual(self.verb()[0], 2)
+
+    def test_the_services_user_cannot_have_root_open_anything(self):
+        """Whatever is in his directory: root writes to no link of it, and waits for no fifo."""
+        self.use_shared()
+        self.prepare()
+        precious = os.path.join(self.dir, "precious")
+        with open(precious, "w", encoding="ascii") as f:
+            f.write("root's\n")
+        os.chmod(precious, 0o600)
+        os.makedirs(self.run_directory, exist_ok=True)
+        names = ["monasca-persister." + name for name in ("start", "master", "pid")]
+        for name in names:
+            path = os.path.join(self.run_directory, name)
+            os.symlink(precious, path)
+            os.lchown(path, pwd.getpwnam(self.user).pw_uid, -1)
+        self.expect("start", 0, "started")
+        for name in names[:2]:
+            path = os.path.join(self.run_directory, name)
+            os.unlink(path)
+            os.mkfifo(path, 0o666)
+        self.expect("status", 0, "running (pid")
+        self.expect("stop", 0, "stopped")
+        with open(precious, encoding="ascii") as f:
+            self.assertEqual(f.read(), "root's\n")
+        self.assertEqual(os.stat(precious).st_mode & 0o777, 0o600)
+
+    def test_a_directory_that_is_not_roots_alone_is_refused(self):
+        self.use_shared()
+        self.prepare()
+        os.symlink(self.run_directory, self.init_directory)
+        self.assertIn("is not a directory of root's", self.expect("start", 1))
+        os.unlink(self.init_directory)
+        os.mkdir(self.init_directory, 0o755)
+        os.chown(self.init_directory, 65534, 65534)
+        self.assertIn("is not a directory of root's", self.expect("start", 1))
+        self.expect("status", 3, "not running")
 
     def test_several_at_once(self):
         """One starts it, and its pid file is that of the one that runs."""
