@@ -177,7 +177,9 @@ open_and_serve(const struct admin_options *o, struct view_source *source, pid_t 
     int fd = open_port(o, err);
     if (fd == -1)
         return -1;
-    struct web *http = web_new(fd, source, &o->names, o->config_text, err);
+    struct host_names hosts;
+    host_names_init(&hosts, o->bind, o->allowed_hosts);
+    struct web *http = web_new(fd, source, &o->names, &hosts, o->config_text, err);
     if (http == NULL)
         return -1;
     int result = privileges_drop(parent, &limits, err);

@@ -16,6 +16,7 @@
 struct admin_options {
     const char *segment;     /* path of the segment's file */
     const char *bind;        /* an address, or a name that has one */
+    const char *allowed_hosts; /* see host.h */
     unsigned port;           /* 0: any, which the log tells */
     const char *config_text; /* for /config: the configuration in effect, secrets masked */
     struct view_names names; /* which topic is which, and its store */

@@ -20,7 +20,7 @@
 #include "shm/figures_json.h"
 #include "shm/openmetrics.h"
 
-enum { BODY_BYTES = 16 * 1024 * 1024, NONCE_BYTES = 33 };
+enum { BODY_BYTES = 16 * 1024 * 1024, NONCE_BYTES = 33, MISDIRECTED_REQUEST = 421 };
 
 struct made {
     struct MHD_Response *response;
@@ -155,6 +155,15 @@ make_bad_method(struct draft *d)
 }
 
 static int
+make_bad_host(struct draft *d)
+{
+    d->status = MISDIRECTED_REQUEST;
+    buf_add_text(&d->body, "Ask by an address, localhost, the machine's name, or a name that "
+                           "[admin] allowed_hosts lists.\n");
+    return 0;
+}
+
+static int
 make_failed(struct draft *d)
 {
     d->status = MHD_HTTP_SERVICE_UNAVAILABLE;
@@ -181,6 +190,7 @@ static const struct {
     [BODIES_PING] = {"text/plain; charset=utf-8", false, make_ping},
     [BODIES_NOT_FOUND] = {"text/plain; charset=utf-8", false, make_not_found},
     [BODIES_BAD_METHOD] = {"text/plain; charset=utf-8", false, make_bad_method},
+    [BODIES_BAD_HOST] = {"text/plain; charset=utf-8", false, make_bad_host},
     [BODIES_FAILED] = {"text/plain; charset=utf-8", false, make_failed},
 };
 

@@ -22,6 +22,7 @@ enum bodies_kind {
     BODIES_PING,
     BODIES_NOT_FOUND,
     BODIES_BAD_METHOD,
+    BODIES_BAD_HOST,
     BODIES_FAILED, /* the figures could not be had: 503 */
     BODIES_KINDS
 };

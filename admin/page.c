@@ -86,6 +86,13 @@ add_head(struct buf *b, const struct view *v, const struct health *health)
     buf_printf(b, " (%s ago)</p>\n", format_age(v->origin.age_ms).s);
 }
 
+/* Seconds as anybody can have written them, in ms that can be told. */
+static int64_t
+to_ms(uint64_t seconds)
+{
+    return seconds < INT64_MAX / 1000 ? (int64_t)seconds * 1000 : INT64_MAX;
+}
+
 static void
 add_tiles(struct buf *b, const struct view *v)
 {
@@ -107,7 +114,7 @@ add_tiles(struct buf *b, const struct view *v)
     snprintf(more, sizeof(more), "oldest %s",
              totals[STAT_LAG_SECONDS] == STAT_UNKNOWN
                  ? "unknown"
-                 : format_age((int64_t)totals[STAT_LAG_SECONDS] * 1000).s);
+                 : format_age(to_ms(totals[STAT_LAG_SECONDS])).s);
     add_tile(b, "lag", format_count(totals[STAT_LAG]).s, more);
     snprintf(more, sizeof(more), "%s given back", format_count(totals[STAT_RETURNED]).s);
     add_tile(b, "in hand", format_count(totals[STAT_IN_FLIGHT]).s, more);
@@ -124,7 +131,7 @@ add_tiles(struct buf *b, const struct view *v)
 static struct format_text
 format_ns(double ns)
 {
-    return format_duration((uint64_t)(ns + 0.5));
+    return format_duration(stat_from_double(ns + 0.5));
 }
 
 static struct format_text

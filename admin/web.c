@@ -28,8 +28,9 @@ struct web {
     int fd; /* libmicrohttpd's epoll */
     struct guard guard;
     struct bodies *bodies;
+    const struct host_names *hosts;
     int64_t window_ms, window_cpu_ns; /* where the present window began */
-    struct log_limit complaints;
+    struct log_limit complaints, strangers;
 };
 
 /* --- routes --- */
@@ -92,6 +93,22 @@ answer(struct web *h, struct MHD_Connection *c, enum bodies_kind kind)
     return a.response != NULL ? MHD_queue_response(c, a.status, a.response) : MHD_NO;
 }
 
+/* Returns: whether the name by which we are asked is ours; if not, that is logged now and then. */
+static bool
+check_host(struct web *h, struct MHD_Connection *c)
+{
+    const char *host = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+    uint64_t held_back;
+    struct errbuf text;
+    if (host_is_ours(h->hosts, host))
+        return true;
+    errbuf_set(&text, "%.100s", host);
+    if (log_limit_pass(&h->strangers, clock_mono_ms(), &held_back))
+        log_warning("admin port: asked by the name '%s', which is not in [admin] allowed_hosts",
+                    text.text);
+    return false;
+}
+
 static enum MHD_Result
 handle(void *arg, struct MHD_Connection *c, const char *path, const char *method,
        const char *version, const char *body, size_t *body_bytes, void **state)
@@ -101,6 +118,8 @@ handle(void *arg, struct MHD_Connection *c, const char *path, const char *method
     (void)version;
     (void)body;
     (void)body_bytes;
+    if (!check_host(h, c))
+        return answer(h, c, BODIES_BAD_HOST);
     bool get =
         strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
     if (!get) /* at once, before any body is read */
@@ -177,7 +196,7 @@ start(struct web *h, int listen_fd)
 
 struct web *
 web_new(int listen_fd, struct view_source *source, const struct view_names *names,
-         const char *config_text, struct errbuf *err)
+        const struct host_names *hosts, const char *config_text, struct errbuf *err)
 {
     struct web *h = calloc(1, sizeof(*h));
     if (h != NULL)
@@ -189,7 +208,8 @@ web_new(int listen_fd, struct view_source *source, const struct view_names *name
         return NULL;
     }
     guard_init(&h->guard);
-    h->complaints = (struct log_limit){.burst = 3, .interval_ms = 60000};
+    h->hosts = hosts;
+    h->complaints = h->strangers = (struct log_limit){.burst = 3, .interval_ms = 60000};
     h->daemon = start(h, listen_fd);
     const union MHD_DaemonInfo *info =
         h->daemon != NULL ? MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;

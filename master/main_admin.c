@@ -28,6 +28,7 @@ enum { HANDED_BYTES = 64 << 20 };
 /* Texts that end with a NUL each, in this order. */
 enum field {
     FIELD_BIND,
+    FIELD_ALLOWED_HOSTS,
     FIELD_PORT,
     FIELD_STALL_MS,
     FIELD_SEGMENT,
@@ -106,6 +107,7 @@ add_all(struct buf *out, const struct config *cfg, const struct log_options *log
         const char *segment)
 {
     add_text(out, cfg->admin.bind);
+    add_text(out, cfg->admin.allowed_hosts);
     add_number(out, cfg->admin.port);
     add_number(out, stall_ms(cfg));
     add_text(out, segment);
@@ -155,6 +157,7 @@ static int
 serve(const struct handed *h)
 {
     struct admin_options options = {.bind = h->fields[FIELD_BIND],
+                                    .allowed_hosts = h->fields[FIELD_ALLOWED_HOSTS],
                                     .port = (unsigned)number_of(h, FIELD_PORT),
                                     .stall_ms = number_of(h, FIELD_STALL_MS),
                                     .segment = h->fields[FIELD_SEGMENT],

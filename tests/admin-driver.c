@@ -85,6 +85,7 @@ run_admin(void *arg)
     struct admin_options options = {
         .segment = theatre.segment_path,
         .bind = "127.0.0.1",
+        .allowed_hosts = getenv("ALLOWED_HOSTS") != NULL ? getenv("ALLOWED_HOSTS") : "",
         .port = theatre.port,
         .config_text = "[influxdb]\npassword = ****\n",
         .names.kinds = {{"metrics", "influxdb"}, {"alarm-state-transitions", "influxdb"}},

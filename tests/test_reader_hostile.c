@@ -19,7 +19,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/clock.h"
+#include "admin/dropwizard.h"
+#include "admin/health.h"
+#include "admin/page.h"
+#include "admin/threads.h"
 #include "lib/json.h"
 #include "shm/ledger.h"
 #include "shm/openmetrics.h"
@@ -269,6 +272,41 @@ Test(reader_hostile, every_word_of_the_body_is_the_same)
         for (size_t at = offsetof(struct shm_header, fold); at + 8 <= segment.bytes; at += 8)
             put(at, word);
         open_and_read();
+    }
+}
+
+/* What the admin port makes of it, where a period can be as long as a number. */
+static void
+make_pages(void)
+{
+    static const struct view_names names = {.kinds = {{"metrics", "influxdb"}, {"", ""}}};
+    struct view_source *source = view_source_new(path, &names, 120000, &err);
+    struct buf out;
+    if (source == NULL)
+        return;
+    cr_assert_eq(view_source_tick(source, 1, &err), 0, "%s", err.text);
+    const struct view *v = view_source_look(source, &err);
+    cr_assert_not_null(v, "%s", err.text);
+    buf_init(&out, 16 << 20);
+    cr_assert_eq(page_write(&out, v, "nonce"), 0);
+    cr_assert_eq(dropwizard_write(&out, v, &names, true), 0);
+    threads_write(&out, v);
+    check_text(&out);
+    buf_free(&out);
+    view_source_free(&source);
+}
+
+Test(reader_hostile, the_admin_ports_pages)
+{
+    segment.header->period_ms = INT64_MAX;
+    make_pages();
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        random_state = seed * UINT64_C(0x9e3779b97f4a7c15);
+        restore();
+        for (unsigned i = 0; i < (seed % 3 == 0 ? 20000 : 200); i++)
+            change(offsetof(struct shm_header, fold), segment.bytes);
+        segment.header->slots_used = SLOTS;
+        make_pages();
     }
 }
 

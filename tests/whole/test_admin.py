@@ -452,7 +452,7 @@ class Page(AdminTest):
 class Loris:
     """Connections that send a byte now and then, and come again when they are shut."""
 
-    def __init__(self, port, count, text=b"GET /metrics HTTP/1.1\r\nHost: a\r\nX: "):
+    def __init__(self, port, count, text=b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: "):
         self.port, self.text = port, text
         self.sockets = [None] * count
         self.shut = 0
@@ -544,9 +544,9 @@ class Hostile(AdminTest):
                  b"GET / HTTP/9.9\r\n\r\n", b"GET " + b"a" * 100000 + b" HTTP/1.1\r\n\r\n",
                  b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20000 + b"\r\n",
                  b"GET / HTTP/1.1\r\nX: " + b"y" * 1000000 + b"\r\n\r\n",
-                 b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\nabc",
-                 b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n",
-                 b"GET /ping HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n",
+                 b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\nabc",
+                 b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n",
+                 b"GET /ping HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
                  b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\xff" * 500)
         with concurrent.futures.ThreadPoolExecutor(len(texts)) as pool:
             answers = list(pool.map(self.send, texts))
@@ -555,6 +555,21 @@ class Hostile(AdminTest):
                 self.assertIsNotNone(answer, "it is still connected")
                 self.assertNotIn(b" 200 ", answer[:20])
         self.assert_well()
+
+    def test_a_name_that_is_not_ours_gets_no_answer(self):
+        """A web page whose name has our address for a moment would read what a browser here gets."""
+        for path in "/config", "/", "/stats", "/ping":
+            with self.subTest(path):
+                got = self.send(f"GET {path} HTTP/1.1\r\nHost: evil.example:8091\r\n"
+                                "Connection: close\r\n\r\n".encode())
+                self.assertTrue(got.startswith(b"HTTP/1.1 421 "), got[:100])
+                self.assertIn(b"[admin] allowed_hosts", got)
+                self.assertNotIn(b"password", got)
+                self.assertNotIn(b"evil", got)
+        for host in "localhost", "127.0.0.1:1", "[::1]", socket.gethostname():
+            got = self.send(f"GET /ping HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+                            .encode())
+            self.assertTrue(got.startswith(b"HTTP/1.1 200 "), (host, got[:100]))
 
     def test_a_slow_request_is_ended(self):
         with socket.create_connection(("127.0.0.1", self.driver.port), 5) as s:
@@ -574,7 +589,7 @@ class Hostile(AdminTest):
 
     def test_slow_readers_and_slow_senders_harm_only_themselves(self):
         lorises = [Loris(self.driver.port, 300),
-                   Loris(self.driver.port, 50, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 40)]
+                   Loris(self.driver.port, 50, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 40)]
         try:
             time.sleep(2)
             waits = []
