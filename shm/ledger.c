@@ -153,8 +153,13 @@ ledger_release(struct ledger *ledger, unsigned slot, unsigned heir)
     shm_store(&s->assigned, 0);
 }
 
+/*
+ * Takes: the wall clock's ms, one for both copies: what a recorder does not change is to be the same
+ * in both.
+ */
 static void
-clear_copy(_Atomic uint64_t *copy, uint64_t epoch, uint32_t generation, bool consumes)
+clear_copy(_Atomic uint64_t *copy, uint64_t epoch, uint32_t generation, int64_t wall_ms,
+           bool consumes)
 {
     /* Nothing is known of these until the worker says it. */
     static const enum stat_value unknown[] = {STAT_LAG, STAT_LAG_SECONDS, STAT_LAG_COMMITTED,
@@ -168,7 +173,7 @@ clear_copy(_Atomic uint64_t *copy, uint64_t epoch, uint32_t generation, bool con
     shm_store(&copy[SHM_WORD_EPOCH], epoch);
     shm_store(&copy[SHM_WORD_GENERATION], generation);
     shm_store(&copy[SHM_WORD_STATE], SLOT_STARTING);
-    shm_store(&copy[SHM_WORD_SINCE], (uint64_t)clock_wall_ms());
+    shm_store(&copy[SHM_WORD_SINCE], (uint64_t)wall_ms);
     for (unsigned i = 0; consumes && i < COUNT_OF(unknown); i++)
         shm_store(&copy[SHM_WORD_VALUES + unknown[i]], STAT_UNKNOWN);
 }
@@ -184,16 +189,17 @@ is_worker(const struct shm_slot *s)
 static void
 begin_generation(struct shm_slot *s, uint64_t epoch, uint32_t generation)
 {
+    int64_t now_ms = clock_wall_ms();
     bool consumes = is_worker(s);
     uint64_t seq = shm_load(&s->seq);
     unsigned other = (seq >> 1 & 1) ^ 1;
     shm_store(&s->seq, seq | 1);
     atomic_thread_fence(memory_order_release);
-    clear_copy(s->copies[other], epoch, generation, consumes);
+    clear_copy(s->copies[other], epoch, generation, now_ms, consumes);
     atomic_store_explicit(&s->seq, (seq | 1) + 1, memory_order_release);
     /* Whoever still copies the one before will see that it has been left. */
     atomic_thread_fence(memory_order_release);
-    clear_copy(s->copies[other ^ 1], epoch, generation, consumes);
+    clear_copy(s->copies[other ^ 1], epoch, generation, now_ms, consumes);
 }
 
 static void
@@ -385,8 +391,9 @@ static int
 open_own_slot(struct ledger *l)
 {
     struct shm_slot *s = segment_slot(l->segment, 0);
+    int64_t now_ms = clock_wall_ms();
     for (unsigned i = 0; i < 2; i++)
-        clear_copy(s->copies[i], 0, 1, false);
+        clear_copy(s->copies[i], 0, 1, now_ms, false);
     shm_copy_out(l->accounts[0].seen, s->copies[0], SHM_COPY_WORDS);
     l->accounts[0].live = true;
     shm_store(&s->pid, shm_load(&l->header->master_pid));
