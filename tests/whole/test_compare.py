@@ -22,7 +22,7 @@ def compare(*arguments):
     """(exit code, standard output, standard error)."""
     done = subprocess.run([sys.executable, PERF + "/compare", "--build", proc.BUILD,
                            *map(str, arguments)], capture_output=True, text=True, check=False,
-                          stdin=subprocess.DEVNULL, timeout=200)
+                          stdin=subprocess.DEVNULL, timeout=340)
     return done.returncode, done.stdout, done.stderr
 
 

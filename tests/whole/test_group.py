@@ -136,14 +136,16 @@ class NothingShared(Scenario):
 
     def test_a_standby_disturbs_nobody(self):
         """One has all there is: the other asks (after 10 s), and leaves it at that."""
-        owner = []
+        owner, members = [], []
 
         def share(_, others):
             owner.extend(others[:1] if not owner else [])
+            members.append(len(others))
             return {owner[0]: range(self.partitions)}
 
         leader = self.lead(share)
         p = self.persister()
+        proc.wait_until(lambda: members[-1:] == [2], 20, "both have joined")
         proc.wait_until(lambda: sorted(w["partitions"] for w in p.processes().values())
                         == [0, self.partitions], 20, "one worker has all")
         rounds = leader.rounds

@@ -237,6 +237,14 @@ class AdminTest(Sources):
         self.p = self.persister(admin={"enabled": True, "port": self.port}, **sections)
         self.url = f"dropwizard=http://127.0.0.1:{self.port}"
 
+    @staticmethod
+    def answers(source):
+        try:
+            source.poll()
+        except SourceError:
+            return False
+        return True
+
     def load(self, first, messages, *sources):
         """Polls all the while."""
         feed = self.feeding(messages, first, rate=20000)
@@ -299,6 +307,7 @@ class AdminTest(Sources):
         self.stop(self.p)
         self.assert_refused("Connection refused", source)
         self.p.start()
+        proc.wait_until(lambda: self.answers(source), 20, "the admin port is there again")
         self.load(10000, 3000, source)
         track = source.read(since, now_ms())[self.p.instance, ""]
         self.assertEqual(total(track, "completed"), 13000)
