@@ -10,14 +10,15 @@
 #include "lib/num.h"
 #include "store/pg_schema.h"
 
-enum { MAX_IDS_BYTES = 1 << 28 };
+enum { MAX_LIST_BYTES = 1 << 28 };
 
 void
 pg_generation_init(struct pg_generation *generation, const char *schema)
 {
     *generation = (struct pg_generation){.schema = schema, .known = -1};
     buf_init(&generation->sql, 1 << 16);
-    buf_init(&generation->ids, MAX_IDS_BYTES);
+    buf_init(&generation->ids, MAX_LIST_BYTES);
+    buf_init(&generation->keys, MAX_LIST_BYTES);
 }
 
 void
@@ -25,6 +26,7 @@ pg_generation_free(struct pg_generation *generation)
 {
     buf_free(&generation->sql);
     buf_free(&generation->ids);
+    buf_free(&generation->keys);
 }
 
 void
@@ -41,7 +43,7 @@ ask(struct pg_generation *g, struct pg_conn *conn, const char *sql, int n, const
 {
     PGresult *result = NULL;
     const char *text = pg_schema_fill(&g->sql, g->schema, sql);
-    if (text == NULL || g->ids.failed) {
+    if (text == NULL || g->ids.failed || g->keys.failed) {
         *error = (struct pg_error){.message = "out of memory"};
         return PG_WORLD;
     }
@@ -58,27 +60,40 @@ ask(struct pg_generation *g, struct pg_conn *conn, const char *sql, int n, const
 }
 
 static void
-list_ids(struct pg_generation *g, int64_t (*id_of)(const void *arg, size_t i), const void *arg,
-         size_t n)
+add_pair(struct pg_generation *g, const struct pg_entry *entry, bool first)
 {
-    int64_t last = 0;
+    buf_printf(&g->ids, "%c%lld", first ? '{' : ',', (long long)entry->series);
+    buf_add_text(&g->keys, first ? "{\"\\\\x" : ",\"\\\\x");
+    for (int i = 0; i < PG_KEY_BYTES; i++)
+        buf_printf(&g->keys, "%02x", entry->key.bytes[i]);
+    buf_add_char(&g->keys, '"');
+}
+
+/* Array literals of the ids and keys, about one pair a series. */
+static void
+list_series(struct pg_generation *g, const struct pg_entry *entries, size_t n)
+{
+    const struct pg_entry *last = NULL;
     buf_clear(&g->ids);
-    buf_add_char(&g->ids, '{');
+    buf_clear(&g->keys);
     for (size_t i = 0; i < n; i++) {
-        int64_t id = id_of(arg, i);
-        if (id < 1 || id == last)
+        const struct pg_entry *entry = &entries[i];
+        if (entry->refused || (last != NULL && entry->series == last->series &&
+                               memcmp(&entry->key, &last->key, sizeof(last->key)) == 0))
             continue;
-        buf_printf(&g->ids, "%s%lld", last == 0 ? "" : ",", (long long)id);
-        last = id;
+        add_pair(g, entry, last == NULL);
+        last = entry;
     }
-    buf_add_char(&g->ids, '}');
+    buf_add_text(&g->ids, last == NULL ? "{}" : "}");
+    buf_add_text(&g->keys, last == NULL ? "{}" : "}");
     buf_add_char(&g->ids, '\0');
+    buf_add_char(&g->keys, '\0');
 }
 
 enum pg_outcome
 pg_generation_hold(struct pg_generation *generation, struct pg_conn *conn,
-                   int64_t (*id_of)(const void *arg, size_t i), const void *arg, size_t n,
-                   enum pg_series_state *state, struct pg_error *error)
+                   const struct pg_entry *entries, size_t n, enum pg_series_state *state,
+                   struct pg_error *error)
 {
     int64_t now = -1, gone = 0;
     *state = PG_SERIES_SAME;
@@ -89,12 +104,13 @@ pg_generation_hold(struct pg_generation *generation, struct pg_conn *conn,
             error);
     if (outcome != PG_OK || now == generation->known)
         return outcome;
-    list_ids(generation, id_of, arg, n);
-    const char *values[] = {generation->ids.data};
+    list_series(generation, entries, n);
+    const char *values[] = {generation->ids.data, generation->keys.data};
     outcome = ask(generation, conn,
-                  "SELECT count(*) FROM unnest($1::bigint[]) AS i WHERE NOT EXISTS"
-                  " (SELECT 1 FROM @.metrics AS s WHERE s.id = i)",
-                  1, values, &gone, error);
+                  "SELECT count(*) FROM unnest($1::bigint[], $2::bytea[]) AS v(id, key)"
+                  " WHERE NOT EXISTS"
+                  " (SELECT 1 FROM @.metrics AS s WHERE s.id = v.id AND s.key = v.key)",
+                  2, values, &gone, error);
     if (outcome != PG_OK)
         return outcome;
     /* On a new connection nothing else is remembered than what this batch has just resolved. */

@@ -7,6 +7,9 @@
  * each other, at the price of one row compared in each transaction, and what a batch refers to is
  * looked for only when the number has moved.  A series that has rows is not deleted at all.
  *
+ * A series is meant by its key.  An id may be another one's by then, after TRUNCATE .. RESTART
+ * IDENTITY, or where a dump was restored, so both are looked for.
+ *
  * Process: workers.  Owner: struct pg_generation.  Concurrency: one thread; processes by the row's
  * lock.
  */
@@ -14,20 +17,20 @@
 #define STORE_PG_GENERATION_H
 
 #include "lib/buf.h"
-#include "store/pg_conn.h"
+#include "store/pg_copy.h"
 
 struct pg_generation {
     const char *schema; /* outlives it */
     bool kept;          /* the database has the number: pg_schema_prepare */
     int64_t known;      /* every id remembered was there at this one; -1: at none */
-    struct buf sql, ids;
+    struct buf sql, ids, keys;
 };
 
 /* What a transaction may rely on. */
 enum pg_series_state {
     PG_SERIES_SAME,  /* all that is remembered is there */
     PG_SERIES_MOVED, /* those of this batch are; others may be gone: forget them */
-    PG_SERIES_GONE   /* one of this batch is gone */
+    PG_SERIES_GONE   /* one of this batch is gone, or its id is another one's */
 };
 
 /* Takes: the configured schema. */
@@ -41,13 +44,12 @@ void pg_generation_forget(struct pg_generation *generation, bool kept);
 /*
  * Within a writing transaction, before its rows: keeps series from being deleted until its end, and
  * says whether those of the batch are there.
- * Takes: n times (arg, i) -> the id of the batch's row i, in ascending order, equal ones next to
- * each other; ids below 1 are passed over.
+ * Takes: the batch's entries by series; those that are refused are passed over.
  * Returns: PG_OK and *state; else as pg_conn_run.
  */
 enum pg_outcome pg_generation_hold(struct pg_generation *generation, struct pg_conn *conn,
-                                   int64_t (*id_of)(const void *arg, size_t i), const void *arg,
-                                   size_t n, enum pg_series_state *state,
+                                   const struct pg_entry *entries, size_t n,
+                                   enum pg_series_state *state,
                                    struct pg_error *error) MUST_CHECK;
 
 #endif

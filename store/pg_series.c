@@ -218,16 +218,15 @@ add_fresh(struct pg_series *s, const struct pg_key *key, const struct measuremen
 }
 
 int64_t
-pg_series_find(struct pg_series *series, const struct measurement *m)
+pg_series_find(struct pg_series *series, const struct measurement *m, struct pg_key *key)
 {
-    struct pg_key key;
-    if (pg_row_key(m, &series->work, &key) == -1)
+    if (pg_row_key(m, &series->work, key) == -1)
         return 0;
-    int64_t id = recall(series, &key);
+    int64_t id = recall(series, key);
     if (id != 0)
         return id;
-    int64_t number = map_find(&series->numbers, &key);
-    return number != 0 ? -number : add_fresh(series, &key, m);
+    int64_t number = map_find(&series->numbers, key);
+    return number != 0 ? -number : add_fresh(series, key, m);
 }
 
 int64_t

@@ -24,10 +24,12 @@ void pg_series_forget(struct pg_series *series);
 
 /*
  * Looks a measurement's series up.
+ * Takes: *key is filled in, but for 0.
  * Returns: its id (1..); or a number below zero for one that pg_series_resolve has to find, the
  * same for the same series until pg_series_clear; or 0 if memory is out.
  */
-int64_t pg_series_find(struct pg_series *series, const struct measurement *m) MUST_CHECK;
+int64_t pg_series_find(struct pg_series *series, const struct measurement *m,
+                       struct pg_key *key) MUST_CHECK;
 
 /*
  * Finds or makes the ids of all series that were not known.

@@ -87,7 +87,7 @@ add_measurement(struct postgresql *pg, const struct measurement *m, struct pg_en
         return STORE_REFUSED;
     if (!fits_index(m->tenant_id, m->name, "name", why))
         return STORE_REFUSED;
-    entry->series = pg_series_find(pg->series, m);
+    entry->series = pg_series_find(pg->series, m, &entry->key);
     char number[64];
     if (m->value_text.n < sizeof(number)) {
         memcpy(number, m->value_text.p, m->value_text.n);
@@ -319,13 +319,6 @@ commit(struct writing *w)
 /* A rule of the operator's that is deferred would be broken by COMMIT, which names no row. */
 static const char begin_sql[] = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE";
 
-static int64_t
-series_of(const void *arg, size_t i)
-{
-    const struct pg_entry *entries = arg;
-    return entries[i].refused ? 0 : entries[i].series;
-}
-
 /*
  * Has series that are gone made anew: their names are in the messages only, so these are read once
  * more.
@@ -337,8 +330,8 @@ hold_series(struct writing *w, bool *gone)
     enum pg_series_state state = PG_SERIES_SAME;
     enum pg_outcome outcome = PG_OK;
     if (pg->kind == TOPIC_METRICS)
-        outcome = pg_generation_hold(&pg->generation, &pg->conn, series_of, pg->entries, pg->n,
-                                     &state, &w->error);
+        outcome = pg_generation_hold(&pg->generation, &pg->conn, pg->entries, pg->n, &state,
+                                     &w->error);
     if (state != PG_SERIES_SAME)
         pg_series_forget(pg->series);
     *gone = state == PG_SERIES_GONE;
@@ -427,6 +420,12 @@ postgresql_claim(struct store *store, const char *cluster_id, struct store_posit
     enum store_status status = connect_server(pg, err);
     if (status != STORE_DONE)
         return status;
+    /*
+     * Whoever lost the partitions may have a former state of the database before him, that was put
+     * back under his feet: its number may be the one that he knows, but its series are not.
+     */
+    pg_series_forget(pg->series);
+    pg_generation_forget(&pg->generation, pg->generation.kept);
     enum pg_outcome outcome =
         pg_offsets_claim(pg->offsets, &pg->conn, cluster_id, positions, n, err);
     return outcome == PG_OK ? STORE_DONE : outcome == PG_STOPPED ? STORE_STOPPED : STORE_SICK;

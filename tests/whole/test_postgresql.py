@@ -569,6 +569,23 @@ class RowsTest(unittest.TestCase):
         self.assert_refused(outcome, {2, 3, 4, 5})
         self.assertEqual(self.values(), {0, 1})
 
+    def test_an_id_that_is_another_series_by_now(self):
+        """A series is meant by its key, whatever was done to the ids."""
+        named = ("SELECT tenant_id, value::int FROM monasca.measurements_named ORDER BY 1, 2")
+        one, other = self.store(), self.store()
+        self.add(one, *((i, None, None) for i in range(3)), tenant="one", host="a")
+        self.assertEqual(one.write().status, "done")
+        one.reset()
+        self.sql("TRUNCATE monasca.metrics, monasca.measurements RESTART IDENTITY")
+        self.add(other, (10, None, None), tenant="other", host="b")
+        self.assertEqual(other.write().status, "done")
+        self.add(one, (3, None, None), tenant="one", host="a")
+        self.assertEqual(one.write().status, "fenced", "to be read again")
+        one.reset()
+        self.add(one, (3, None, None), tenant="one", host="a")
+        self.assertEqual(one.write().status, "done")
+        self.assertEqual(self.sql(named), [["one", "3"], ["other", "10"]])
+
     def test_what_the_role_needs(self):
         """As monasca-persister(8) says; TEMPORARY only once rows come that are there already."""
         self.make_tables(self.store())
@@ -949,6 +966,24 @@ class PrunedSeriesTest(PostgresScenario):
         self.assertGreater(rounds, 3)
         self.assertEqual(self.postgres.value(self.ORPHANS), "0")
         self.assertEqual(p.totals()["completed"], 15000)
+
+    def test_a_dump_is_restored_under_it(self):
+        """With it come offsets and a generation of then, and series that came later are gone."""
+        self.own_postgres()
+        self.use_shared_broker()
+        self.pg_persister()
+        self.feed(500)
+        self.wait_drained()
+        dump = subprocess.run([BIN + "/pg_dump", "--clean", "-n", "monasca", "-d",
+                               self.postgres.conninfo], capture_output=True, check=True).stdout
+        self.feed(500, first=500, tenants=7)
+        self.wait_drained()
+        subprocess.run([BIN + "/psql", "-Xq1", "-v", "ON_ERROR_STOP=1", "-d",
+                        self.postgres.conninfo], input=dump, capture_output=True, check=True)
+        self.feed(500, first=1000, tenants=7)
+        proc.wait_until(lambda: len(self.stored()) == 1500, 30, "all are stored, those between, too")
+        self.stop()
+        self.assertEqual(self.postgres.value(self.ORPHANS), "0")
 
     def test_tables_of_a_former_program(self):
         """What came later is added to them; without the right to, the rest works as before."""
