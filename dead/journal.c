@@ -77,9 +77,14 @@ int
 journal_load(const char *path, struct idset *set, size_t *broken, struct errbuf *err)
 {
     *broken = 0;
-    FILE *in = regular_file_open(path, err);
-    if (in == NULL)
-        return errno == ENOENT ? 0 : -1;
+    struct errbuf why;
+    FILE *in = regular_file_open(path, &why);
+    if (in == NULL && errno == ENOENT)
+        return 0; /* nothing was replayed yet, which is nothing to be told */
+    if (in == NULL) {
+        *err = why;
+        return -1;
+    }
     int result = read_lines(in, path, set, broken, err);
     fclose(in);
     return result;

@@ -58,7 +58,7 @@ judge_letter(struct judge *judge, const struct letter *letter, struct reject *wh
 {
     struct record record;
     enum topic_kind kind = judge_find_kind(judge->cfg, letter->topic);
-    if (kind == TOPIC_KINDS)
+    if (kind == TOPIC_KINDS || letter->partial)
         return VERDICT_UNKNOWN;
     return decoder_decode(judge->decoder, kind, letter->payload, &record, why) == -1
                ? VERDICT_REJECTED

@@ -29,7 +29,8 @@ void judge_free(struct judge **judge);
 /* Returns: the kind of a topic's messages; TOPIC_KINDS: it is none that the persister reads. */
 enum topic_kind judge_find_kind(const struct config *cfg, struct slice topic);
 
-/* Returns: the verdict, and for VERDICT_REJECTED why. UNKNOWN: the topic is none of ours. */
+/* Returns: the verdict, and for VERDICT_REJECTED why. UNKNOWN: the topic is none of ours, or
+ * the message is not in the letter. */
 enum verdict judge_letter(struct judge *judge, const struct letter *letter,
                           struct reject *why) MUST_CHECK;
 

@@ -12,7 +12,7 @@
 #include "lib/json.h"
 #include "lib/num.h"
 
-enum member { TOPIC, PARTITION, OFFSET, TIME, REASON, DETAIL, PAYLOAD, MEMBERS };
+enum member { TOPIC, PARTITION, OFFSET, TIME, REASON, DETAIL, PAYLOAD, LAST_OFFSET, MEMBERS };
 
 static const struct {
     const char *name;
@@ -21,7 +21,7 @@ static const struct {
     [TOPIC] = {"topic", JSON_STRING},     [PARTITION] = {"partition", JSON_NUMBER},
     [OFFSET] = {"offset", JSON_NUMBER},   [TIME] = {"time", JSON_STRING},
     [REASON] = {"reason", JSON_STRING},   [DETAIL] = {"detail", JSON_STRING},
-    [PAYLOAD] = {"payload", JSON_STRING},
+    [PAYLOAD] = {"payload", JSON_STRING},   [LAST_OFFSET] = {"last_offset", JSON_NUMBER},
 };
 
 void
@@ -237,7 +237,7 @@ static int
 check_types(const struct json_value *values, struct errbuf *err)
 {
     for (size_t i = 0; i < MEMBERS; i++) {
-        if (values[i].type == JSON_ABSENT && i == DETAIL)
+        if (values[i].type == JSON_ABSENT && (i == DETAIL || i == LAST_OFFSET))
             continue;
         if (values[i].type == JSON_ABSENT)
             return errbuf_set(err, "%s is missing", members[i].name);
@@ -276,6 +276,11 @@ take_members(char *room, const struct json_value *values, struct letter *l, stru
     l->partition = (int32_t)partition;
     if (parse_number(values[OFFSET].text, INT64_MAX, &l->offset) == -1)
         return errbuf_set(err, "offset is no whole number from 0 to %lld", (long long)INT64_MAX);
+    l->last_offset = l->offset;
+    l->partial = values[LAST_OFFSET].type != JSON_ABSENT;
+    if (l->partial && (parse_number(values[LAST_OFFSET].text, INT64_MAX, &l->last_offset) == -1 ||
+                      l->last_offset < l->offset))
+        return errbuf_set(err, "last_offset is no whole number from the offset on");
     if (take_text(&room, &values[TIME], &time) == -1 || when_parse_iso(time, &l->time_ms) == -1)
         return errbuf_set(err, "time is no ISO 8601 time in UTC");
     if (take_text(&room, &values[REASON], &l->reason) == -1 || !is_reason(l->reason))

@@ -31,7 +31,9 @@ struct letter {
     struct slice reason; /* 1..LETTER_REASON_MAX of a-z 0-9 _ */
     struct slice detail; /* UTF-8, may be empty */
     struct slice payload;
-    int64_t offset;    /* not negative */
+    bool partial;        /* the payload is not the message: that is only in Kafka, if it still is */
+    int64_t offset;      /* not negative */
+    int64_t last_offset; /* the last that it stands for; the offset itself if it is one message */
     int64_t time_ms;   /* of the rejection, since 1970 */
     int32_t partition; /* not negative */
     struct letter_id id;

@@ -41,6 +41,7 @@ struct replay {
     struct flight *marks; /* to be sent */
     struct tally before, after;
     uint64_t known; /* letters that the options mean, replayed or not */
+    uint64_t incomplete; /* of these: without their message, so that they cannot be sent */
     uint64_t chosen, sent, delivered, too_large, undelivered;
     uint64_t open;  /* flights */
     int64_t due_ns; /* of the next message under --rate, monotonic */
@@ -51,7 +52,8 @@ struct replay {
 static bool
 is_meant(const struct replay *r, const struct box_item *item)
 {
-    return (r->run->a->again || !item->replayed) && run_means(r->run, item->letter);
+    return !item->letter->partial && (r->run->a->again || !item->replayed) &&
+           run_means(r->run, item->letter);
 }
 
 static bool
@@ -297,7 +299,9 @@ take_before(void *arg, const struct box_item *item, struct errbuf *err)
         return errbuf_set(err, "out of memory");
     if (run_means(r->run, item->letter)) {
         r->known++;
-        r->chosen += (r->run->a->again || !item->replayed) && !is_full(r, r->chosen);
+        r->incomplete += item->letter->partial;
+        r->chosen += !item->letter->partial && (r->run->a->again || !item->replayed) &&
+                     !is_full(r, r->chosen);
     }
     return 0;
 }
@@ -356,6 +360,9 @@ write_summary(struct replay *r, struct buf *out)
     write_counts(out, "before:", &r->before);
     buf_printf(out, "%s %llu\n",
                r->run->a->dry_run ? "would be sent:" : "to send:", (unsigned long long)r->chosen);
+    if (r->incomplete > 0)
+        buf_printf(out, "cannot be sent, since the message is not in the letter: %llu\n",
+                   (unsigned long long)r->incomplete);
     if (!r->run->a->dry_run) {
         buf_printf(out, "sent:   %llu, delivered: %llu", (unsigned long long)r->sent,
                    (unsigned long long)r->delivered);
@@ -377,10 +384,10 @@ write_summary_json(struct replay *r, struct buf *out)
     tally_write_json(&r->before, out);
     buf_printf(out,
                "},\"chosen\":%llu,\"sent\":%llu,\"delivered\":%llu,\"too_large\":%llu,"
-               "\"undelivered\":%llu,",
+               "\"undelivered\":%llu,\"incomplete\":%llu,",
                (unsigned long long)r->chosen, (unsigned long long)r->sent,
                (unsigned long long)r->delivered, (unsigned long long)r->too_large,
-               (unsigned long long)r->undelivered);
+               (unsigned long long)r->undelivered, (unsigned long long)r->incomplete);
     if (r->counted) {
         buf_add_text(out, "\"after\":{");
         tally_write_json(&r->after, out);
@@ -432,8 +439,12 @@ run_steps(struct replay *r)
         box_each(&r->box, take_before, r, err) == -1)
         return DEAD_FAILED;
     if (a->filter.one && r->chosen == 0) {
-        errbuf_set(err, r->known == 0 ? "no such letter"
-                                      : "it was replayed before; --again sends it once more");
+        const char *why = "it was replayed before; --again sends it once more";
+        if (r->known == 0)
+            why = "no such letter";
+        else if (r->incomplete > 0)
+            why = "its message is not in the letter; Kafka has it there, while it keeps it";
+        errbuf_set(err, "%s", why);
         return DEAD_NOTHING;
     }
     if (!a->dry_run && r->chosen > 0) {
@@ -452,7 +463,8 @@ run_steps(struct replay *r)
         note_failure(r, &why);
     if (print_summary(r) == -1 || r->failed)
         return DEAD_FAILED;
-    return r->too_large > 0 || r->box.counts.unusable > 0 ? DEAD_PARTLY : DEAD_DONE;
+    bool partly = r->too_large > 0 || r->incomplete > 0 || r->box.counts.unusable > 0;
+    return partly ? DEAD_PARTLY : DEAD_DONE;
 }
 
 enum dead_exit

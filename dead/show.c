@@ -79,7 +79,9 @@ write_verdict(struct showing *s, const struct letter *l)
         buf_add_char(&s->out, '\n');
         break;
     default:
-        buf_add_text(&s->out, "now        its topic is none that the persister reads\n");
+        buf_printf(&s->out, "now        %s\n",
+                   l->partial ? "not known: the message is not in the letter"
+                              : "its topic is none that the persister reads");
     }
 }
 
@@ -102,6 +104,11 @@ write_text(struct showing *s, const struct box_item *item)
     buf_add_char(&s->out, '\n');
     write_verdict(s, l);
     struct slice shown = {l->payload.p, l->payload.n < SHOWN_BYTES ? l->payload.n : SHOWN_BYTES};
+    if (l->partial)
+        buf_printf(&s->out,
+                   "offsets    %lld to %lld; not in the letter: Kafka has them, while it keeps "
+                   "them\n",
+                   (long long)l->offset, (long long)l->last_offset);
     buf_printf(&s->out, "payload    %zu bytes:\n", l->payload.n);
     show_write_bytes(&s->out, shown);
     buf_add_char(&s->out, '\n');

@@ -133,6 +133,25 @@ Test(batch, advances_over_nothing_but_bad_messages)
     batch_free(&batch);
 }
 
+Test(batch, a_row_that_stands_for_several_offsets_moves_past_them_all)
+{
+    setup(10, 1000, 1000);
+    struct message m = {.partition = 1, .offset = 5, .more = 3};
+    add(1, 4, 1, 0);
+    cr_assert_eq(batch_add(&batch, &m, 0), 1);
+    cr_assert_eq(batch_settle(&batch, 0, NULL), 0);
+    cr_assert_eq(batch_settle(&batch, 1, &bad), 0);
+    ask();
+    cr_assert_eq(told[1], 5);
+    batch_bury(&batch);
+    ask();
+    cr_assert_eq(told[1], 9);
+    memset(told, 0, sizeof(told));
+    cr_assert_eq(batch_ends(&batch, tell, NULL), 0);
+    cr_assert_eq(told[1], 9);
+    batch_free(&batch);
+}
+
 Test(batch, ends_are_those_of_the_whole_batch)
 {
     setup(100, 1000, 500);

@@ -147,6 +147,33 @@ replace(char *out, size_t size, const char *old, const char *with)
     snprintf(out, size, "%.*s%s%s", (int)(at - good), good, with, at + strlen(old));
 }
 
+Test(dead_tool_letter, of_an_unreadable_batch_has_its_offsets_and_no_message)
+{
+    struct buf b;
+    struct letter letter;
+    struct errbuf err;
+    struct message message = {.partition = 2, .offset = 100, .more = 41};
+    struct reject why = {.reason = REJECT_UNREADABLE, .detail = "x"};
+    struct judge *judge = judge_new(NULL);
+    buf_init(&b, 1 << 16);
+    dead_letter_format(&b, "metrics", &(struct dead_letter){&message, &why}, 1790000000123);
+    b.data[b.size - 1] = '\0';
+    cr_assert_eq(parse(b.data, &letter, &err), 0, "%s", err.text);
+    cr_assert(letter.partial);
+    cr_assert_eq(letter.offset, 100);
+    cr_assert_eq(letter.last_offset, 141);
+    cr_assert_eq(letter.payload.n, 0u);
+    cr_assert_eq(judge_letter(judge, &letter, &why), VERDICT_UNKNOWN);
+    char *last = strstr(b.data, "141");
+    memcpy(last, "099", 3);
+    cr_assert_eq(parse(b.data, &letter, &err), -1, "a number does not begin with 0");
+    memcpy(last, " 99", 3);
+    cr_assert_eq(parse(b.data, &letter, &err), -1);
+    cr_assert_str_eq(err.text, "last_offset is no whole number from the offset on");
+    judge_free(&judge);
+    buf_free(&b);
+}
+
 Test(dead_tool_letter, names_what_is_wrong_with_a_line)
 {
     static const struct {

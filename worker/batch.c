@@ -153,7 +153,7 @@ tell_runs(const struct batch *batch, bool all, batch_tell_fn tell, void *arg)
         if (!all && (entry->state == ENTRY_PENDING || entry->state == ENTRY_REFUSED))
             run->broken = true;
         else if (!run->broken)
-            *run = (struct run){.next = entry->message.offset + 1,
+            *run = (struct run){.next = entry->message.offset + entry->message.more + 1,
                                 .last_ms = entry->message.time_ms};
     }
     for (int32_t partition = 0; partition <= highest; partition++)

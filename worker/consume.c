@@ -2,9 +2,9 @@
  * consume.c - see consume.h.
  *
  * Joining is in consume_join.c, positions are in consume_position.c, commits in consume_commit.c,
- * the lag is in consume_lag.c.
+ * the lag is in consume_lag.c, what cannot be read in consume_unreadable.c.
  *
- * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread; log_from_library
+ * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread; consume_log
  * may run in librdkafka's threads and only writes a log line.
  */
 #include <stdlib.h>
@@ -54,8 +54,8 @@ consumer_partitions(const struct consumer *consumer)
 
 /* --- what librdkafka tells --- */
 
-static void
-log_from_library(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+void
+consume_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     (void)rk;
     log_line(level <= 3 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "kafka: %s: %s", facility, text);
@@ -297,6 +297,8 @@ take_error(struct consumer *c, const rd_kafka_message_t *message)
         note_bad_position(c, message->partition);
     else
         consume_note_error(c, rd_kafka_message_errstr(message));
+    if (unreadable_is(message->err))
+        unreadable_note(c, message);
     if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
         message->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
         message->err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
@@ -311,7 +313,7 @@ static void
 take_end(struct consumer *c, const rd_kafka_message_t *message)
 {
     struct partition *p = consume_find_partition(c, message->partition);
-    if (p == NULL || c->halted || p->lost_position)
+    if (p == NULL || c->halted || p->lost_position || p->unreadable.held)
         return;
     if (message->offset < p->position) {
         if (p->expected_ms >= 0) /* asked for the one before it, and that is beyond the end */
@@ -336,8 +338,8 @@ take_message(struct consumer *c, rd_kafka_message_t *raw, struct message *out)
         return false;
     }
     struct partition *p = consume_find_partition(c, raw->partition);
-    if (p == NULL || c->halted)
-        return false;               /* fetched before its partition was taken away */
+    if (p == NULL || c->halted || p->unreadable.held)
+        return false;               /* fetched before its partition was taken away, or held */
     rd_kafka_timestamp_type_t type; /* whichever it is; -1 if there is none */
     int64_t time_ms = rd_kafka_message_timestamp(raw, &type);
     if (!position_check_message(c, p, raw->offset, time_ms))
@@ -358,6 +360,8 @@ consumer_fetch(struct consumer *consumer, struct message *messages, size_t max, 
 {
     rd_kafka_message_t *raw[CONSUMER_FETCH_MAX];
     assert(max >= 1 && max <= CONSUMER_FETCH_MAX);
+    if (unreadable_take(consumer, &messages[0]))
+        return 1;
     /* Asked for several and told to wait, librdkafka would hold back the first until all are there.
      */
     int64_t now_ms = clock_mono_ms();
@@ -379,7 +383,8 @@ consumer_fetch(struct consumer *consumer, struct message *messages, size_t max, 
 void
 consumer_release(struct message *message)
 {
-    rd_kafka_message_destroy(message->handle);
+    if (message->handle != NULL)
+        rd_kafka_message_destroy(message->handle);
     message->handle = NULL;
 }
 
@@ -458,7 +463,7 @@ make_client(const struct config *cfg, enum topic_kind kind, struct consumer *c, 
     if (conf == NULL)
         return NULL;
     rd_kafka_conf_set_opaque(conf, c);
-    rd_kafka_conf_set_log_cb(conf, log_from_library);
+    rd_kafka_conf_set_log_cb(conf, consume_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     char text[512];
@@ -499,6 +504,7 @@ consumer_open(const struct config *cfg, enum topic_kind kind, struct recorder *r
     c->cfg = cfg;
     c->group = cfg->topic[kind].group_id;
     c->hooks = *hooks;
+    c->kind = kind;
     c->recorder = recorder;
     c->error_limit = (struct log_limit){.burst = 5, .interval_ms = 30000};
     c->rk = make_client(cfg, kind, c, err);

@@ -62,7 +62,8 @@ struct consumer *consumer_open(const struct config *cfg, enum topic_kind kind,
 int consumer_serve(struct consumer *consumer, int wait_ms, struct errbuf *err) MUST_CHECK;
 
 /*
- * Takes messages in the order of each partition.
+ * Takes messages in the order of each partition. One may stand for offsets that the client library
+ * cannot read (message.unreadable says why): it has no payload, and has to become a dead letter.
  * Takes: room for `max` (1..CONSUMER_FETCH_MAX) messages; how long to wait for the first, in ms.
  * Returns: how many came. Each has to be released.
  */

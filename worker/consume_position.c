@@ -223,6 +223,7 @@ rewind_positions(struct consumer *c)
         struct partition *p = &c->partitions[i];
         p->position = p->durable >= 0 ? p->durable : p->start;
         p->expected_ms = p->position <= 0 ? -1 : p->durable >= 0 ? p->durable_ms : p->start_ms;
+        p->unreadable.held = false; /* what cannot be read comes again, and is counted on */
         lag_rewind(&p->lag);
     }
 }

@@ -9,6 +9,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "lib/log.h"
+#include "lib/reject.h"
 #include "worker/consume.h"
 #include "worker/lag.h"
 
@@ -17,6 +18,16 @@ enum {
     RETRY_MS = 1000,
     TROUBLE_MS = 60000, /* librdkafka repeats what is wrong with a connection every 30 s */
     JOIN_AGAIN_MS = 10000
+};
+
+/* What librdkafka could not read: see consume_unreadable.c. */
+struct unreadable {
+    bool held;      /* nothing of the partition is taken until it is tried again, or passed */
+    bool astray;    /* librdkafka may be anywhere, or have stopped: a seek may not reach it */
+    int64_t base;   /* the offset that librdkafka names: the batch's first */
+    unsigned tries; /* times in a row that it could not read that */
+    int64_t due_ms; /* not before then: trying again, or passing */
+    char text[160]; /* librdkafka's words */
 };
 
 /* A partition that is assigned to this worker. */
@@ -36,14 +47,16 @@ struct partition {
     int64_t sent;      /* the last commit on its way, or committed */
     int64_t committed; /* confirmed by the broker; -1 if unknown */
     bool lost_position;
+    struct unreadable unreadable;
     struct lag lag;
 };
 
 struct consumer {
-    const struct config *cfg;
     rd_kafka_t *rk;
     rd_kafka_queue_t *messages; /* where partition queues are forwarded to */
     rd_kafka_queue_t *answers;  /* of commits */
+    const struct config *cfg;
+    enum topic_kind kind;
     char *topic;
     const char *group;
     struct consumer_hooks hooks;
@@ -51,6 +64,10 @@ struct consumer {
     struct partition *partitions; /* sorted by id */
     size_t n_partitions;
     unsigned commits_under_way;
+    bool held_some;          /* a partition is held for what cannot be read */
+    rd_kafka_t *probe;       /* a client that looks where such a batch ends; NULL until it has to */
+    rd_kafka_topic_t *probe_topic;
+    struct reject fault; /* of the batch passed last */
     bool halted;             /* nothing is assigned at librdkafka, so as to start anew */
     bool unclaimed;          /* the store has not taken the partitions over yet */
     bool lost_some;          /* a partition has lost its position */
@@ -85,6 +102,9 @@ consume_committed(const struct partition *p)
 
 /* All before a gap at the partition's end is durable: then so is the gap; to be committed soon. */
 void consume_commit_gap(struct consumer *c, struct partition *p);
+
+/* A client's log lines; any thread. */
+void consume_log(const rd_kafka_t *rk, int level, const char *facility, const char *text);
 
 /* Counts an error and logs it within the limit. */
 void consume_note_error(struct consumer *c, const char *what);
@@ -130,5 +150,17 @@ void position_fetch_nothing(struct consumer *c);
 /* Finishes or gives back the batch, then starts anew where positions were lost; from every serve.
  */
 void position_restart_lost(struct consumer *c);
+
+/* Returns: whether an error that librdkafka sends in the place of a message is about the bytes. */
+bool unreadable_is(rd_kafka_resp_err_t code);
+
+/* Notes such an error and holds its partition. */
+void unreadable_note(struct consumer *c, const rd_kafka_message_t *message);
+
+/*
+ * Tries held partitions again that are due, or passes what cannot be read; may ask the brokers.
+ * Returns: whether *out is a message that stands for the offsets that were passed.
+ */
+bool unreadable_take(struct consumer *c, struct message *out);
 
 #endif

@@ -93,6 +93,9 @@ dead_letter_format(struct buf *b, const char *topic, const struct dead_letter *l
     add_json_string(b, reject_name(letter->why->reason));
     buf_add_text(b, ",\"detail\":");
     add_json_string(b, letter->why->detail);
+    if (letter->why->reason == REJECT_UNREADABLE)
+        buf_printf(b, ",\"last_offset\":%lld",
+                   (long long)(letter->message->offset + letter->message->more));
     buf_add_text(b, ",\"payload\":\"");
     add_base64(b, letter->message->payload);
     buf_add_text(b, "\"}\n");

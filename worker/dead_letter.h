@@ -2,7 +2,8 @@
  * dead_letter.h - where messages go that are wrong in themselves: a file of JSON lines, or a topic.
  *
  * One object a line: topic, partition, offset, time (of the rejection, ISO 8601 UTC), reason,
- * detail, payload (base64 of the exact bytes, RFC 4648 section 4).
+ * detail, payload (base64 of the exact bytes, RFC 4648 section 4). A letter of the reason
+ * unreadable has an empty payload, and last_offset: it stands for all from offset to there.
  *
  * Process: workers; all of an instance append to one file.  Owner: the worker that opened it.
  * Concurrency: one thread per process; processes exclude each other with flock(2) on the file,

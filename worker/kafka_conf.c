@@ -5,6 +5,12 @@
  * answer (one is in flight per broker), an eighth in the payloads of a batch; the rest is for what
  * the store makes of the batch, and for the libraries themselves.
  *
+ * What a batch of messages may become when it is decompressed is librdkafka's own: only zstd's
+ * result is bounded, by receive.message.max.bytes (2.0.2 to 2.15; the same number bounds an answer
+ * of a broker, which no batch must exceed, else nothing comes from that broker any more).  A batch
+ * that would be larger is an error, and ends as consume_unreadable.c says.  Results of gzip, lz4
+ * and snappy are as large as the batch makes them: up to 1030, 255 and 21 times its size.
+ *
  * Process: workers and the checking child.  Owner: the caller.  Concurrency: one thread.
  */
 #include "worker/kafka_conf.h"
@@ -78,6 +84,12 @@ static const struct kafka_setting producer_settings[] = {
     {"message.max.bytes", "1000000000"}, /* the topic's own limit decides */
     {"queue.buffering.max.kbytes", "1048576"},
 };
+
+/*
+ * What no batch exceeds that a broker took by its default of socket.request.max.bytes (100 MiB),
+ * with room for the rest of an answer.
+ */
+#define ANSWER_BYTES ((size_t)101 << 20)
 
 static size_t
 limit_bytes(const struct config *cfg)
@@ -174,6 +186,13 @@ set_limits(rd_kafka_conf_t *conf, const struct config *cfg, struct errbuf *err)
      * more than max_message_bytes would be: it has to be received to be rejected. */
     if (fetch < message)
         fetch = message;
+    size_t receive = limit_bytes(cfg) / 2; /* and of a batch's decompressed bytes */
+    if (receive < fetch + ((size_t)1 << 20))
+        receive = fetch + ((size_t)1 << 20);
+    if (receive < ANSWER_BYTES)
+        receive = ANSWER_BYTES;
+    if (receive > 1000000000)
+        receive = 1000000000;
     /*
      * A queued message takes some 400 bytes besides its payload, so their number is bounded, too;
      * but so that the bytes are the first bound for messages of 200 bytes and more: at the bound by
@@ -183,7 +202,7 @@ set_limits(rd_kafka_conf_t *conf, const struct config *cfg, struct errbuf *err)
     if (set_size(conf, "queued.min.messages", limit_bytes(cfg) / 800, err) == -1 ||
         set_size(conf, "queued.max.messages.kbytes", limit_bytes(cfg) / 4 / 1024, err) == -1 ||
         set_size(conf, "fetch.max.bytes", fetch, err) == -1 ||
-        set_size(conf, "receive.message.max.bytes", 1000000000, err) == -1)
+        set_size(conf, "receive.message.max.bytes", receive, err) == -1)
         return -1;
     /* How soon fetching goes on after the queue was full: librdkafka 2.2 has an option of its own.
      */

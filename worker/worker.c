@@ -242,6 +242,8 @@ take(struct worker *w, struct message *message, int64_t now_ms)
 {
     struct record record;
     struct reject why;
+    const struct reject *unreadable = message->unreadable;
+    message->unreadable = NULL; /* it holds no longer than this turn */
     int64_t row = w->broken ? -1 : batch_add(&w->batch, message, now_ms);
     if (row == -1) { /* out of memory: nothing after it may be taken either */
         w->broken = true;
@@ -251,7 +253,9 @@ take(struct worker *w, struct message *message, int64_t now_ms)
         return;
     }
     enum store_added added = STORE_REFUSED;
-    if ((int64_t)message->payload.n > w->cfg->persister.max_message_bytes)
+    if (unreadable != NULL)
+        why = *unreadable;
+    else if ((int64_t)message->payload.n > w->cfg->persister.max_message_bytes)
         reject_set(&why, REJECT_TOO_LARGE, "%zu bytes; max_message_bytes is %lld",
                    message->payload.n, (long long)w->cfg->persister.max_message_bytes);
     else if (decoder_decode(w->decoder, w->args->kind, message->payload, &record, &why) == 0) {
