@@ -12,7 +12,18 @@
 #include "lib/json.h"
 #include "lib/num.h"
 
-enum member { TOPIC, PARTITION, OFFSET, TIME, REASON, DETAIL, PAYLOAD, LAST_OFFSET, MEMBERS };
+enum member {
+    TOPIC,
+    PARTITION,
+    OFFSET,
+    TIME,
+    REASON,
+    DETAIL,
+    PAYLOAD,
+    LAST_OFFSET, /* this and the next may be missing, as the detail may */
+    BYTES,
+    MEMBERS
+};
 
 static const struct {
     const char *name;
@@ -22,6 +33,7 @@ static const struct {
     [OFFSET] = {"offset", JSON_NUMBER},   [TIME] = {"time", JSON_STRING},
     [REASON] = {"reason", JSON_STRING},   [DETAIL] = {"detail", JSON_STRING},
     [PAYLOAD] = {"payload", JSON_STRING},   [LAST_OFFSET] = {"last_offset", JSON_NUMBER},
+    [BYTES] = {"payload_bytes", JSON_NUMBER},
 };
 
 void
@@ -237,7 +249,7 @@ static int
 check_types(const struct json_value *values, struct errbuf *err)
 {
     for (size_t i = 0; i < MEMBERS; i++) {
-        if (values[i].type == JSON_ABSENT && (i == DETAIL || i == LAST_OFFSET))
+        if (values[i].type == JSON_ABSENT && (i == DETAIL || i > PAYLOAD))
             continue;
         if (values[i].type == JSON_ABSENT)
             return errbuf_set(err, "%s is missing", members[i].name);
@@ -281,6 +293,9 @@ take_members(char *room, const struct json_value *values, struct letter *l, stru
     if (l->partial && (parse_number(values[LAST_OFFSET].text, INT64_MAX, &l->last_offset) == -1 ||
                       l->last_offset < l->offset))
         return errbuf_set(err, "last_offset is no whole number from the offset on");
+    if (values[BYTES].type != JSON_ABSENT && parse_number(values[BYTES].text, INT64_MAX, &l->bytes))
+        return errbuf_set(err, "payload_bytes is no whole number from 0 on");
+    l->partial = l->partial || values[BYTES].type != JSON_ABSENT;
     if (take_text(&room, &values[TIME], &time) == -1 || when_parse_iso(time, &l->time_ms) == -1)
         return errbuf_set(err, "time is no ISO 8601 time in UTC");
     if (take_text(&room, &values[REASON], &l->reason) == -1 || !is_reason(l->reason))

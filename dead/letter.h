@@ -32,6 +32,7 @@ struct letter {
     struct slice detail; /* UTF-8, may be empty */
     struct slice payload;
     bool partial;        /* the payload is not the message: that is only in Kafka, if it still is */
+    int64_t bytes;       /* of the message, or of its beginning in the letter; 0: not known */
     int64_t offset;      /* not negative */
     int64_t last_offset; /* the last that it stands for; the offset itself if it is one message */
     int64_t time_ms;   /* of the rejection, since 1970 */

@@ -361,7 +361,7 @@ write_summary(struct replay *r, struct buf *out)
     buf_printf(out, "%s %llu\n",
                r->run->a->dry_run ? "would be sent:" : "to send:", (unsigned long long)r->chosen);
     if (r->incomplete > 0)
-        buf_printf(out, "cannot be sent, since the message is not in the letter: %llu\n",
+        buf_printf(out, "cannot be sent, since the message is not whole in the letter: %llu\n",
                    (unsigned long long)r->incomplete);
     if (!r->run->a->dry_run) {
         buf_printf(out, "sent:   %llu, delivered: %llu", (unsigned long long)r->sent,
@@ -443,7 +443,7 @@ run_steps(struct replay *r)
         if (r->known == 0)
             why = "no such letter";
         else if (r->incomplete > 0)
-            why = "its message is not in the letter; Kafka has it there, while it keeps it";
+            why = "its message is not whole in the letter; Kafka has it, while it keeps it";
         errbuf_set(err, "%s", why);
         return DEAD_NOTHING;
     }

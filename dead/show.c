@@ -80,7 +80,7 @@ write_verdict(struct showing *s, const struct letter *l)
         break;
     default:
         buf_printf(&s->out, "now        %s\n",
-                   l->partial ? "not known: the message is not in the letter"
+                   l->partial ? "not known: the message is not in the letter, or not all of it"
                               : "its topic is none that the persister reads");
     }
 }
@@ -105,10 +105,11 @@ write_text(struct showing *s, const struct box_item *item)
     write_verdict(s, l);
     struct slice shown = {l->payload.p, l->payload.n < SHOWN_BYTES ? l->payload.n : SHOWN_BYTES};
     if (l->partial)
-        buf_printf(&s->out,
-                   "offsets    %lld to %lld; not in the letter: Kafka has them, while it keeps "
-                   "them\n",
+        buf_printf(&s->out, "offsets    %lld to %lld; Kafka has them, while it keeps them\n",
                    (long long)l->offset, (long long)l->last_offset);
+    if (l->bytes > 0)
+        buf_printf(&s->out, "message    %lld bytes; the letter has the first of them\n",
+                   (long long)l->bytes);
     buf_printf(&s->out, "payload    %zu bytes:\n", l->payload.n);
     show_write_bytes(&s->out, shown);
     buf_add_char(&s->out, '\n');

@@ -8,6 +8,7 @@
 #include "master/main_check.h"
 
 #include "store/store.h"
+#include "worker/dead_file.h"
 #include "worker/kafka_conf.h"
 
 static bool
@@ -22,6 +23,8 @@ main_check_libraries(const void *config, struct errbuf *err)
 {
     const struct config *cfg = config;
     static const struct store_hooks hooks = {.keep_waiting = keep_waiting};
+    if (dead_file_check(cfg->dead_letter.file, err) == -1)
+        return errbuf_prefix(err, "%s: [dead_letter] file", cfg->file);
     if (kafka_conf_check(cfg, err) == -1)
         return -1;
     for (enum topic_kind kind = 0; kind < TOPIC_EVENTS; kind++) {

@@ -1,6 +1,7 @@
 /*
  * main_check.h - what can be wrong with a configuration beyond its text: settings that only the
- * libraries know, stores that this build does not have.  Part of the wiring, like main.c.
+ * libraries know, a directory of the dead letters that is not there, stores that this build does
+ * not have.  Part of the wiring, like main.c.
  *
  * Process: master, and a child of it that ends with the answer.  Owner: none.  Concurrency: one
  * thread.
@@ -15,8 +16,8 @@
 int main_check_drivers(const struct config *cfg, struct errbuf *err) MUST_CHECK;
 
 /*
- * Has Kafka's and the stores' libraries look at their settings; they may start threads, so it is to
- * be called in a child. Takes: a struct config. Returns: 0, or -1 with a text.
+ * Looks at where the dead letters go, and has Kafka's and the stores' libraries look at their
+ * settings; they may start threads, so it is to be called in a child. Takes: a struct config. Returns: 0, or -1 with a text.
  */
 int main_check_libraries(const void *cfg, struct errbuf *err) MUST_CHECK;
 

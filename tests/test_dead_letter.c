@@ -71,7 +71,8 @@ format(struct slice payload, const char *detail)
     buf_init(&b, 1 << 24);
     why.reason = REJECT_NOT_UTF8;
     snprintf(why.detail, sizeof(why.detail), "%s", detail);
-    dead_letter_format(&b, "me\"trics", &(struct dead_letter){&message, &why}, 1790000000123);
+    dead_letter_format(&b, "me\"trics", &(struct dead_letter){&message, &why},
+                       1790000000123, SIZE_MAX);
     cr_assert(!b.failed);
     cr_assert_eq(memchr(b.data, '\n', b.size), b.data + b.size - 1, "one line, one newline");
     cJSON *json = cJSON_ParseWithLength(b.data, b.size);
@@ -122,6 +123,82 @@ Test(dead_letter, makes_bad_utf8_in_the_detail_printable)
     cJSON_Delete(json);
 }
 
+/* --- the writer --- */
+
+static bool
+go_on(void *arg)
+{
+    (void)arg;
+    return true;
+}
+
+/* Writes one letter to the file. Takes: the largest payload that is kept whole. */
+static void
+write_letter(struct slice payload, int64_t max_message_bytes)
+{
+    static const struct store_hooks hooks = {.keep_waiting = go_on};
+    struct config cfg = {.dead_letter = {.file = path, .topic = (char[]){""}, .max_size_mb = 1000},
+                         .persister.max_message_bytes = max_message_bytes};
+    struct message message = {.payload = payload, .partition = 1, .offset = 2};
+    struct reject why = {.reason = REJECT_TOO_LARGE};
+    struct errbuf err;
+    cfg.topic[TOPIC_METRICS].topic = (char[]){"metrics"};
+    struct dead_letters *dead = dead_letters_new(&cfg, TOPIC_METRICS, &hooks);
+    cr_assert_eq(dead_letters_write(dead, &(struct dead_letter){&message, &why}, 1, &err),
+                 STORE_DONE, "%s", err.text);
+    dead_letters_free(&dead);
+}
+
+static struct slice
+make_payload(size_t n)
+{
+    char *bytes = malloc(n);
+    cr_assert_not_null(bytes);
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (char)(i * 7 + i / 1000);
+    return (struct slice){bytes, n};
+}
+
+Test(dead_letter, in_pieces_is_what_it_is_in_one, .init = setup, .fini = teardown)
+{
+    static const size_t sizes[] = {0, 1, 786431, 786432, 786433, 5000000};
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        struct slice payload = make_payload(sizes[i] + 1);
+        payload.n = sizes[i];
+        struct message message = {.payload = payload, .partition = 1, .offset = 2};
+        struct reject why = {.reason = REJECT_TOO_LARGE};
+        struct buf b;
+        buf_init(&b, SIZE_MAX / 2);
+        unlink(path);
+        write_letter(payload, 1024);
+        dead_letter_format(&b, "metrics", &(struct dead_letter){&message, &why}, 0, SIZE_MAX);
+        char *text = malloc(b.size + 10);
+        cr_assert_eq(read_file(path, text, b.size + 10), b.size, "%zu", sizes[i]);
+        size_t time = (size_t)(strstr(text, "\"time\"") - text) + 36;
+        cr_assert_eq(memcmp(text + time, b.data + time, b.size - time), 0, "%zu", sizes[i]);
+        free(text);
+        free((void *)(uintptr_t)payload.p);
+        buf_free(&b);
+    }
+}
+
+Test(dead_letter, has_the_head_of_what_is_too_large_for_a_letter, .init = setup, .fini = teardown)
+{
+    struct slice payload = make_payload(DEAD_LETTER_WHOLE + 1);
+    char *text = malloc(1 << 20);
+    write_letter(payload, 1024);
+    size_t n = read_file(path, text, 1 << 20);
+    cr_assert_lt(n, (size_t)100000);
+    cr_assert_not_null(strstr(text, ",\"payload_bytes\":16777217,\"payload\":\""));
+    cr_assert_str_eq(text + n - 3, "\"}\n");
+    unlink(path);
+    write_letter(payload, DEAD_LETTER_WHOLE + 1);
+    cr_assert_eq(read_file(path, text, 1 << 20), (size_t)(1 << 20) - 1, "it is whole");
+    cr_assert_null(strstr(text, "payload_bytes"));
+    free(text);
+    free((void *)(uintptr_t)payload.p);
+}
+
 Test(dead_file, cuts_off_a_torn_line, .init = setup, .fini = teardown)
 {
     char text[100];
@@ -134,6 +211,32 @@ Test(dead_file, cuts_off_a_torn_line, .init = setup, .fini = teardown)
     cr_assert_str_eq(text, "{\"whole\":1}\n{\"next\":1}\n");
     dead_file_free(&file);
     cr_assert_null(file);
+}
+
+Test(dead_file, a_place_where_nothing_can_be_written_is_found_beforehand, .init = setup,
+     .fini = teardown)
+{
+    struct errbuf err = {.text = ""};
+    char text[128];
+    cr_assert_eq(dead_file_check(path, &err), 0, "%s", err.text);
+    cr_assert_neq(access(path, F_OK), 0, "nothing was made");
+    snprintf(text, sizeof(text), "%s/none/x", directory);
+    cr_assert_eq(dead_file_check(text, &err), -1);
+    snprintf(text, sizeof(text), "directory %s/none: No such file or directory", directory);
+    cr_assert_str_eq(err.text, text);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    cr_assert_eq(dead_file_check(path, &err), -1);
+    snprintf(text, sizeof(text), "%s is no regular file", path);
+    cr_assert_str_eq(err.text, text);
+    snprintf(text, sizeof(text), "%s/x", path);
+    cr_assert_eq(dead_file_check(text, &err), 0);
+    rmdir(path);
+    if (geteuid() != 0)
+        return;
+    chmod(directory, 0555);
+    cr_assert_eq(seteuid(65534), 0);
+    cr_assert_eq(dead_file_check(path, &err), -1, "its directory is another's");
+    cr_assert_eq(seteuid(0), 0);
 }
 
 Test(dead_file, undo_leaves_what_was_there, .init = setup, .fini = teardown)

@@ -123,7 +123,7 @@ Test(dead_tool_letter, reads_what_the_worker_writes)
         snprintf(why.detail, sizeof(why.detail), "\"quoted\" \\ caf\xc3\xa9 %zu", n);
         buf_clear(&b);
         dead_letter_format(&b, "alarm-state_1.x", &(struct dead_letter){&message, &why},
-                           1790000000123);
+                           1790000000123, SIZE_MAX);
         cr_assert_eq(letter_parse(&reader, (struct slice){b.data, b.size - 1}, &letter, &err), 0,
                      "%s", err.text);
         cr_assert(slice_equal(letter.payload, message.payload));
@@ -147,7 +147,7 @@ replace(char *out, size_t size, const char *old, const char *with)
     snprintf(out, size, "%.*s%s%s", (int)(at - good), good, with, at + strlen(old));
 }
 
-Test(dead_tool_letter, of_an_unreadable_batch_has_its_offsets_and_no_message)
+Test(dead_tool_letter, without_its_message_is_known_as_that)
 {
     struct buf b;
     struct letter letter;
@@ -156,7 +156,8 @@ Test(dead_tool_letter, of_an_unreadable_batch_has_its_offsets_and_no_message)
     struct reject why = {.reason = REJECT_UNREADABLE, .detail = "x"};
     struct judge *judge = judge_new(NULL);
     buf_init(&b, 1 << 16);
-    dead_letter_format(&b, "metrics", &(struct dead_letter){&message, &why}, 1790000000123);
+    dead_letter_format(&b, "metrics", &(struct dead_letter){&message, &why},
+                       1790000000123, SIZE_MAX);
     b.data[b.size - 1] = '\0';
     cr_assert_eq(parse(b.data, &letter, &err), 0, "%s", err.text);
     cr_assert(letter.partial);
@@ -170,6 +171,17 @@ Test(dead_tool_letter, of_an_unreadable_batch_has_its_offsets_and_no_message)
     memcpy(last, " 99", 3);
     cr_assert_eq(parse(b.data, &letter, &err), -1);
     cr_assert_str_eq(err.text, "last_offset is no whole number from the offset on");
+    cr_assert_eq(parse("{\"topic\":\"metrics\",\"partition\":2,\"offset\":100,"
+                       "\"reason\":\"too_large\","
+                       "\"time\":\"2026-09-21T14:13:20.123Z\",\"payload_bytes\":30000000,"
+                       "\"payload\":\"e30=\"}",
+                       &letter, &err),
+                 0, "%s", err.text);
+    cr_assert(letter.partial);
+    cr_assert_eq(letter.bytes, 30000000);
+    cr_assert_eq(letter.last_offset, 100);
+    cr_assert_eq(letter.payload.n, 2u);
+    cr_assert_eq(judge_letter(judge, &letter, &why), VERDICT_UNKNOWN);
     judge_free(&judge);
     buf_free(&b);
 }

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -14,6 +15,9 @@
 #include <unistd.h>
 
 #include "lib/lined_file.h"
+
+/* Also in check_dead_letters of cfg_check.c. */
+#define DEFAULT_DIRECTORY "/var/lib/monasca-persister"
 
 struct dead_file {
     char *path;
@@ -70,11 +74,55 @@ sync_directory(const struct dead_file *file, struct errbuf *err)
                : 0;
 }
 
+/* With the right to make names in it: to this process as it is, whatever its real user. */
+static int
+check_directory(const char *directory)
+{
+    return faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS);
+}
+
+/* Only the default is made, by whoever is the first to need it; all else is somebody's choice. */
+static bool
+is_default(const char *directory)
+{
+    return strcmp(directory, DEFAULT_DIRECTORY) == 0;
+}
+
+int
+dead_file_check(const char *path, struct errbuf *err)
+{
+    char *copy = strdup(path);
+    struct stat st;
+    int result = 0;
+    if (copy == NULL)
+        return errbuf_set(err, "out of memory");
+    const char *directory = dirname(copy);
+    if (check_directory(directory) == -1 &&
+        (errno != ENOENT || !is_default(directory) || check_directory("/var/lib") == -1))
+        result = errbuf_set(err, "directory %s: %s", directory, strerror(errno));
+    else if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        result = errbuf_set(err, "%s is no regular file", path);
+    else if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == -1 && errno != ENOENT)
+        result = errbuf_set(err, "%s: %s", path, strerror(errno));
+    free(copy);
+    return result;
+}
+
+static void
+make_directory(const char *path)
+{
+    char *copy = strdup(path);
+    if (copy != NULL && is_default(dirname(copy)))
+        (void)mkdir(DEFAULT_DIRECTORY, 0750); /* opening the file says what is wrong with it */
+    free(copy);
+}
+
 static int
 open_path(struct dead_file *file, struct errbuf *err)
 {
     if (file->fd != -1)
         return 0;
+    make_directory(file->path);
     file->fd = open(file->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (file->fd == -1)
         return fail(file, "cannot open", err);

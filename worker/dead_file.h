@@ -24,6 +24,13 @@ struct dead_file *dead_file_new(const char *path, int64_t max_bytes, unsigned ke
 
 void dead_file_free(struct dead_file **file);
 
+/*
+ * Looks whether letters can be written to a path, without making anything: its directory is there,
+ * or is /var/lib/monasca-persister, the default, and can be made; it may be written by this
+ * process; and what is at the path is a file. Returns: 0, or -1 with a text.
+ */
+int dead_file_check(const char *path, struct errbuf *err) MUST_CHECK;
+
 /* Closes it, so that the next use opens the path anew. */
 void dead_file_reopen(struct dead_file *file);
 

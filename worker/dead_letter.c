@@ -2,7 +2,10 @@
  * dead_letter.c - see dead_letter.h.
  *
  * A letter that the topic refuses for its size goes to the file instead: a hostile message must not
- * jam the stream.
+ * jam the stream.  Those go to the file with one sync, whatever their number.
+ *
+ * To the file letters are written in pieces, so that a large payload is not in memory a second
+ * time, in base64.
  *
  * Process: workers.  Owner: struct dead_letters.  Concurrency: one thread.
  */
@@ -19,13 +22,14 @@
 #include "worker/dead_file.h"
 #include "worker/dead_topic.h"
 
-enum { WRITE_BYTES = 1 << 20, LOCK_WAIT_MS = 20000 };
+enum { WRITE_BYTES = 1 << 20, PIECE_BYTES = 3 << 18, LOCK_WAIT_MS = 20000 };
 
 struct dead_letters {
     const char *topic; /* the letters' own, in the configuration */
     const struct store_hooks *hooks;
     struct dead_file *file;
     struct dead_topic *to_topic; /* NULL: to the file only */
+    size_t whole; /* a payload that is larger is cut */
     struct buf text;
 };
 
@@ -80,9 +84,18 @@ add_time(struct buf *b, int64_t time_ms)
     buf_printf(b, "\"%s.%03dZ\"", text, (int)(time_ms % 1000));
 }
 
-void
-dead_letter_format(struct buf *b, const char *topic, const struct dead_letter *letter,
-                   int64_t time_ms)
+/* Returns: what of the payload is kept. */
+static struct slice
+find_kept(const struct dead_letter *letter, size_t whole)
+{
+    struct slice payload = letter->message->payload;
+    return payload.n > whole ? (struct slice){payload.p, DEAD_LETTER_HEAD} : payload;
+}
+
+/* All before the payload's bytes; '"}' and a newline come after them. */
+static void
+add_beginning(struct buf *b, const char *topic, const struct dead_letter *letter, int64_t time_ms,
+              size_t whole)
 {
     buf_add_text(b, "{\"topic\":");
     add_json_string(b, topic);
@@ -96,8 +109,17 @@ dead_letter_format(struct buf *b, const char *topic, const struct dead_letter *l
     if (letter->why->reason == REJECT_UNREADABLE)
         buf_printf(b, ",\"last_offset\":%lld",
                    (long long)(letter->message->offset + letter->message->more));
+    if (letter->message->payload.n > whole)
+        buf_printf(b, ",\"payload_bytes\":%zu", letter->message->payload.n);
     buf_add_text(b, ",\"payload\":\"");
-    add_base64(b, letter->message->payload);
+}
+
+void
+dead_letter_format(struct buf *b, const char *topic, const struct dead_letter *letter,
+                   int64_t time_ms, size_t whole)
+{
+    add_beginning(b, topic, letter, time_ms, whole);
+    add_base64(b, find_kept(letter, whole));
     buf_add_text(b, "\"}\n");
 }
 
@@ -109,7 +131,10 @@ dead_letters_new(const struct config *cfg, enum topic_kind kind, const struct st
         return NULL;
     dead->topic = cfg->topic[kind].topic;
     dead->hooks = hooks;
-    buf_init(&dead->text, (size_t)2 << 30);
+    dead->whole = (size_t)cfg->persister.max_message_bytes;
+    if (dead->whole < DEAD_LETTER_WHOLE)
+        dead->whole = DEAD_LETTER_WHOLE;
+    buf_init(&dead->text, (size_t)1 << 30);
     dead->file = dead_file_new(cfg->dead_letter.file, cfg->dead_letter.max_size_mb << 20,
                                (unsigned)cfg->dead_letter.keep);
     if (cfg->dead_letter.topic[0] != '\0')
@@ -164,37 +189,66 @@ flush_text(struct dead_letters *dead, struct errbuf *err)
     return result;
 }
 
+/* After each piece: writes if it is enough. */
+static int
+end_piece(struct dead_letters *dead, struct errbuf *err)
+{
+    dead->hooks->keep_waiting(dead->hooks->arg);
+    if (dead->text.failed) {
+        buf_clear(&dead->text);
+        return errbuf_set(err, "dead letters: out of memory");
+    }
+    return dead->text.size >= WRITE_BYTES ? flush_text(dead, err) : 0;
+}
+
+static int
+append_letter(struct dead_letters *dead, const struct dead_letter *letter, int64_t now,
+              struct errbuf *err)
+{
+    struct slice kept = find_kept(letter, dead->whole);
+    add_beginning(&dead->text, dead->topic, letter, now, dead->whole);
+    while (kept.n > PIECE_BYTES) { /* of whole groups of three bytes */
+        add_base64(&dead->text, (struct slice){kept.p, PIECE_BYTES});
+        kept = (struct slice){kept.p + PIECE_BYTES, kept.n - PIECE_BYTES};
+        if (end_piece(dead, err) == -1)
+            return -1;
+    }
+    add_base64(&dead->text, kept);
+    buf_add_text(&dead->text, "\"}\n");
+    return end_piece(dead, err);
+}
+
+/* Takes: which of them; NULL: all. */
 static int
 append_letters(struct dead_letters *dead, const struct dead_letter *letters, size_t n,
-               struct errbuf *err)
+               const bool *which, struct errbuf *err)
 {
     int64_t now = clock_wall_ms();
     buf_clear(&dead->text);
-    for (size_t i = 0; i < n; i++) {
-        dead_letter_format(&dead->text, dead->topic, &letters[i], now);
-        dead->hooks->keep_waiting(dead->hooks->arg);
-        if (dead->text.failed) {
-            buf_clear(&dead->text);
-            return errbuf_set(err, "dead letters: out of memory");
-        }
-        if (dead->text.size >= WRITE_BYTES && flush_text(dead, err) == -1)
+    for (size_t i = 0; i < n; i++)
+        if ((which == NULL || which[i]) && append_letter(dead, &letters[i], now, err) == -1)
             return -1;
-    }
     return flush_text(dead, err);
 }
 
 static enum store_status
 write_to_file(struct dead_letters *dead, const struct dead_letter *letters, size_t n,
-              struct errbuf *err)
+              const bool *which, struct errbuf *err)
 {
     enum store_status status = begin_file(dead, err);
     if (status != STORE_DONE)
         return status;
-    if (append_letters(dead, letters, n, err) == -1) {
+    if (append_letters(dead, letters, n, which, err) == -1) {
         dead_file_undo(dead->file);
         return STORE_SICK;
     }
     return dead_file_commit(dead->file, err) == -1 ? STORE_SICK : STORE_DONE;
+}
+
+static bool
+has_any(const bool *which, size_t n)
+{
+    return memchr(which, true, n * sizeof(*which)) != NULL;
 }
 
 /* Sends all; those the topic finds too large go to the file. */
@@ -211,7 +265,7 @@ write_to_topic(struct dead_letters *dead, const struct dead_letter *letters, siz
     enum store_status status = STORE_DONE;
     for (size_t i = 0; i < n && status == STORE_DONE; i++) {
         buf_clear(&dead->text);
-        dead_letter_format(&dead->text, dead->topic, &letters[i], now);
+        dead_letter_format(&dead->text, dead->topic, &letters[i], now, dead->whole);
         if (dead->text.failed) {
             errbuf_set(err, "dead letters: out of memory");
             status = STORE_SICK;
@@ -222,9 +276,8 @@ write_to_topic(struct dead_letters *dead, const struct dead_letter *letters, siz
     }
     if (status == STORE_DONE)
         status = dead_topic_flush(dead->to_topic, err);
-    for (size_t i = 0; i < n && status == STORE_DONE; i++)
-        if (too_large[i])
-            status = write_to_file(dead, &letters[i], 1, err);
+    if (status == STORE_DONE && has_any(too_large, n))
+        status = write_to_file(dead, letters, n, too_large, err);
     free(too_large);
     return status;
 }
@@ -236,5 +289,5 @@ dead_letters_write(struct dead_letters *dead, const struct dead_letter *letters,
     if (n == 0)
         return STORE_DONE;
     return dead->to_topic != NULL ? write_to_topic(dead, letters, n, err)
-                                  : write_to_file(dead, letters, n, err);
+                                  : write_to_file(dead, letters, n, NULL, err);
 }

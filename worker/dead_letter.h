@@ -4,6 +4,8 @@
  * One object a line: topic, partition, offset, time (of the rejection, ISO 8601 UTC), reason,
  * detail, payload (base64 of the exact bytes, RFC 4648 section 4). A letter of the reason
  * unreadable has an empty payload, and last_offset: it stands for all from offset to there.
+ * Of a payload that is larger than both DEAD_LETTER_WHOLE and max_message_bytes a letter has the
+ * first DEAD_LETTER_HEAD bytes, and payload_bytes: how large it is.
  *
  * Process: workers; all of an instance append to one file.  Owner: the worker that opened it.
  * Concurrency: one thread per process; processes exclude each other with flock(2) on the file,
@@ -19,6 +21,8 @@
 #include "lib/reject.h"
 #include "store/store.h"
 #include "worker/message.h"
+
+enum { DEAD_LETTER_WHOLE = 16 << 20, DEAD_LETTER_HEAD = 1 << 16 };
 
 struct dead_letter {
     const struct message *message;
@@ -52,9 +56,10 @@ void dead_letters_free(struct dead_letters **dead);
 
 /*
  * Formats one letter, with a newline (pure).
- * Takes: the buffer to append to; the time in ms since 1970. b->failed tells if it did not fit.
+ * Takes: the buffer to append to; the time in ms since 1970; the size up to which a payload is kept
+ * whole. b->failed tells if it did not fit.
  */
 void dead_letter_format(struct buf *b, const char *topic, const struct dead_letter *letter,
-                        int64_t time_ms);
+                        int64_t time_ms, size_t whole);
 
 #endif

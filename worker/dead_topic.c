@@ -1,6 +1,10 @@
 /*
  * dead_topic.c - see dead_topic.h.
  *
+ * A broker that finds a batch larger than its topic may take refuses all letters in it for their
+ * size: they are sent once more by a client that makes no batches, and what is refused then is too
+ * large.
+ *
  * Whatever fails leaves letters of this round with the client; they are purged before the next
  * round, so that a report never refers to a flag of a round that is over.
  *
@@ -18,24 +22,27 @@ struct dead_topic {
     const struct config *cfg;
     enum topic_kind kind;
     const struct store_hooks *hooks;
-    rd_kafka_t *rk; /* NULL until the first letter */
-    bool failed;    /* a letter of this round was not delivered */
-    bool crippled;  /* the client could not make one of its threads, and will not try again */
+    rd_kafka_t *rk;     /* NULL until the first letter */
+    rd_kafka_t *single; /* one letter a batch; NULL until a batch was refused */
+    bool failed;        /* a letter of this round was not delivered */
+    bool crippled;      /* a client could not make one of its threads, and will not try again */
     struct errbuf why;
     struct errbuf trouble; /* what the client said of its connections since the last success */
 };
+
+static bool send_singly(struct dead_topic *t, const rd_kafka_message_t *message);
 
 static void
 on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
     struct dead_topic *t = opaque;
-    (void)rk;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         t->trouble.text[0] = '\0';
         return;
     }
     if (message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
-        *(bool *)message->_private = true;
+        if (rk == t->single || !send_singly(t, message))
+            *(bool *)message->_private = true;
         return;
     }
     t->failed = true;
@@ -70,22 +77,31 @@ dead_topic_new(const struct config *cfg, enum topic_kind kind, const struct stor
 }
 
 static void
-purge(struct dead_topic *t)
+purge_client(rd_kafka_t *rk)
 {
-    if (t->rk == NULL || rd_kafka_outq_len(t->rk) == 0)
+    if (rk == NULL || rd_kafka_outq_len(rk) == 0)
         return;
-    rd_kafka_purge(t->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    while (rd_kafka_outq_len(t->rk) > 0)
-        rd_kafka_poll(t->rk, 100);
+    rd_kafka_purge(rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    while (rd_kafka_outq_len(rk) > 0)
+        rd_kafka_poll(rk, 100);
 }
 
 static void
-drop_client(struct dead_topic *t)
+purge(struct dead_topic *t)
+{
+    purge_client(t->rk); /* this one may hand letters to the other meanwhile */
+    purge_client(t->single);
+}
+
+static void
+drop_clients(struct dead_topic *t)
 {
     purge(t);
     if (t->rk != NULL)
         rd_kafka_destroy(t->rk);
-    t->rk = NULL;
+    if (t->single != NULL)
+        rd_kafka_destroy(t->single);
+    t->rk = t->single = NULL;
     t->crippled = false;
 }
 
@@ -94,15 +110,17 @@ dead_topic_free(struct dead_topic **topic)
 {
     if (*topic == NULL)
         return;
-    drop_client(*topic);
+    drop_clients(*topic);
     free(*topic);
     *topic = NULL;
 }
 
+/* Takes: where it is to be, if it is not there yet; whether it sends one letter a batch. */
 static int
-make_client(struct dead_topic *t, struct errbuf *err)
+make_client(struct dead_topic *t, rd_kafka_t **client, bool singly, struct errbuf *err)
 {
-    if (t->rk != NULL)
+    char text[512];
+    if (*client != NULL)
         return 0;
     rd_kafka_conf_t *conf = kafka_conf_new(t->cfg, t->kind, KAFKA_PRODUCER, err);
     if (conf == NULL)
@@ -110,12 +128,47 @@ make_client(struct dead_topic *t, struct errbuf *err)
     rd_kafka_conf_set_opaque(conf, t);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_error_cb(conf, on_error);
-    char text[512];
-    t->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
-    if (t->rk != NULL)
-        return 0;
+    if (!singly || kafka_conf_set(conf, "batch.num.messages", "1", err) == 0) {
+        *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+        if (*client != NULL)
+            return 0;
+        errbuf_set(err, "dead letters: Kafka client: %s", text);
+    }
     rd_kafka_conf_destroy(conf);
-    return errbuf_set(err, "dead letters: Kafka client: %s", text);
+    return -1;
+}
+
+static rd_kafka_resp_err_t
+produce(struct dead_topic *t, rd_kafka_t *client, struct slice letter, void *too_large)
+{
+    return rd_kafka_producev(client, RD_KAFKA_V_TOPIC(t->cfg->dead_letter.topic),
+                             RD_KAFKA_V_VALUE((void *)(uintptr_t)letter.p, letter.n),
+                             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                             RD_KAFKA_V_OPAQUE(too_large), RD_KAFKA_V_END);
+}
+
+/* False: it counts as too large; that it was refused with others is no reason to wait. */
+static bool
+send_singly(struct dead_topic *t, const rd_kafka_message_t *message)
+{
+    struct errbuf err;
+    if (make_client(t, &t->single, true, &err) == -1)
+        return false;
+    return produce(t, t->single, (struct slice){message->payload, message->len},
+                   message->_private) == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* Serves reports. Returns: letters without one. */
+static int
+serve(struct dead_topic *t, int wait_ms)
+{
+    if (t->rk == NULL)
+        return 0;
+    int open = rd_kafka_outq_len(t->rk);
+    rd_kafka_poll(t->rk, open > 0 ? wait_ms : 0);
+    if (t->single != NULL)
+        rd_kafka_poll(t->single, open > 0 ? 0 : wait_ms);
+    return rd_kafka_outq_len(t->rk) + (t->single != NULL ? rd_kafka_outq_len(t->single) : 0);
 }
 
 /* Ends the round, after which every report is in. */
@@ -123,7 +176,7 @@ static enum store_status
 end_round(struct dead_topic *t, enum store_status status)
 {
     if (t->crippled)
-        drop_client(t); /* the next round makes another */
+        drop_clients(t); /* the next round makes others */
     purge(t);
     t->failed = false;
     return status;
@@ -139,14 +192,11 @@ sick(struct dead_topic *t, struct errbuf *err)
 enum store_status
 dead_topic_send(struct dead_topic *topic, struct slice letter, bool *too_large, struct errbuf *err)
 {
-    if (make_client(topic, err) == -1)
+    if (make_client(topic, &topic->rk, false, err) == -1)
         return STORE_SICK;
     for (;;) {
-        rd_kafka_resp_err_t code = rd_kafka_producev(
-            topic->rk, RD_KAFKA_V_TOPIC(topic->cfg->dead_letter.topic),
-            RD_KAFKA_V_VALUE((void *)(uintptr_t)letter.p, letter.n),
-            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(too_large), RD_KAFKA_V_END);
-        rd_kafka_poll(topic->rk, code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 100 : 0);
+        rd_kafka_resp_err_t code = produce(topic, topic->rk, letter, too_large);
+        serve(topic, code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 100 : 0);
         if (topic->failed)
             return sick(topic, err);
         if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
@@ -166,8 +216,7 @@ dead_topic_send(struct dead_topic *topic, struct slice letter, bool *too_large, 
 enum store_status
 dead_topic_flush(struct dead_topic *topic, struct errbuf *err)
 {
-    while (topic->rk != NULL && rd_kafka_outq_len(topic->rk) > 0) {
-        rd_kafka_poll(topic->rk, 100);
+    while (serve(topic, 100) > 0) {
         if (topic->failed)
             return sick(topic, err);
         if (!topic->hooks->keep_waiting(topic->hooks->arg))

@@ -7,7 +7,7 @@ import subprocess
 import time
 import unittest
 
-from fixtures import proc
+from fixtures import batch, proc
 from fixtures.kafka import unique
 from fixtures.persister import LOAD, PROGRAM, PSTATS, check
 from fixtures.scenario import Scenario
@@ -347,6 +347,22 @@ class DeadLetterTopic(Scenario):
         self.assert_stored(3000, bad=5)
         self.assertEqual(self.broker.client.offsets(dead, 1), {0: 150})
         self.assertFalse(os.path.exists(p.dead))
+
+    def test_only_what_is_too_large_for_it_goes_to_the_file(self):
+        self.use_shared()
+        dead = unique("dead")
+        self.make_topic(dead, 1, max_message_bytes=2000)  # many letters are in a batch of its producer
+        for n in range(20):
+            self.produce_bad(100, 50 if n % 4 else 3000)
+        p = self.persister(dead_letter={"topic": dead}, kafka_metrics={"num_processors": 1})
+        self.wait_drained()
+        self.stop()
+        self.assertEqual(self.broker.client.offsets(dead, 1), {0: 1500})
+        self.assertEqual(len(self.dead_letters(p)), 500)
+        self.assertEqual({len(d["bytes"]) for d in self.dead_letters(p)}, {3000})
+
+    def produce_bad(self, messages, size):
+        batch.produce(self.broker.client, self.topic, 0, batch.make([b"x" * size] * messages))
 
 
 class Single(Scenario):
