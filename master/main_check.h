@@ -17,7 +17,8 @@ int main_check_drivers(const struct config *cfg, struct errbuf *err) MUST_CHECK;
 
 /*
  * Looks at where the dead letters go, and has Kafka's and the stores' libraries look at their
- * settings; they may start threads, so it is to be called in a child. Takes: a struct config. Returns: 0, or -1 with a text.
+ * settings; they may start threads, so it is to be called in a child. Takes: a struct config.
+ * Returns: 0, or -1 with a text.
  */
 int main_check_libraries(const void *cfg, struct errbuf *err) MUST_CHECK;
 

@@ -195,6 +195,7 @@ fill_message(struct consumer *c, struct partition *p, int64_t first, int64_t end
     lag_take(&p->lag, end - 1, -1,
              p->position <= lag_pass_gap(&p->lag, consume_committed(p)));
     p->position = end;
+    p->expected_ms = -1; /* nobody knows the time of the message before it */
 }
 
 /* Returns: whether the batch was passed and *out stands for it. */
@@ -213,8 +214,11 @@ retry_or_pass(struct consumer *c, struct partition *p, struct message *out)
     }
     u->tries = 0;
     go_on(c, p, end);
-    if (end == first)
-        return false; /* it can be read now */
+    if (end == first) {
+        /* It can be read now, or the message before the position is in what cannot. */
+        p->expected_ms = p->start_ms = p->durable_ms = -1;
+        return false;
+    }
     fill_message(c, p, first, end, out);
     return true;
 }
