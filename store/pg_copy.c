@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "lib/num.h"
 #include "store/pg_plan.h"
 #include "store/pg_row.h"
 #include "store/pg_schema.h"
@@ -26,7 +27,9 @@ struct copying {
     struct pg_error *error;
     const char **doing;
     bool staged;
-    int64_t piece; /* number of the COPY under way */
+    int64_t piece;    /* number of the COPY under way */
+    bool knows_first; /* has asked for it */
+    int64_t first_us; /* where the first of the table's partitions begins */
 };
 
 void
@@ -220,11 +223,59 @@ add_uncovered(struct copying *c, struct pg_plan *plan, size_t bad)
         }
 }
 
-/* Should somebody have made a partition for this row? */
-static bool
-is_due(const struct copying *c, const struct pg_entry *entry)
+/*
+ * Where the first partition of a table that is partitioned by its time begins, in ms since 1970; no
+ * number if that cannot be said.
+ */
+static const char first_partition_sql[] =
+    "SELECT CASE WHEN bool_and(isfinite(at))"
+    " THEN floor(extract(epoch FROM min(at)) * 1000)::bigint END"
+    " FROM (SELECT coalesce((regexp_match(pg_get_expr(p.relpartbound, p.oid),"
+    " '^FOR VALUES FROM \\(''([^'']*)''\\)'))[1], '-infinity')::timestamptz AS at"
+    " FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace"
+    " JOIN pg_inherits i ON i.inhparent = t.oid JOIN pg_class p ON p.oid = i.inhrelid"
+    " WHERE n.nspname = $1 AND t.relname = $2"
+    " AND pg_get_partkeydef(t.oid) = 'RANGE (\"time\")') AS starts";
+
+static enum pg_outcome
+ask_first_partition(struct copying *c)
 {
-    return entry->time_us >= c->what->oldest_us && entry->time_us <= c->what->now_us + day_us;
+    PGresult *result = NULL;
+    int64_t ms;
+    const char *values[] = {c->copy->schema, c->copy->kind == TOPIC_METRICS
+                                                 ? "measurements"
+                                                 : "alarm_state_history"};
+    struct pg_error refusal = *c->error;
+    enum pg_outcome outcome =
+        pg_conn_run(c->what->conn, first_partition_sql, 2, values, &result, c->error);
+    if (outcome != PG_OK)
+        return outcome == PG_STOPPED ? outcome : PG_WORLD;
+    *c->error = refusal;
+    c->knows_first = true;
+    c->first_us = INT64_MIN;
+    if (PQntuples(result) == 1 && num_parse_int(PQgetvalue(result, 0, 0), INT64_MIN / 1000,
+                                                INT64_MAX / 1000, &ms) == 0)
+        c->first_us = (ms - PG_ROW_EPOCH_MS) * 1000;
+    PQclear(result);
+    return PG_OK;
+}
+
+/*
+ * Should somebody have made a partition for this row?  Where nothing says how long rows are kept,
+ * the first partition does: one before it will never be made, and a tenant can send rows of any
+ * time.  But rows of today are waited for.
+ */
+static enum pg_outcome
+find_due(struct copying *c, const struct pg_entry *entry, bool *due)
+{
+    enum pg_outcome outcome = PG_OK;
+    *due = entry->time_us >= c->what->oldest_us && entry->time_us <= c->what->now_us + day_us;
+    if (!*due || c->what->oldest_us != INT64_MIN || entry->time_us >= c->what->now_us - day_us)
+        return PG_OK;
+    if (!c->knows_first)
+        outcome = ask_first_partition(c);
+    *due = entry->time_us >= c->first_us;
+    return outcome;
 }
 
 /* Says which time the table has no partition for. */
@@ -247,7 +298,10 @@ note_refusal(struct copying *c, struct pg_plan *plan, enum pg_outcome outcome)
     if (!pg_plan_note_refused(plan, c->error->copy_line, &bad))
         return PG_OK;
     struct pg_entry *entry = &c->what->entries[bad];
-    if (outcome == PG_PARTITION && is_due(c, entry)) {
+    bool due = false;
+    if (outcome == PG_PARTITION && (outcome = find_due(c, entry, &due)) != PG_OK)
+        return outcome;
+    if (due) {
         add_time(c, entry);
         return PG_PARTITION;
     }

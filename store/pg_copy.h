@@ -42,7 +42,8 @@ struct pg_copying {
     struct pg_entry *entries; /* by series, time and row */
     size_t n;
     const char *texts;
-    int64_t now_us, oldest_us; /* since 2000; older rows than that need not be kept */
+    int64_t now_us, oldest_us; /* since 2000; older rows than that need not be kept;
+                                  INT64_MIN: that is not known */
     /* Told of each row that was refused alone, which it marks as refused. */
     void (*refuse)(void *arg, struct pg_entry *entry, const char *why);
     void *arg;
@@ -56,7 +57,8 @@ void pg_copy_free(struct pg_copy *copy);
  * To be called within a transaction; what it does can be committed after PG_OK only.
  * Returns: PG_OK; or anything else with *error and, in *doing, a static text.  A row without a
  * partition whose time is between oldest_us and a day ahead of now_us is PG_PARTITION: the table
- * waits for somebody who makes it.
+ * waits for somebody who makes it.  Where
+ * oldest_us is not known, not if it is older than a day and than all partitions.
  */
 enum pg_outcome pg_copy_rows(struct pg_copy *copy, const struct pg_copying *what,
                              struct pg_error *error, const char **doing) MUST_CHECK;

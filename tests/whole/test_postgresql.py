@@ -454,6 +454,44 @@ class RowsTest(unittest.TestCase):
         self.add(store, (3, NOW_MS - 6 * DAY, None))
         self.assertEqual(store.write().status, "sick")
 
+    def test_what_is_older_than_all_partitions_is_not_waited_for(self):
+        """Where there is no retention: nobody will make one for it, and a tenant can send it."""
+        store = self.store()
+        self.make_tables(store)
+        self.sql(PARTITIONED)
+        self.sql("CREATE TABLE monasca.before PARTITION OF monasca.measurements"
+                 " FOR VALUES FROM (now() - interval '9 days') TO (now() - interval '5 days')")
+        self.add(store, (0, None, None), (1, 1000000000000, None), (2, NOW_MS - 10 * DAY, None),
+                 (3, NOW_MS - 6 * DAY, None))
+        outcome = store.write()
+        self.assertEqual((outcome.status, outcome.stored), ("done", {0, 3}))
+        self.assert_refused(outcome, {1, 2}, "no partition")
+        store.reset()
+        self.add(store, (4, NOW_MS - 3 * DAY, None))
+        self.assertEqual(store.write().status, "sick", "it is between two")
+
+    def test_what_is_older_than_all_partitions_of_alarms(self):
+        store = self.store("alarms")
+        self.make_tables(store)
+        self.sql("DROP TABLE monasca.alarm_state_history;"
+                 " CREATE TABLE monasca.alarm_state_history (time timestamptz(3) NOT NULL,"
+                 " tenant_id text, alarm_id text, alarm_definition_id text, alarm_name text,"
+                 " alarm_description text, metrics jsonb, new_state text, old_state text,"
+                 " severity text, link text, lifecycle_state text, reason text, sub_alarms jsonb)"
+                 " PARTITION BY RANGE (time)")
+        self.sql("CREATE TABLE monasca.today PARTITION OF monasca.alarm_state_history"
+                 " FOR VALUES FROM (now() - interval '1 day') TO (now() + interval '1 hour')")
+        with open(os.path.join(CORPUS, "alarm-state-transitions.jsonl"), "rb") as f:
+            message = json.loads(f.readline())
+        alarms = []
+        for ms in (NOW_MS, 1000000000000):
+            message["alarm-transitioned"]["timestamp"] = ms
+            alarms.append(json.dumps(message).encode())
+        self.assertEqual(store.add_bytes(alarms), {})
+        outcome = store.write()
+        self.assertEqual((outcome.status, outcome.stored), ("done", {0}))
+        self.assert_refused(outcome, {1}, "no partition")
+
     def test_a_missing_partition_of_rows_that_are_there(self):
         """By way of the temporary table no line is named."""
         store = self.store()
