@@ -9,11 +9,19 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #include "lib/clock.h"
 #include "lib/log.h"
 
-enum { SLICE_MS = 100, CONNECT_MS = 10000, STATEMENT_MS = 60000 };
+enum {
+    SLICE_MS = 100,
+    CONNECT_MS = 10000,
+    STATEMENT_MS = 60000,
+    /* The largest answer asked for is a thousand ids; libpq's memory for one is a few times it. */
+    MAX_ANSWER_BYTES = 8 << 20,
+    READ_BYTES = 8192 /* libpq has room for so many at least, whenever it reads */
+};
 
 static void
 set_error(struct pg_error *error, const char *sqlstate, const char *message)
@@ -78,18 +86,63 @@ wait_socket(struct pg_conn *conn, short events, int64_t deadline_ms, struct pg_e
     return clock_mono_ms() >= deadline_ms ? time_out(conn, error) : PG_OK;
 }
 
+static int64_t
+count_readable(const struct pg_conn *conn)
+{
+    int n = 0;
+    return ioctl(PQsocket(conn->pg), FIONREAD, &n) == 0 ? n : 0;
+}
+
+/*
+ * After libpq has read: it would keep any number of rows.  What it took is counted, rather too low
+ * than too high, since more may have come while it read.
+ * Takes: before, what could be read before.
+ */
+static enum pg_outcome
+count_read(struct pg_conn *conn, int64_t before, struct pg_error *error)
+{
+    int64_t least = before < READ_BYTES ? before : READ_BYTES;
+    int64_t taken = before - count_readable(conn);
+    conn->answer_bytes += taken > least ? taken : least;
+    if (conn->answer_bytes <= MAX_ANSWER_BYTES)
+        return PG_OK;
+    set_error(error, "", "the answer is too large");
+    pg_conn_close(conn);
+    return PG_WORLD;
+}
+
+static enum pg_outcome
+read_input(struct pg_conn *conn, struct pg_error *error)
+{
+    int64_t before = count_readable(conn);
+    return PQconsumeInput(conn->pg) ? count_read(conn, before, error) : lose(conn, error);
+}
+
 /* --- connecting --- */
+
+/* Of each row a trigger may say something: libpq does not keep it, so it is not counted. */
+static void
+forget_notice(struct pg_conn *conn, const PGresult *result)
+{
+    char *text = PQresultVerboseErrorMessage(result, PQERRORS_VERBOSE, PQSHOW_CONTEXT_ALWAYS);
+    conn->answer_bytes -= text != NULL ? (int64_t)strlen(text) : 0;
+    if (conn->answer_bytes < 0)
+        conn->answer_bytes = 0;
+    PQfreemem(text);
+}
 
 /*
  * What the server says beside its answers: of a trigger's RAISE WARNING, a collation's version.
  * libpq itself would print it on standard error, unescaped, and wait for whoever reads that.
  */
 static void
-log_warning_of_server(void *arg, const char *message)
+log_warning_of_server(void *arg, const PGresult *result)
 {
     static struct log_limit limit = {.burst = 10, .interval_ms = 60000}; /* of this process */
+    struct pg_conn *conn = arg;
     uint64_t held_back;
-    (void)arg;
+    const char *message = PQresultErrorMessage(result);
+    forget_notice(conn, result);
     if (!log_limit_pass(&limit, clock_mono_ms(), &held_back))
         return;
     if (held_back > 0)
@@ -105,12 +158,13 @@ connect_server(struct pg_conn *conn, struct pg_error *error)
                                         "dbname", NULL};
     const char *const values[] = {"10", "20000", "monasca-persister", conn->conninfo, NULL};
     int64_t deadline = clock_mono_ms() + CONNECT_MS;
+    conn->answer_bytes = 0;
     conn->pg = PQconnectStartParams(names, values, 1);
     if (conn->pg == NULL) {
         set_error(error, "", "out of memory");
         return PG_WORLD;
     }
-    PQsetNoticeProcessor(conn->pg, log_warning_of_server, NULL);
+    PQsetNoticeReceiver(conn->pg, log_warning_of_server, conn);
     PostgresPollingStatusType next = PGRES_POLLING_WRITING;
     while (PQstatus(conn->pg) != CONNECTION_BAD && next != PGRES_POLLING_OK) {
         short events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;
@@ -120,8 +174,11 @@ connect_server(struct pg_conn *conn, struct pg_error *error)
             pg_conn_close(conn);
             return PG_STOPPED;
         }
+        int64_t readable = count_readable(conn);
         if (ready > 0 && (next = PQconnectPoll(conn->pg)) == PGRES_POLLING_FAILED)
             break;
+        if (ready > 0 && count_read(conn, readable, error) != PG_OK)
+            return PG_WORLD;
         if (clock_mono_ms() >= deadline)
             return time_out(conn, error);
     }
@@ -198,10 +255,10 @@ flush_output(struct pg_conn *conn, int64_t deadline_ms, struct pg_error *error)
     int left;
     while ((left = PQflush(conn->pg)) == 1) {
         enum pg_outcome result = wait_socket(conn, POLLIN | POLLOUT, deadline_ms, error);
+        if (result == PG_OK)
+            result = read_input(conn, error);
         if (result != PG_OK)
             return result;
-        if (!PQconsumeInput(conn->pg))
-            return lose(conn, error);
     }
     return left == 0 ? PG_OK : lose(conn, error);
 }
@@ -212,10 +269,10 @@ wait_answer(struct pg_conn *conn, int64_t deadline_ms, struct pg_error *error)
 {
     while (PQisBusy(conn->pg)) {
         enum pg_outcome result = wait_socket(conn, POLLIN, deadline_ms, error);
+        if (result == PG_OK)
+            result = read_input(conn, error);
         if (result != PG_OK)
             return result;
-        if (!PQconsumeInput(conn->pg))
-            return lose(conn, error);
     }
     return PG_OK;
 }
@@ -236,6 +293,12 @@ collect(struct pg_conn *conn, int64_t deadline_ms, PGresult **last, struct pg_er
         if (status == PGRES_COPY_IN) {
             PQclear(one);
             return PG_OK;
+        }
+        if (status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) { /* there would be no end */
+            PQclear(one);
+            set_error(error, "", "an answer that nobody asked for");
+            pg_conn_close(conn);
+            return PG_WORLD;
         }
         bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
         if (!good && outcome == PG_OK)
@@ -260,6 +323,7 @@ finish_statement(struct pg_conn *conn, PGresult **result, struct pg_error *error
     enum pg_outcome outcome = flush_output(conn, deadline, error);
     if (outcome == PG_OK)
         outcome = collect(conn, deadline, &last, error);
+    conn->answer_bytes = 0;
     if (outcome == PG_OK && result != NULL) {
         *result = last;
         return PG_OK;
@@ -279,6 +343,15 @@ pg_conn_run(struct pg_conn *conn, const char *sql, int n, const char *const *val
     int sent = n == 0 ? PQsendQuery(conn->pg, sql)
                       : PQsendQueryParams(conn->pg, sql, n, NULL, values, NULL, NULL, 0);
     return sent ? finish_statement(conn, result, error) : lose(conn, error);
+}
+
+const char *
+pg_conn_value(const PGresult *result, int row, int column)
+{
+    const char *value = NULL;
+    if (row < PQntuples(result) && column < PQnfields(result))
+        value = PQgetvalue(result, row, column);
+    return value != NULL ? value : "";
 }
 
 enum pg_outcome

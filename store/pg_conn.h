@@ -22,6 +22,7 @@ struct pg_conn {
     PGconn *pg; /* NULL: not connected */
     const char *conninfo;
     const struct store_hooks *hooks;
+    int64_t answer_bytes; /* read of the answer under way */
 };
 
 /* Filled in by a failed statement. */
@@ -41,12 +42,19 @@ enum pg_outcome pg_conn_open(struct pg_conn *conn, struct errbuf *err) MUST_CHEC
 void pg_conn_close(struct pg_conn *conn);
 
 /*
- * Runs one statement (or, without parameters, several).
+ * Runs one statement (or, without parameters, several).  An answer of more than a few MB is not
+ * read to its end: PG_WORLD.
  * Takes: parameters in text form, NULL for SQL's NULL; result may be NULL, else *result is the
  * caller's to PQclear after PG_OK (and NULL after anything else).
  */
 enum pg_outcome pg_conn_run(struct pg_conn *conn, const char *sql, int n, const char *const *values,
                             PGresult **result, struct pg_error *error) MUST_CHECK;
+
+/*
+ * Returns: a value of a result, "" for NULL and where the result has no such row or column: what a
+ * server answers is its own affair.
+ */
+const char *pg_conn_value(const PGresult *result, int row, int column);
 
 /* Begins a COPY ... FROM STDIN, which is the last of one or more statements; to be followed by
  * sends and an end. */

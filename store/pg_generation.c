@@ -51,7 +51,7 @@ ask(struct pg_generation *g, struct pg_conn *conn, const char *sql, int n, const
     if (outcome != PG_OK)
         return outcome;
     bool good = PQntuples(result) == 1 &&
-                num_parse_int(PQgetvalue(result, 0, 0), 0, INT64_MAX, number) == 0;
+                num_parse_int(pg_conn_value(result, 0, 0), 0, INT64_MAX, number) == 0;
     PQclear(result);
     if (good)
         return PG_OK;

@@ -128,7 +128,7 @@ static int64_t
 number_at(const PGresult *result, int row, int column)
 {
     int64_t number = -1;
-    if (num_parse_int(PQgetvalue(result, row, column), INT64_MIN, INT64_MAX, &number) == -1)
+    if (num_parse_int(pg_conn_value(result, row, column), INT64_MIN, INT64_MAX, &number) == -1)
         return -1;
     return number;
 }
@@ -268,8 +268,8 @@ pg_offsets_look_up(struct pg_offsets *offsets, struct pg_conn *conn,
         return outcome;
     bool all_mine = (size_t)PQntuples(result) == n, all_moved = true;
     for (int row = 0; row < PQntuples(result); row++) {
-        all_mine = all_mine && PQgetvalue(result, row, 0)[0] == 't';
-        all_moved = all_moved && PQgetvalue(result, row, 1)[0] == 't';
+        all_mine = all_mine && pg_conn_value(result, row, 0)[0] == 't';
+        all_moved = all_moved && pg_conn_value(result, row, 1)[0] == 't';
     }
     PQclear(result);
     *fate = !all_mine ? PG_FENCED : all_moved ? PG_COMMITTED : PG_NOT_COMMITTED;

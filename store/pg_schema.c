@@ -151,7 +151,7 @@ check_encoding(struct preparing *p)
         run(p, "SHOW server_encoding", &result, "cannot ask for the encoding");
     if (outcome != PG_OK)
         return outcome;
-    bool utf8 = strcmp(PQgetvalue(result, 0, 0), "UTF8") == 0;
+    bool utf8 = strcmp(pg_conn_value(result, 0, 0), "UTF8") == 0;
     PQclear(result);
     return utf8 ? PG_OK : refuse(p, "the database's encoding must be UTF8", "");
 }
@@ -197,7 +197,7 @@ read_version(struct preparing *p, int64_t *version)
     if (outcome != PG_OK)
         return outcome;
     char text[32];
-    snprintf(text, sizeof(text), "%s", PQgetvalue(result, 0, 0));
+    snprintf(text, sizeof(text), "%s", pg_conn_value(result, 0, 0));
     PQclear(result);
     if (num_parse_int(text, 1, INT32_MAX, version) == -1)
         return refuse(p, "its version cannot be read:", text);

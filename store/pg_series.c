@@ -314,7 +314,7 @@ take_ids(struct pg_series *s, const PGresult *result)
 {
     for (int row = 0; row < PQntuples(result); row++) {
         struct pg_key key;
-        const char *hex = PQgetvalue(result, row, 0); /* \x and 64 digits */
+        const char *hex = pg_conn_value(result, row, 0); /* \x and 64 digits */
         if (PQgetlength(result, row, 0) != 2 + 2 * PG_KEY_BYTES)
             continue;
         for (int i = 0; i < PG_KEY_BYTES; i++)
@@ -323,7 +323,7 @@ take_ids(struct pg_series *s, const PGresult *result)
         int64_t number = map_find(&s->numbers, &key);
         if (number == 0)
             continue;
-        s->fresh[number - 1].id = parse_id(PQgetvalue(result, row, 1));
+        s->fresh[number - 1].id = parse_id(pg_conn_value(result, row, 1));
         if (remember(s, &key, s->fresh[number - 1].id) == -1)
             return -1;
     }

@@ -5,6 +5,8 @@ import os
 import random
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -15,7 +17,7 @@ from fixtures import proc
 from fixtures.persister import check
 from fixtures.postgres import BIN, Postgres
 from fixtures.scenario import START_MS, Scenario, is_bad, shared_broker
-from fixtures.store import NOW_MS, Store, metric
+from fixtures.store import FakeServer, NOW_MS, Store, metric
 
 CORPUS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "corpus")
 
@@ -390,8 +392,8 @@ class RowsTest(unittest.TestCase):
         self.dir = tempfile.mkdtemp(prefix="persister-rows-")
         self.addCleanup(shutil.rmtree, self.dir, True)
 
-    def store(self, kind="metrics", conninfo="", **options):
-        store = Store(self.dir, kind, driver="postgresql", postgresql={
+    def store(self, kind="metrics", conninfo="", stderr=None, **options):
+        store = Store(self.dir, kind, driver="postgresql", stderr=stderr, postgresql={
             "conninfo": conninfo or self.postgres.conninfo, **options})
         self.addCleanup(self.close, store)
         return store
@@ -652,6 +654,99 @@ class RowsTest(unittest.TestCase):
         self.sql("GRANT TEMPORARY ON DATABASE postgres TO least")
         self.assertEqual(store.write().stored, {0, 1})
         self.assertEqual(self.values(), {0, 1, 2})
+
+def pg_message(kind, body=b""):
+    return kind + struct.pack(">I", len(body) + 4) + body
+
+
+READY = pg_message(b"Z", b"I")
+COLUMN = pg_message(b"T", struct.pack(">H", 1) + b"x\0" + struct.pack(">IHIhIH", 0, 0, 25, -1, 0, 0))
+
+
+def strange_server(answer):
+    """For FakeServer: a PostgreSQL that lets everybody in and gives such answers to SHOW."""
+    def take(connection, n):
+        data = b""
+        while len(data) < n:
+            more = connection.recv(n - len(data))
+            if not more:
+                raise OSError("gone")
+            data += more
+        return data
+
+    def serve(connection):
+        body = b""
+        while body[:4] != struct.pack(">I", 196608):
+            body = take(connection, struct.unpack(">I", take(connection, 4))[0] - 4)
+            if body[:4] != struct.pack(">I", 196608):
+                connection.sendall(b"N")
+        connection.sendall(pg_message(b"R", struct.pack(">I", 0)) + READY)
+        while True:
+            kind = take(connection, 1)
+            body = take(connection, struct.unpack(">I", take(connection, 4))[0] - 4)
+            if kind == b"Q" and body.startswith(b"SHOW"):
+                answer(connection)
+            elif kind == b"Q":
+                connection.sendall(pg_message(b"C", b"SET\0") + READY)
+    return serve
+
+
+class StrangeServerTest(unittest.TestCase):
+    """What a server answers is its own affair: no answer harms the worker."""
+
+    seconds = 10
+
+    def ask(self, answer, give_up_ms=20000):
+        server = FakeServer(strange_server(answer))
+        self.addCleanup(server.close)
+        directory = tempfile.mkdtemp(prefix="persister-strange-")
+        self.addCleanup(shutil.rmtree, directory, True)
+        store = Store(directory, driver="postgresql", postgresql={
+            "conninfo": f"host=127.0.0.1 port={server.port} user=x dbname=x"})
+        outcome = store.write(give_up_ms)
+        with open(f"/proc/{store.process.pid}/status", encoding="ascii") as f:
+            peak_kb = next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
+        self.assertEqual(store.close(), 0)
+        self.assertEqual(outcome.status, "sick", outcome.text)
+        return outcome.text, peak_kb
+
+    def test_nothing(self):
+        text, _ = self.ask(lambda c: c.sendall(pg_message(b"C", b"SHOW\0") + READY))
+        self.assertIn("encoding", text)
+
+    def test_no_row_and_no_column(self):
+        for columns in (COLUMN, pg_message(b"T", struct.pack(">H", 0))):
+            row = pg_message(b"D", struct.pack(">H", 0)) if columns != COLUMN else b""
+            text, _ = self.ask(lambda c, a=columns + row: c.sendall(
+                a + pg_message(b"C", b"SHOW\0") + READY))
+            self.assertIn("encoding", text)
+
+    def test_rows_without_end(self):
+        row = pg_message(b"D", struct.pack(">HI", 1, 10) + b"0123456789")
+
+        def answer(connection):
+            connection.sendall(COLUMN)
+            for _ in range(300 * 1000):  # 300 MB
+                connection.sendall(row * 48)
+        text, peak_kb = self.ask(answer)
+        self.assertIn("too large", text)
+        self.assertLess(peak_kb, 150 * 1024)
+
+    def test_many_notices(self):
+        """They are not kept, so their number is no trouble."""
+        notice = pg_message(b"N", b"SNOTICE\0Mnotice of nobody's\0\0")
+
+        def answer(connection):
+            for _ in range(200):  # 14 MB
+                connection.sendall(notice * 2000)
+            connection.sendall(pg_message(b"C", b"SHOW\0") + READY)
+        text, peak_kb = self.ask(answer)
+        self.assertIn("encoding", text)
+        self.assertLess(peak_kb, 150 * 1024)
+
+    def test_a_copy_that_nobody_asked_for(self):
+        for kind in (b"H", b"W", b"G"):
+            self.ask(lambda c, k=kind: c.sendall(pg_message(k, struct.pack(">bH", 0, 0)) + READY))
 
 
 class ChaosTest(PostgresScenario):
