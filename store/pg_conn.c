@@ -18,6 +18,7 @@ enum {
     SLICE_MS = 100,
     CONNECT_MS = 10000,
     STATEMENT_MS = 60000,
+    PROBE_AFTER_MS = 1000,
     /* The largest answer asked for is a thousand ids; libpq's memory for one is a few times it. */
     MAX_ANSWER_BYTES = 8 << 20,
     READ_BYTES = 8192 /* libpq has room for so many at least, whenever it reads */
@@ -184,6 +185,7 @@ connect_server(struct pg_conn *conn, struct pg_error *error)
     }
     if (PQstatus(conn->pg) != CONNECTION_OK)
         return lose(conn, error);
+    conn->opened++;
     return PQsetnonblocking(conn->pg, 1) == 0 ? PG_OK : lose(conn, error);
 }
 
@@ -199,14 +201,38 @@ static const char settings[] = "SET client_encoding TO 'UTF8';"
                                "SELECT set_config('synchronous_commit', 'on', false) "
                                "WHERE current_setting('synchronous_commit') = 'off'";
 
+/*
+ * Is a connection still there that nothing was asked of for a while?
+ * Returns: PG_OK, or PG_WORLD or PG_STOPPED and it is closed.
+ */
+static enum pg_outcome
+probe(struct pg_conn *conn)
+{
+    struct pg_error error;
+    struct pollfd fd = {.fd = PQsocket(conn->pg), .events = POLLIN};
+    /* A farewell, and the end behind it. */
+    for (int i = 0; i < 3 && poll(&fd, 1, 0) > 0; i++)
+        if (!PQconsumeInput(conn->pg))
+            return lose(conn, NULL);
+    if (clock_mono_ms() - conn->answered_ms < PROBE_AFTER_MS)
+        return PG_OK;
+    enum pg_outcome outcome = pg_conn_run(conn, "SELECT 1", 0, NULL, NULL, &error);
+    if (outcome != PG_OK)
+        pg_conn_close(conn);
+    return outcome == PG_OK || outcome == PG_STOPPED ? outcome : PG_WORLD;
+}
+
 enum pg_outcome
 pg_conn_open(struct pg_conn *conn, struct errbuf *err)
 {
     struct pg_error error = {.message = ""};
+    enum pg_outcome result = PG_WORLD;
     if (conn->pg != NULL && PQstatus(conn->pg) == CONNECTION_OK)
-        return PG_OK;
+        result = probe(conn);
+    if (result != PG_WORLD)
+        return result;
     pg_conn_close(conn);
-    enum pg_outcome result = connect_server(conn, &error);
+    result = connect_server(conn, &error);
     if (result == PG_OK) {
         result = pg_conn_run(conn, settings, 0, NULL, NULL, &error);
         if (result != PG_OK)
@@ -323,6 +349,7 @@ finish_statement(struct pg_conn *conn, PGresult **result, struct pg_error *error
     enum pg_outcome outcome = flush_output(conn, deadline, error);
     if (outcome == PG_OK)
         outcome = collect(conn, deadline, &last, error);
+    conn->answered_ms = clock_mono_ms();
     conn->answer_bytes = 0;
     if (outcome == PG_OK && result != NULL) {
         *result = last;

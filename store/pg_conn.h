@@ -22,6 +22,8 @@ struct pg_conn {
     PGconn *pg; /* NULL: not connected */
     const char *conninfo;
     const struct store_hooks *hooks;
+    unsigned opened;      /* connections made so far: what was learnt on another one is void */
+    int64_t answered_ms;  /* when the server last answered; a monotonic time */
     int64_t answer_bytes; /* read of the answer under way */
 };
 
@@ -33,7 +35,8 @@ struct pg_error {
 };
 
 /*
- * Connects, unless connected, and sets what the program relies on (UTF-8, time limits).
+ * Connects, unless connected, and sets what the program relies on (UTF-8, time limits).  A
+ * connection that was cut while nothing was asked of it is made anew without a word.
  * Returns: PG_OK, PG_WORLD or PG_STOPPED; err says why, without the password.
  */
 enum pg_outcome pg_conn_open(struct pg_conn *conn, struct errbuf *err) MUST_CHECK;

@@ -39,8 +39,8 @@ struct postgresql {
     enum topic_kind kind;
     const char *schema;
     struct pg_conn conn;
-    bool prepared; /* this connection knows the schema */
-    bool in_doubt; /* a COMMIT was sent and not answered */
+    unsigned prepared; /* the number of the connection that the schema was seen on */
+    bool in_doubt;     /* a COMMIT was sent and not answered */
     struct pg_series *series;
     struct pg_offsets *offsets;
     struct pg_generation generation;
@@ -198,7 +198,6 @@ static enum store_status
 fail(struct writing *w, enum pg_outcome outcome, const char *doing)
 {
     pg_conn_close(&w->pg->conn);
-    w->pg->prepared = false;
     if (outcome == PG_STOPPED)
         return STORE_STOPPED;
     pg_conn_explain(&w->error, doing, w->err);
@@ -209,16 +208,14 @@ fail(struct writing *w, enum pg_outcome outcome, const char *doing)
 static enum store_status
 connect_server(struct postgresql *pg, struct errbuf *err)
 {
-    if (pg->conn.pg == NULL || PQstatus(pg->conn.pg) != CONNECTION_OK)
-        pg->prepared = false;
     enum pg_outcome outcome = pg_conn_open(&pg->conn, err);
-    if (outcome == PG_OK && !pg->prepared) {
+    if (outcome == PG_OK && pg->prepared != pg->conn.opened) {
         pg_series_forget(pg->series);
         bool additions;
         outcome = pg_schema_prepare(&pg->conn, pg->schema, &additions, err);
         pg_generation_forget(&pg->generation, additions);
         pg_offsets_keep_times(pg->offsets, additions);
-        pg->prepared = outcome == PG_OK;
+        pg->prepared = outcome == PG_OK ? pg->conn.opened : 0;
     }
     return outcome == PG_OK ? STORE_DONE : outcome == PG_STOPPED ? STORE_STOPPED : STORE_SICK;
 }
@@ -379,7 +376,6 @@ write_batch(struct writing *w)
     if (status == STORE_DONE)
         return commit(w);
     pg_conn_close(&pg->conn); /* rolls back */
-    pg->prepared = false;
     return status;
 }
 

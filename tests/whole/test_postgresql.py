@@ -655,6 +655,76 @@ class RowsTest(unittest.TestCase):
         self.assertEqual(store.write().stored, {0, 1})
         self.assertEqual(self.values(), {0, 1, 2})
 
+    def add_and_write(self, store, row):
+        store.reset()
+        self.add(store, (row, None, None))
+        return store.write()
+
+    def test_a_connection_that_was_cut_while_idle(self):
+        """Nobody hears of it, whether it was noticed before the write or not."""
+        store = self.store()
+        self.make_tables(store)
+        cut = ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+               " WHERE application_name = 'monasca-persister'")
+        for i in range(3):
+            self.assertEqual(self.sql(cut), [["t"]])
+            proc.wait_until(lambda: self.sql("SELECT count(*) FROM pg_stat_activity WHERE"
+                                             " application_name = 'monasca-persister'") == [["0"]],
+                            10, "it is cut")
+            outcome = self.add_and_write(store, i)
+            self.assertEqual((outcome.status, outcome.stored), ("done", {0}))
+
+    def test_a_connection_that_was_lost_without_a_word(self):
+        """As by a firewall that forgot it: what is sent is answered with a reset."""
+        with Relay(self.postgres.port) as relay:
+            store = self.store(conninfo=self.postgres.conninfo.replace(
+                f"port={self.postgres.port}", f"port={relay.port}"))
+            self.make_tables(store)
+            relay.forget()
+            time.sleep(1.1)  # what was answered a moment ago is not asked again
+            outcome = self.add_and_write(store, 1)
+            self.assertEqual((outcome.status, outcome.stored), ("done", {0}))
+            self.assertEqual(relay.connections, 2)
+
+
+class Relay:
+    """A TCP relay to a port of this machine that may forget its connections."""
+
+    def __init__(self, port):
+        self.to, self.open, self.forgotten, self.connections = port, [], False, 0
+        self.server = FakeServer(self.serve)
+        self.port = self.server.port
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.close()
+
+    def serve(self, connection):
+        self.connections += 1
+        with socket.create_connection(("127.0.0.1", self.to)) as there:
+            self.open.append(there)
+            threading.Thread(target=self.back, args=(there, connection), daemon=True).start()
+            while data := connection.recv(65536):
+                if there in self.open:
+                    there.sendall(data)
+                else:  # with a reset
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                          struct.pack("ii", 1, 0))
+                    return
+
+    def back(self, there, connection):
+        try:
+            while data := there.recv(65536):
+                connection.sendall(data)
+        except OSError:
+            pass
+
+    def forget(self):
+        self.open.clear()
+
+
 def pg_message(kind, body=b""):
     return kind + struct.pack(">I", len(body) + 4) + body
 
