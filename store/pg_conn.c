@@ -5,11 +5,13 @@
  */
 #include "store/pg_conn.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -201,6 +203,35 @@ static const char settings[] = "SET client_encoding TO 'UTF8';"
                                "SELECT set_config('synchronous_commit', 'on', false) "
                                "WHERE current_setting('synchronous_commit') = 'off'";
 
+/* Is what it is connected to this machine? */
+static bool
+is_local(const struct pg_conn *conn)
+{
+    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+    socklen_t size = sizeof(peer);
+    if (getpeername(PQsocket(conn->pg), (struct sockaddr *)&peer, &size) == -1)
+        return false;
+    if (peer.ss_family == AF_INET)
+        return ntohl(((struct sockaddr_in *)&peer)->sin_addr.s_addr) >> 24 == 127;
+    if (peer.ss_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)&peer)->sin6_addr);
+    return peer.ss_family == AF_UNIX;
+}
+
+/* By libpq's default (sslmode=prefer) a server that does not speak TLS is taken as it is. */
+static void
+warn_if_plain(struct pg_conn *conn)
+{
+    if (conn->warned || PQsslInUse(conn->pg) || PQgssEncInUse(conn->pg) ||
+        !PQconnectionUsedPassword(conn->pg) || is_local(conn))
+        return;
+    conn->warned = true;
+    log_warning("the connection to PostgreSQL at %s is not encrypted: what is written can be read "
+                "on its way, and the password as well if the server asks for it in clear; "
+                "sslmode=verify-full in conninfo prevents both",
+                PQhost(conn->pg) != NULL ? PQhost(conn->pg) : "");
+}
+
 /*
  * Is a connection still there that nothing was asked of for a while?
  * Returns: PG_OK, or PG_WORLD or PG_STOPPED and it is closed.
@@ -234,6 +265,7 @@ pg_conn_open(struct pg_conn *conn, struct errbuf *err)
     pg_conn_close(conn);
     result = connect_server(conn, &error);
     if (result == PG_OK) {
+        warn_if_plain(conn);
         result = pg_conn_run(conn, settings, 0, NULL, NULL, &error);
         if (result != PG_OK)
             pg_conn_close(conn);

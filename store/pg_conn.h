@@ -25,6 +25,7 @@ struct pg_conn {
     unsigned opened;      /* connections made so far: what was learnt on another one is void */
     int64_t answered_ms;  /* when the server last answered; a monotonic time */
     int64_t answer_bytes; /* read of the answer under way */
+    bool warned;          /* that it is not encrypted */
 };
 
 /* Filled in by a failed statement. */

@@ -686,6 +686,44 @@ class RowsTest(unittest.TestCase):
             self.assertEqual((outcome.status, outcome.stored), ("done", {0}))
             self.assertEqual(relay.connections, 2)
 
+    def test_not_encrypted_with_a_password(self):
+        """Said once, and not where the server is on this machine's loopback."""
+        host = own_address()
+        if host is None:
+            self.skipTest("no address but the loopback's")
+        postgres = Postgres(listen_addresses="*")
+        self.addCleanup(postgres.remove)
+        postgres.start()
+        postgres.sql("CREATE ROLE known SUPERUSER LOGIN PASSWORD 'secret'")
+        with open(os.path.join(postgres.data, "pg_hba.conf"), "r+", encoding="utf-8") as f:
+            rules = f.read()
+            f.seek(0)
+            f.write("host all known all password\n" + rules)
+        postgres.sql("SELECT pg_reload_conf()")
+        conninfo = postgres.conninfo.replace("user=postgres", "user=known password=secret")
+        for address, times in ((host, 1), ("127.0.0.1", 0)):
+            with tempfile.TemporaryFile() as log:
+                store = self.store(conninfo=conninfo.replace("127.0.0.1", address), stderr=log)
+                for _ in range(2):
+                    self.assertEqual(store.write().status, "done")
+                    postgres.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                                 " WHERE usename = 'known'")
+                    time.sleep(1.1)
+                log.seek(0)
+                said = log.read().decode()
+            self.assertEqual(said.count("is not encrypted"), times, said)
+            self.assertNotIn("secret", said)
+
+
+def own_address():
+    """An address of this machine that is not the loopback's; None if it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("192.0.2.1", 9))
+            return s.getsockname()[0]
+        except OSError:
+            return None
+
 
 class Relay:
     """A TCP relay to a port of this machine that may forget its connections."""
