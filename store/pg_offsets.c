@@ -148,7 +148,9 @@ static const char lock_rows_sql[] =
     " WHERE cluster_id = $1 AND group_id = $2 AND topic = $3 AND partition = ANY($4::integer[])"   \
     " RETURNING partition, epoch, next_offset, " last_ms
 static const char raise_sql[] = RAISE_SQL("-1");
-static const char raise_with_times_sql[] = RAISE_SQL("coalesce(last_ms, -1)");
+/* Of another offset than it was stored with: somebody has set the offset, and is to be believed. */
+static const char raise_with_times_sql[] =
+    RAISE_SQL("CASE WHEN last_ms_of = next_offset THEN coalesce(last_ms, -1) ELSE -1 END");
 
 static void
 take_row(struct pg_offsets *o, const PGresult *result, int row, struct store_position *positions,
@@ -223,7 +225,7 @@ pg_offsets_claim(struct pg_offsets *offsets, struct pg_conn *conn, const char *c
     " WHERE o.cluster_id = $1 AND o.group_id = $2 AND o.topic = $3 AND o.partition = v.partition"  \
     " AND o.epoch = v.epoch AND o.next_offset = v.expected RETURNING o.partition"
 static const char move_sql[] = MOVE_SQL("");
-static const char move_with_times_sql[] = MOVE_SQL(", last_ms = v.last_ms");
+static const char move_with_times_sql[] = MOVE_SQL(", last_ms = v.last_ms, last_ms_of = v.next");
 
 enum pg_outcome
 pg_offsets_move(struct pg_offsets *offsets, struct pg_conn *conn,

@@ -23,7 +23,7 @@ struct pg_offsets *pg_offsets_new(const char *schema, const char *group,
 
 void pg_offsets_free(struct pg_offsets **offsets);
 
-/* Says whether the table has the column last_ms (pg_schema_prepare); until then it has not. */
+/* Says whether the table has last_ms and last_ms_of (pg_schema_prepare); until then it has not. */
 void pg_offsets_keep_times(struct pg_offsets *offsets, bool kept);
 
 /*

@@ -59,29 +59,37 @@ static const char create_sql[] =
  * on the rest.
  */
 static const char additions_sql[] =
-    "ALTER TABLE @.kafka_offsets ADD COLUMN IF NOT EXISTS last_ms bigint;"
+    "ALTER TABLE @.kafka_offsets ADD COLUMN IF NOT EXISTS last_ms bigint,"
+    " ADD COLUMN IF NOT EXISTS last_ms_of bigint;"
     "COMMENT ON COLUMN @.kafka_offsets.last_ms IS"
     " 'Kafka''s timestamp of the message before next_offset, which tells a topic made anew';"
+    "COMMENT ON COLUMN @.kafka_offsets.last_ms_of IS"
+    " 'The next_offset that last_ms is of; another one was set by somebody else';"
     /* Without a key of their own, a publication of all tables would have nothing deleted there. */
     "ALTER TABLE @.alarm_state_history REPLICA IDENTITY FULL;"
-    "CREATE TABLE @.series_generation (generation bigint PRIMARY KEY);"
-    "INSERT INTO @.series_generation VALUES (1);"
+    "CREATE TABLE IF NOT EXISTS @.series_generation (generation bigint PRIMARY KEY);"
+    "INSERT INTO @.series_generation SELECT 1"
+    " WHERE NOT EXISTS (SELECT 1 FROM @.series_generation);"
     "COMMENT ON TABLE @.series_generation IS 'Raised when rows of metrics are deleted';"
-    "CREATE FUNCTION @.series_raise_generation() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+    "CREATE OR REPLACE FUNCTION @.series_raise_generation() RETURNS trigger"
+    " LANGUAGE plpgsql SECURITY DEFINER"
     " SET search_path = pg_catalog, pg_temp AS $f$ BEGIN"
     " IF current_setting('transaction_isolation') <> 'read committed' THEN"
     "  RAISE EXCEPTION 'series can be deleted in READ COMMITTED transactions only';"
     " END IF;"
     " UPDATE @.series_generation SET generation = generation + 1;"
     " RETURN NULL; END $f$;"
-    "CREATE FUNCTION @.series_keep_used() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+    "CREATE OR REPLACE FUNCTION @.series_keep_used() RETURNS trigger"
+    " LANGUAGE plpgsql SECURITY DEFINER"
     " SET search_path = pg_catalog, pg_temp AS $f$ BEGIN"
     " IF EXISTS (SELECT 1 FROM @.measurements WHERE metric_id = OLD.id) THEN"
     "  RAISE NOTICE 'series % has measurements and is kept', OLD.id; RETURN NULL;"
     " END IF;"
     " RETURN OLD; END $f$;"
+    "DROP TRIGGER IF EXISTS series_raise_generation ON @.metrics;"
     "CREATE TRIGGER series_raise_generation BEFORE DELETE OR UPDATE OF id OR TRUNCATE"
     " ON @.metrics FOR EACH STATEMENT EXECUTE FUNCTION @.series_raise_generation();"
+    "DROP TRIGGER IF EXISTS series_keep_used ON @.metrics;"
     "CREATE TRIGGER series_keep_used BEFORE DELETE ON @.metrics"
     " FOR EACH ROW EXECUTE FUNCTION @.series_keep_used();";
 
@@ -173,9 +181,15 @@ find_table(struct preparing *p, const char *table, const char *sql, bool *there)
 }
 
 static const char there_sql[] = "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = $2";
+/* All that came later: the last of it is the column. */
+#define ADDED_SQL                                                                                  \
+    "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = $2 AND EXISTS"                  \
+    " (SELECT 1 FROM pg_attribute WHERE NOT attisdropped AND attname = 'last_ms_of'"               \
+    " AND attrelid = to_regclass(format('%I.kafka_offsets', schemaname)))"
+static const char added_sql[] = ADDED_SQL;
 /* FOR SHARE wants the right to UPDATE. */
 static const char may_hold_sql[] =
-    "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = $2"
+    ADDED_SQL
     " AND has_table_privilege(format('%I.%I', schemaname, tablename), 'SELECT')"
     " AND has_table_privilege(format('%I.%I', schemaname, tablename), 'UPDATE')";
 static const char may_change_sql[] =
@@ -237,7 +251,7 @@ create(struct preparing *p)
     if (outcome == PG_OK && version == 0)
         outcome = run(p, create_sql, NULL, "cannot make the tables");
     if (outcome == PG_OK)
-        outcome = find_table(p, "series_generation", there_sql, &there);
+        outcome = find_table(p, "series_generation", added_sql, &there);
     if (outcome == PG_OK && !there)
         outcome = run(p, additions_sql, NULL, "cannot add to the tables");
     if (outcome == PG_OK)

@@ -23,8 +23,9 @@ enum {
 /*
  * Makes sure that `schema` (any name) holds the tables of this version, and what was added to it
  * since without a new version, as a former program does not mind it.
- * Takes: *additions says whether these are there (series_generation, kafka_offsets.last_ms); they
- * are not if the tables are another role's, who has not let us make them: that is logged.
+ * Takes: *additions says whether these are there (series_generation, kafka_offsets.last_ms and
+ * last_ms_of); they are not if the tables are another role's, who has not let us make them: that is
+ * logged.
  * Returns: PG_OK, or PG_WORLD with a line that says why not: a newer version, an encoding other
  * than UTF8, no right to create; or PG_STOPPED.
  */

@@ -1292,6 +1292,23 @@ class OffsetsTest(PostgresScenario):
         self.stop()
         self.assert_exactly_once(2000)
 
+    def test_an_offset_set_in_the_table(self):
+        """As the manual says it is done: the topic is still the same."""
+        self.own_postgres()
+        self.use_shared_broker()
+        p = self.pg_persister()
+        self.feed(1000, rate=1000)
+        self.wait_drained()
+        self.stop(p)
+        self.postgres.sql("UPDATE monasca.kafka_offsets SET next_offset = next_offset - 100")
+        p = self.pg_persister("b")
+        self.feed(1000, first=1000)
+        proc.wait_until(lambda: len(self.stored()) == 2000, 30, "all are stored")
+        self.wait_drained()
+        self.stop()
+        self.assertEqual(p.lines("offset reset"), [])
+        self.assertEqual(p.totals()["received"], 1000 + self.partitions * 100)
+
     def test_topic_made_anew(self):
         self.own_postgres()
         self.use_shared_broker()
