@@ -238,6 +238,7 @@ static const struct {
 /* What a limit of the server's is told with: its own first words. */
 static const char tag_limit[] = "max-values-per-tag limit exceeded (";
 static const char series_limit[] = "max-series-per-database limit exceeded: (";
+static const char series_limit_now[] = "max-series-per-database exceeded database="; /* 1.12, 1.13 */
 
 /* Takes: behind the x, u or U of an escape. Returns: behind its digits; NULL if they are not there.
  */
@@ -351,7 +352,8 @@ read_suspects(struct influx_answer *a, struct buf *text)
         a->suspects = INFLUX_SUSPECTS_NAMED;
     else if (a->dropped > 0 && is_about_retention(a->error))
         a->suspects = INFLUX_SUSPECTS_OLDEST;
-    a->capacity = begins(a->error, tag_limit) || begins(a->error, series_limit);
+    a->capacity = begins(a->error, tag_limit) || begins(a->error, series_limit) ||
+                  begins(a->error, series_limit_now);
     if (begins(a->error, tag_limit))
         read_tag_limit(a, text);
     for (size_t i = 0; i < COUNT_OF(partial_writes); i++) {

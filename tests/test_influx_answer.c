@@ -189,6 +189,13 @@ Test(influx_answer, limits_on_series)
     cr_assert(a.capacity);
     cr_assert_eq(a.suspects, INFLUX_SUSPECTS_UNKNOWN);
     cr_assert_eq(a.dropped, 1);
+    /* 1.12 and 1.13 */
+    a = read_answer(400, "{\"error\":\"partial write: max-series-per-database exceeded database=mon "
+                         "limit=2 series=2 keys=1 dropped=1 for database: mon for retention "
+                         "policy: autogen\"}");
+    cr_assert(a.capacity);
+    cr_assert_eq(a.suspects, INFLUX_SUSPECTS_UNKNOWN);
+    cr_assert_eq(a.dropped, 1);
 }
 
 /* Go quotes what it names, and JSON quotes that again: here twice, in C once more. */
