@@ -143,9 +143,12 @@ log_warning_of_server(void *arg, const PGresult *result)
 {
     static struct log_limit limit = {.burst = 10, .interval_ms = 60000}; /* of this process */
     struct pg_conn *conn = arg;
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     uint64_t held_back;
     const char *message = PQresultErrorMessage(result);
     forget_notice(conn, result);
+    if (severity != NULL && strcmp(severity, "WARNING") != 0) /* client_min_messages was lost */
+        return;
     if (!log_limit_pass(&limit, clock_mono_ms(), &held_back))
         return;
     if (held_back > 0)
@@ -191,14 +194,19 @@ connect_server(struct pg_conn *conn, struct pg_error *error)
     return PQsetnonblocking(conn->pg, 1) == 0 ? PG_OK : lose(conn, error);
 }
 
-/* A stopped owner must not hold the others up for long; a commit that is confirmed must be on disk.
+/*
+ * A stopped owner must not hold the others up for long; a commit that is confirmed must be on disk;
+ * a row that is refused must not end the session; who waited for a lock sees what its holder wrote.
+ * default_transaction_read_only is the operator's way to say that nothing is to be written now.
+ * Behind a pooler a setting may be lost: what rows are read by does not depend on one.
  */
 static const char settings[] = "SET client_encoding TO 'UTF8';"
                                "SET idle_in_transaction_session_timeout TO '15s';"
                                "SET lock_timeout TO '10s';"
                                "SET statement_timeout TO '60s';"
                                "SET standard_conforming_strings TO on;"
-                               "SET bytea_output TO 'hex';"
+                               "SET exit_on_error TO off;"
+                               "SET default_transaction_isolation TO 'read committed';"
                                "SET client_min_messages TO warning;"
                                "SELECT set_config('synchronous_commit', 'on', false) "
                                "WHERE current_setting('synchronous_commit') = 'off'";

@@ -314,12 +314,12 @@ take_ids(struct pg_series *s, const PGresult *result)
 {
     for (int row = 0; row < PQntuples(result); row++) {
         struct pg_key key;
-        const char *hex = pg_conn_value(result, row, 0); /* \x and 64 digits */
-        if (PQgetlength(result, row, 0) != 2 + 2 * PG_KEY_BYTES)
+        const char *hex = pg_conn_value(result, row, 0); /* 64 digits */
+        if (PQgetlength(result, row, 0) != 2 * PG_KEY_BYTES)
             continue;
         for (int i = 0; i < PG_KEY_BYTES; i++)
             key.bytes[i] =
-                (unsigned char)(from_hex(hex[2 + 2 * i]) << 4 | from_hex(hex[3 + 2 * i]));
+                (unsigned char)(from_hex(hex[2 * i]) << 4 | from_hex(hex[2 * i + 1]));
         int64_t number = map_find(&s->numbers, &key);
         if (number == 0)
             continue;
@@ -372,11 +372,13 @@ all_known(const struct pg_series *s, size_t from, size_t to)
     return true;
 }
 
-static const char select_sql[] = "SELECT key, id FROM @.metrics WHERE key = ANY($1::bytea[])";
+static const char select_sql[] =
+    "SELECT encode(key, 'hex'), id FROM @.metrics WHERE key = ANY($1::bytea[])";
 static const char insert_sql[] =
     "INSERT INTO @.metrics (key, tenant_id, region, name, dimensions)"
     " SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::jsonb[]) AS s(key)"
-    " ORDER BY key ON CONFLICT (key) DO NOTHING RETURNING key, id";
+    " ORDER BY key ON CONFLICT (key) DO NOTHING"
+    " RETURNING encode(key, 'hex'), id";
 
 /* Looks for a range, inserts what is not there, and looks again for what others inserted meanwhile.
  */

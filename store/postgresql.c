@@ -314,7 +314,8 @@ commit(struct writing *w)
 }
 
 /* A rule of the operator's that is deferred would be broken by COMMIT, which names no row. */
-static const char begin_sql[] = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE";
+static const char begin_sql[] =
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE";
 
 /*
  * Has series that are gone made anew: their names are in the messages only, so these are read once

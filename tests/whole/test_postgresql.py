@@ -374,11 +374,50 @@ def refusing(condition):
     return f"ALTER TABLE monasca.measurements ADD CONSTRAINT ours CHECK (NOT ({condition}))"
 
 
+STRANGE_SETTINGS = (
+    "bytea_output = escape", "exit_on_error = on", "default_transaction_isolation = serializable",
+    "datestyle = 'German, YMD'", "intervalstyle = sql_standard", "timezone = 'Asia/Kathmandu'",
+    "standard_conforming_strings = off", "backslash_quote = off", "client_encoding = latin1",
+    "search_path = ''", "extra_float_digits = -15", "statement_timeout = 1", "lock_timeout = 1",
+    "idle_in_transaction_session_timeout = 1", "row_security = off", "array_nulls = off",
+    "session_replication_role = replica", "synchronous_commit = off", "xmlbinary = hex",
+    "transform_null_equals = on", "quote_all_identifiers = on", "client_min_messages = debug5",
+    "default_transaction_deferrable = on", "escape_string_warning = on", "lc_numeric = 'C.UTF-8'")
+
+
+class PgBouncer(proc.Server):
+    """In transaction pooling, with the connections to the server in turn."""
+
+    def __init__(self, postgres, user):
+        super().__init__(tempfile.mkdtemp(dir=postgres.dir), "pgbouncer")
+        self.postgres, self.user, self.port = postgres, user, proc.free_ports()
+        self.conninfo = f"host=127.0.0.1 port={self.port} user={user} dbname=postgres"
+
+    def start(self):
+        os.chmod(self.dir, 0o755)
+        config = os.path.join(self.dir, "pgbouncer.ini")
+        with open(config, "w", encoding="ascii") as f:
+            f.write(f"[databases]\npostgres = host=127.0.0.1 port={self.postgres.port}\n"
+                    f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\n"
+                    "unix_socket_dir =\npool_mode = transaction\nserver_round_robin = 1\n"
+                    f"min_pool_size = 13\nauth_type = trust\nauth_file = {self.dir}/users\n")
+        with open(os.path.join(self.dir, "users"), "w", encoding="ascii") as f:
+            f.write(f'"{self.user}" ""\n')
+        self.spawn(self.postgres.as_user(["pgbouncer", config]))
+        proc.wait_until(lambda: self.postgres.run_sql("SELECT 1").returncode == 0
+                        and is_open(self.port), 20, "pgbouncer answers")
+
+
+def is_open(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
 @unittest.skipUnless(BIN, "no PostgreSQL server is installed")
 class RowsTest(unittest.TestCase):
     """The store alone: which rows are refused, and what is waited for."""
 
-    seconds = 20
+    seconds = 60
 
     @classmethod
     def setUpClass(cls):
@@ -655,6 +694,54 @@ class RowsTest(unittest.TestCase):
         self.assertEqual(store.write().stored, {0, 1})
         self.assertEqual(self.values(), {0, 1, 2})
 
+    def test_settings_of_the_role(self):
+        """Whatever ALTER ROLE sets: all is stored, in the same form, conflicts and bad rows too."""
+        self.make_tables(self.store())
+        self.sql("CREATE ROLE strange SUPERUSER LOGIN;" + "".join(
+            f"ALTER ROLE strange SET {setting};" for setting in STRANGE_SETTINGS))
+        self.addCleanup(self.sql, "DROP OWNED BY strange; DROP ROLE strange")
+        store = self.store(conninfo=self.postgres.conninfo.replace("user=postgres", "user=strange"))
+        self.sql(refusing("value = 50"))
+        for _ in range(2):
+            store.reset()
+            self.add(store, *((i, None, {"a": "\\'\\\\é"}) for i in range(100)),
+                     (100, NOW_MS, None))
+            outcome = store.write()
+            self.assertEqual((outcome.status, outcome.text, len(outcome.stored)), ("done", "", 100))
+            self.assert_refused(outcome, {50}, "ours")
+        self.assertEqual(self.values(), set(range(1, 101)) - {50})
+        self.assertEqual(self.sql(f"SELECT count(*) FROM monasca.measurements WHERE time ="
+                                  f" to_timestamp({NOW_MS + 70} / 1000.0) AND value = 70"
+                                  " AND value_meta->>'a' = E'\\\\''\\\\\\\\é'"), [["1"]])
+
+    def test_behind_a_pooler(self):
+        """Each transaction is on another connection, none of which has this program's settings."""
+        if shutil.which("pgbouncer") is None:
+            self.skipTest("no pgbouncer")
+        self.make_tables(self.store())
+        self.sql("CREATE ROLE pooled SUPERUSER LOGIN; ALTER ROLE pooled SET bytea_output = escape")
+        bouncer = PgBouncer(self.postgres, "pooled")
+        self.addCleanup(self.sql, "DROP OWNED BY pooled; DROP ROLE pooled")
+        self.addCleanup(bouncer.stop)
+        bouncer.start()
+        log = tempfile.TemporaryFile()
+        self.addCleanup(log.close)
+        store = self.store(conninfo=bouncer.conninfo, stderr=log)
+        self.make_tables(store)
+        proc.wait_until(lambda: int(self.sql("SELECT count(*) FROM pg_stat_activity"
+                                             " WHERE usename = 'pooled'")[0][0]) >= 13,
+                        20, "there are several connections to choose from")
+        for i in range(8):  # each but the first has rows that are there already
+            store.reset()
+            self.add(store, *((row, None, None) for row in range(i, i + 20)),
+                     name=f"pooled.{i // 2}")
+            outcome = store.write()
+            self.assertEqual((outcome.status, outcome.text), ("done", ""))
+            self.assertEqual(outcome.stored, set(range(20)))
+        self.assertEqual(self.sql("SELECT count(*) FROM monasca.measurements"), [["84"]])
+        log.seek(0)
+        self.assertNotIn(b"PostgreSQL says", log.read(), "that the temporary table is there")
+
     def add_and_write(self, store, row):
         store.reset()
         self.add(store, (row, None, None))
@@ -729,7 +816,7 @@ class Relay:
     """A TCP relay to a port of this machine that may forget its connections."""
 
     def __init__(self, port):
-        self.to, self.open, self.forgotten, self.connections = port, [], False, 0
+        self.to, self.open, self.connections = port, [], 0
         self.server = FakeServer(self.serve)
         self.port = self.server.port
 
