@@ -637,6 +637,33 @@ class RowsTest(unittest.TestCase):
             print(f"{way}: {copies} COPYs, {outcome.took_ms} ms")
             self.assertLessEqual(copies, 1 + 2 * 1000 * (1 + 1))
 
+    def test_what_bad_rows_cost_on_the_wire(self):
+        """A whole batch with bad ones anywhere: rows and COPYs as they pass by."""
+        n, chance = 20000, random.Random(7)
+        bad = set(chance.sample(range(n), 20))
+        with Relay(self.postgres.port) as relay:
+            store = self.store(conninfo=self.postgres.conninfo.replace(
+                f"port={self.postgres.port}", f"port={relay.port} sslmode=disable"
+                " gssencmode=disable"))
+            self.make_tables(store)
+            self.sql(refusing("value_meta->>'a' = '1'"))
+            for way, columns in (("named", 4), ("both", 0), ("not named", 5)):
+                store.reset()
+                self.add(store, *((i, None, {"a": int(i in bad)}) for i in range(n)))
+                relay.passed.clear()
+                outcome = store.write()
+                self.assertEqual((outcome.status, len(outcome.stored)), ("done", n - len(bad)))
+                self.assert_refused(outcome, bad, "ours")
+                if way == "both":  # until it is known that rows are there already
+                    continue
+                copies, size = count_copies(bytes(relay.passed))
+                row = 2 + 12 * (columns - 1) + 4 + 1 + len('{"a":1}')
+                rows = (size - 21 * copies) / row
+                print(f"{way}: {rows:.0f} rows, {copies} COPYs, {outcome.took_ms} ms")
+                self.assertGreaterEqual(rows, n)
+                self.assertLessEqual(rows, n * (3 + 5))
+                self.assertLessEqual(copies, 1 + 2 * len(bad) * (1 + 10))
+
     def test_an_uncovered_row_is_stored(self):
         """Of rows with one key the last that the database takes."""
         store = self.store()
@@ -817,6 +844,7 @@ class Relay:
 
     def __init__(self, port):
         self.to, self.open, self.connections = port, [], 0
+        self.passed = bytearray()  # from the clients
         self.server = FakeServer(self.serve)
         self.port = self.server.port
 
@@ -832,6 +860,7 @@ class Relay:
             self.open.append(there)
             threading.Thread(target=self.back, args=(there, connection), daemon=True).start()
             while data := connection.recv(65536):
+                self.passed += data
                 if there in self.open:
                     there.sendall(data)
                 else:  # with a reset
@@ -848,6 +877,19 @@ class Relay:
 
     def forget(self):
         self.open.clear()
+
+
+def count_copies(data):
+    """Of what a client sent, which begins with a message: COPYs, and bytes of their rows."""
+    at, copies, size = 0, 0, 0
+    while at < len(data):
+        length = struct.unpack_from(">I", data, at + 1)[0]
+        if data[at:at + 1] == b"d":
+            size += length - 4
+        elif data[at:at + 1] == b"c":
+            copies += 1
+        at += 1 + length
+    return copies, size
 
 
 def pg_message(kind, body=b""):
