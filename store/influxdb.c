@@ -28,6 +28,7 @@
 enum {
     MAX_BODY_BYTES = 8 << 20, /* of a request; InfluxDB's own default limit is 25 MB */
     LEAST_BODY_BYTES = 64 << 10,
+    SMALL_BODY_BYTES = 4096,   /* no InfluxDB has so low a limit */
     MAX_BODY_BUFFER = 1 << 30, /* for a single point may be larger */
     MAX_BASE_NAME = 128,       /* leaves room for tenants within the 255 bytes of a name */
     MAX_DATABASES_CREATED = 3, /* attempts per request */
@@ -296,6 +297,9 @@ write_list(struct writing *w, const uint32_t *list, size_t n, struct influx_answ
             w->hopeless = status == 401 || status == 429 || status == 503;
             return sick(w, "cannot write to", status, answer->error);
         }
+        if (answer->verdict == INFLUX_TOO_LARGE && n == 1 &&
+            w->db->body.size <= SMALL_BODY_BYTES) /* whoever it is that takes nothing at all */
+            return sick(w, "cannot write to", status, answer->error);
         if (answer->verdict != INFLUX_NO_DATABASE)
             return STORE_DONE;
         if (w->no_room)

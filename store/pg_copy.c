@@ -252,10 +252,9 @@ ask_first_partition(struct copying *c)
         return outcome == PG_STOPPED ? outcome : PG_WORLD;
     *c->error = refusal;
     c->knows_first = true;
-    c->first_us = INT64_MIN;
-    if (PQntuples(result) == 1 && num_parse_int(PQgetvalue(result, 0, 0), INT64_MIN / 1000,
-                                                INT64_MAX / 1000, &ms) == 0)
-        c->first_us = (ms - PG_ROW_EPOCH_MS) * 1000;
+    if (num_parse_int(pg_conn_value(result, 0, 0), INT64_MIN, INT64_MAX, &ms) == -1 ||
+        pg_row_time(ms, &c->first_us) == -1)
+        c->first_us = INT64_MIN;
     PQclear(result);
     return PG_OK;
 }

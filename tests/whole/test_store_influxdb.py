@@ -736,6 +736,7 @@ class Trouble(WithInflux):
             "400": http(b"400 Bad Request", b'{"error":"database is required"}'),
             "400 ": http(b"400 Bad Request", b"partial write: x dropped=1"),
             "404": http(b"404 Not Found", b"404 page not found"),
+            "413": http(b"413 Request Entity Too Large", b"<html>413</html>"),
             "429": http(b"429 Too Many Requests", b"{}"),
         }
         for words, answer in answers.items():
