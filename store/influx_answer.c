@@ -189,8 +189,8 @@ find_last(struct slice text, struct slice part)
 
 /*
  * Reads the number off the end of the error.  Up to 1.11 it is the last word, so whatever comes
- * before may be anybody's.  Since 1.12 the database and the retention policy follow; behind the
- * last such words there is no sender's text.
+ * before may be anybody's.  Since 1.12 the database follows, and the retention policy where points
+ * have got as far as one; behind the last such words there is no sender's text.
  */
 static int64_t
 take_dropped(struct slice *error, const char *database)
@@ -200,8 +200,15 @@ take_dropped(struct slice *error, const char *database)
     if (dropped != -1)
         return dropped;
     int n = snprintf(tail, sizeof(tail), " for database: %s for retention policy: ", database);
-    const char *at =
-        n < (int)sizeof(tail) ? find_last(*error, (struct slice){tail, (size_t)n}) : NULL;
+    if (n >= (int)sizeof(tail))
+        return -1;
+    const char *at = find_last(*error, (struct slice){tail, (size_t)n});
+    if (at == NULL) {
+        struct slice last = {tail, sizeof(" for database: ") - 1 + strlen(database)};
+        at = find_last(*error, last);
+        if (at != NULL && at + last.n != error->p + error->n)
+            at = NULL;
+    }
     if (at == NULL)
         return -1;
     struct slice before = {error->p, (size_t)(at - error->p)};

@@ -12,10 +12,10 @@
  *
  * What is a sender's text in an answer (lines, measurements, tags) is never read as the server's:
  * each part is looked for where only the server writes, and with what it puts around it.  The
- * number is at the very end: "dropped=N", or since 1.12 "dropped=N for database: D for retention
- * policy: R", with the database we wrote to.  Lines are quoted as they were sent, each complaint on
- * a line of its own, and a line of ours has no newline.  Tags are quoted as Go does it (%q), so
- * that nothing in them ends the quotation.
+ * number is at the very end: "dropped=N", or since 1.12 "dropped=N for database: D" and, but for
+ * lines that do not parse, "for retention policy: R", with the database we wrote to.  Lines are
+ * quoted as they were sent, each complaint on a line of its own, and a line of ours has no newline.
+ * Tags are quoted as Go does it (%q), so that nothing in them ends the quotation.
  *
  * `dropped` counts what one shard did not store: a batch is spread over shards, and InfluxDB
  * answers with the first shard's complaint; it then says nothing of the others, not even whether
@@ -23,8 +23,8 @@
  * number means that all are refused only if it is that of the points sent, and else is a hint.
  *
  * Sources: InfluxDB 1.x services/httpd/handler.go (serveWrite), coordinator/points_writer.go,
- * tsdb/shard.go, tsdb/index/inmem; the texts of 1.6.7 and 1.8.10 were seen from running ones
- * (tests/whole/test_store_influxdb.py), those of 1.12 and 1.13 were recorded.
+ * tsdb/shard.go, tsdb/index/inmem; the texts of 1.6.7, 1.8.10, 1.12.4 and 1.13.2 were seen from
+ * running ones (tests/whole/test_store_influxdb.py).
  *
  * Process: workers.  Owner: the caller's buffers.  Concurrency: one thread.
  */

@@ -146,6 +146,19 @@ Test(influx_answer, senders_texts_count_nothing)
         }
 }
 
+/* As seen from 1.12.4: what frames the complaints is no part of the last one's reason. */
+Test(influx_answer, newer_servers_parse_errors)
+{
+    struct influx_answer a = read_answer(
+        400, "{\"error\":\"partial write: unable to parse 'm,h= v=1 5': missing tag value\\nunable to "
+             "parse 'nonsense': missing fields dropped=0 for database: mon\"}");
+    cr_assert_eq(a.verdict, INFLUX_BAD_POINTS);
+    cr_assert_eq(a.suspects, INFLUX_SUSPECTS_NAMED);
+    cr_assert_eq(a.dropped, -1);
+    cr_assert(slice_equal(a.error, SLICE("unable to parse 'm,h= v=1 5': missing tag value\nunable to "
+                                         "parse 'nonsense': missing fields")));
+}
+
 /* Retention deletes the shard just now: soon the points will be beyond it, or have a new one. */
 Test(influx_answer, a_shard_on_its_way_out)
 {
