@@ -223,6 +223,66 @@ tidy_list(char *list)
     *out = '\0';
 }
 
+/* Where num_processors of a topic is said: in its section, or in [kafka]. */
+static size_t
+find_processors(const struct cfg_loading *l, enum topic_kind kind)
+{
+    int own = cfg_find_option(cfg_topic_section(kind), "num_processors");
+    int common = cfg_find_option("kafka", "num_processors");
+    assert(own != -1 && common != -1);
+    return (size_t)(l->raw[own].text != NULL ? own : common);
+}
+
+/*
+ * No processors are what deployment tools set to switch a topic off; the Python persister starts
+ * none then.  Returns: the kinds that were enabled and are not any more, a bit each.
+ */
+static unsigned
+disable_idle_topics(const struct cfg_loading *l)
+{
+    unsigned disabled = 0;
+    for (enum topic_kind kind = 0; kind < TOPIC_KINDS; kind++) {
+        struct cfg_topic *t = &l->cfg->topic[kind];
+        if (t->enabled && t->num_processors == 0) {
+            t->enabled = false;
+            disabled |= 1u << kind;
+        }
+    }
+    return disabled;
+}
+
+static void
+tell_disabled(const struct cfg_loading *l, unsigned disabled)
+{
+    for (enum topic_kind kind = 0; kind < TOPIC_KINDS; kind++) {
+        if ((disabled & 1u << kind) == 0)
+            continue;
+        size_t i = find_processors(l, kind);
+        tell(l, "%s:%u: [%s] num_processors = 0 is taken as enabled = False in [%s]",
+             l->raw[i].file, l->raw[i].line, cfg_options[i].section, cfg_topic_section(kind));
+    }
+}
+
+static int
+fail_events(const struct cfg_loading *l)
+{
+    bool others = l->cfg->topic[TOPIC_METRICS].enabled || l->cfg->topic[TOPIC_ALARM_HISTORY].enabled;
+    return fail(l, cfg_topic_section(TOPIC_EVENTS), "enabled",
+                others ? "events are not supported; allowed: False"
+                       : "events are not supported, and no other topic is enabled (num_processors "
+                         "= 0 is enabled = False, too): there is nothing to do here");
+}
+
+static int
+fail_no_topic(const struct cfg_loading *l, unsigned disabled)
+{
+    if ((disabled & 1u << TOPIC_METRICS) == 0)
+        return fail(l, "kafka_metrics", "enabled", "no topic is enabled: there is nothing to do");
+    return cfg_fail_option(l, find_processors(l, TOPIC_METRICS),
+                           "0 is taken as enabled = False, so no topic is enabled and there is "
+                           "nothing to do; allowed: 1 or more for a topic");
+}
+
 static int
 check_topic(const struct cfg_loading *l, enum topic_kind kind)
 {
@@ -232,7 +292,7 @@ check_topic(const struct cfg_loading *l, enum topic_kind kind)
     if (!t->enabled)
         return 0;
     if (kind == TOPIC_EVENTS)
-        return fail(l, section, "enabled", "events are not supported; allowed: False");
+        return fail_events(l);
     if (t->uri[0] == '\0')
         return fail(l, section, "uri", "allowed: HOST:PORT, several separated by commas");
     if (!is_name(t->topic, MAX_TOPIC))
@@ -252,7 +312,7 @@ check_topic(const struct cfg_loading *l, enum topic_kind kind)
 }
 
 static int
-check_topics(const struct cfg_loading *l)
+check_topics(const struct cfg_loading *l, unsigned disabled)
 {
     const struct cfg_topic *a = &l->cfg->topic[TOPIC_METRICS];
     const struct cfg_topic *b = &l->cfg->topic[TOPIC_ALARM_HISTORY];
@@ -260,7 +320,7 @@ check_topics(const struct cfg_loading *l)
         if (check_topic(l, kind) == -1)
             return -1;
     if (!a->enabled && !b->enabled)
-        return fail(l, "kafka_metrics", "enabled", "no topic is enabled: there is nothing to do");
+        return fail_no_topic(l, disabled);
     if (a->enabled && b->enabled && strcmp(a->topic, b->topic) == 0 &&
         strcmp(a->group_id, b->group_id) == 0)
         return fail(l, "kafka_alarm_history", "group_id",
@@ -272,15 +332,17 @@ int
 cfg_check(const struct cfg_loading *l)
 {
     const struct config *cfg = l->cfg;
+    unsigned disabled = disable_idle_topics(l);
     if (check_instance(l) == -1 || check_log(l) == -1 || check_dead_letters(l) == -1 ||
-        check_drivers(l) == -1 || check_topics(l) == -1)
+        check_drivers(l) == -1 || check_topics(l, disabled) == -1)
         return -1;
     if (cfg->persister.max_message_bytes > (cfg->persister.memory_limit_mb << 20) / 8)
         return fail(l, "persister", "max_message_bytes",
                     "allowed: at most an eighth of memory_limit_mb");
-    if (cfg_check_statsd(l) == -1)
+    if (cfg_check_hosts(l) == -1 || cfg_check_statsd(l) == -1)
         return -1;
     tell_risks(l);
+    tell_disabled(l, disabled);
     tell_ignored(l);
     cfg_tell_lines(l, &l->former);
     cfg_tell_lines(l, &l->unknown);

@@ -106,6 +106,9 @@ int cfg_check(const struct cfg_loading *l) MUST_CHECK;
 /* The part of it that is about [statsd]. */
 int cfg_check_statsd(const struct cfg_loading *l) MUST_CHECK;
 
+/* The part of it that is about hosts; takes brackets off. */
+int cfg_check_hosts(const struct cfg_loading *l) MUST_CHECK;
+
 /* Says what is wrong with option i, in the form "FILE:LINE: [section] option: what". Returns -1. */
 int cfg_fail_option(const struct cfg_loading *l, size_t i, const char *what);
 

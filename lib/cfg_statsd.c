@@ -107,8 +107,6 @@ cfg_check_statsd(const struct cfg_loading *l)
     bool monasca = strcmp(cfg->statsd.dialect, "monasca") == 0;
     if (!monasca && strcmp(cfg->statsd.dialect, "dogstatsd") != 0)
         return fail(l, "dialect", "allowed: monasca, dogstatsd");
-    if (cfg->statsd.host[0] == '\0')
-        return fail(l, "host", "allowed: an address or a name");
     if (strlen(cfg->statsd.prefix) > PREFIX_MAX)
         return fail(l, "prefix", "allowed: at most 200 bytes");
     if (monasca && cfg->statsd.max_packet_bytes > AGENT_READS)

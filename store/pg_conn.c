@@ -14,7 +14,9 @@
 #include <sys/socket.h>
 
 #include "lib/clock.h"
+#include "lib/host.h"
 #include "lib/log.h"
+#include "lib/num.h"
 
 enum {
     SLICE_MS = 100,
@@ -283,6 +285,40 @@ pg_conn_open(struct pg_conn *conn, struct errbuf *err)
     return result == PG_OK || result == PG_STOPPED ? result : PG_WORLD;
 }
 
+/* Returns: what is wrong with one of a list's hosts, or NULL. A path is a socket's directory. */
+static const char *
+find_host_fault(const char *list)
+{
+    for (;;) {
+        char host[300];
+        size_t n = strcspn(list, ",");
+        snprintf(host, sizeof(host), "%.*s", (int)n, list);
+        bool is_socket = host[0] == '/' || host[0] == '@' || host[0] == '\0';
+        const char *fault = is_socket ? NULL : host_find_fault(host);
+        if (fault != NULL || list[n] == '\0')
+            return fault;
+        list += n + 1;
+    }
+}
+
+/* What libpq would look up in vain for ever. A host is no secret, but what stands in its place may be
+ * one, so it is not quoted. */
+static int
+check_hosts(const PQconninfoOption *options, struct errbuf *err)
+{
+    for (const PQconninfoOption *o = options; o->keyword != NULL; o++) {
+        if (strcmp(o->keyword, "host") != 0 || o->val == NULL)
+            continue;
+        const char *fault = find_host_fault(o->val);
+        if (fault != NULL)
+            return errbuf_set(err,
+                              "host %s; allowed: an address, a name or a socket's directory; port is "
+                              "a parameter of its own",
+                              fault);
+    }
+    return 0;
+}
+
 int
 pg_conninfo_check(const char *conninfo, struct errbuf *err)
 {
@@ -294,8 +330,9 @@ pg_conninfo_check(const char *conninfo, struct errbuf *err)
         PQfreemem(text);
         return -1;
     }
+    int result = check_hosts(options, err);
     PQconninfoFree(options);
-    return 0;
+    return result;
 }
 
 /* --- statements --- */

@@ -48,6 +48,21 @@ Test(cfg, topics_inherit_from_kafka)
     cfg_free(&cfg);
 }
 
+Test(cfg, no_processors_are_a_topic_that_is_not_enabled)
+{
+    struct config *cfg = cfg_load_good(GOOD "[kafka]\nnum_processors = 0\n"
+                                            "[kafka_metrics]\nnum_processors = 2\n"
+                                            "[kafka_events]\nenabled = True\n");
+    cr_expect(cfg->topic[TOPIC_METRICS].enabled);
+    cr_expect_not(cfg->topic[TOPIC_ALARM_HISTORY].enabled);
+    cr_expect_not(cfg->topic[TOPIC_EVENTS].enabled);
+    cr_expect_not_null(strstr(cfg_notice_text(), ":4: [kafka] num_processors = 0 is taken as "
+                                                 "enabled = False in [kafka_alarm_history]"),
+                       "%s", cfg_notices.data);
+    cr_expect_null(strstr(cfg_notices.data, "[kafka_metrics]"));
+    cfg_free(&cfg);
+}
+
 /* What influxdb.password is read as. */
 static const struct {
     const char *line, *value;
@@ -157,6 +172,28 @@ Test(cfg, uri_is_a_list)
 {
     struct config *cfg = cfg_load_good(GOOD "[kafka_metrics]\nuri = a:1 , b:2,,\n   c:3\n");
     cr_expect_str_eq(cfg->topic[TOPIC_METRICS].uri, "a:1,b:2,c:3");
+    cfg_free(&cfg);
+}
+
+Test(cfg, brackets_around_addresses_are_understood)
+{
+    struct config *cfg =
+        cfg_load_good("[influxdb]\nip_address = [2001:db8::1]\n[admin]\nbind = [::1]\n"
+                      "[statsd]\nhost = [::1]\n[kafka_metrics]\nuri = [::1]:9092,ssl://k:1\n");
+    cr_expect_str_eq(cfg->influxdb.ip_address, "2001:db8::1");
+    cr_expect_str_eq(cfg->admin.bind, "::1");
+    cr_expect_str_eq(cfg->statsd.host, "::1");
+    cr_expect_str_eq(cfg->topic[TOPIC_METRICS].uri, "[::1]:9092,ssl://k:1");
+    cfg_free(&cfg);
+}
+
+/* What is switched off need not be good. */
+Test(cfg, hosts_that_nobody_asks_for_may_be_anything)
+{
+    struct config *cfg =
+        cfg_load_good("[repositories]\nmetrics_driver = discard\n[influxdb]\nip_address = a:b\n"
+                      "[admin]\nenabled = no\nbind = *\n[statsd]\nenabled = no\nhost = a:1\n"
+                      "[kafka_alarm_history]\nenabled = no\nuri = http://x\n");
     cfg_free(&cfg);
 }
 

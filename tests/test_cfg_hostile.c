@@ -70,7 +70,7 @@ Test(cfg_hostile, mutations_get_an_answer)
     static const char seed[] =
         "[influxdb]\nip_address = db\npassword = a$$b\nport = "
         "$kafka.num_processors\n[kafka]\nlibrdkafka.debug = \"x\"\n"
-        "num_processors = 4\n# c\n[kafka_metrics]\nuri = a:1,\n  b:2\ntopic: ${topic2}m\n";
+        "num_processors = 4\n# c\n[kafka_metrics]\nuri = a:1,\n  b:2\ntopic: ${client_id}m\n";
     static const char letters[] = "[]=:#;\n\r\t $\\\"'{}.a0\0\xff";
     uint64_t state = 1;
     unsigned accepted = 0;

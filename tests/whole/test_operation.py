@@ -29,6 +29,11 @@ class BadConfiguration(Scenario):
         ("[kafka]\nlibrdkafka.partition.assignment.strategy = cooperative-sticky\n",
          "cooperative-sticky"),
         ("[kafka_metrics]\ntopic = $kafka_metrics.topic\n", "topic"),
+        ("[kafka_metrics]\nuri = http://kafka:9092\n", "uri: 'http://kafka:9092' is a URL"),
+        ("[admin]\nbind = 127.0.0.1:8091\n", "bind: '127.0.0.1:8091' has a port"),
+        ("[repositories]\nmetrics_driver = postgresql\n[postgresql]\nconninfo = host=db:5432\n",
+         "conninfo: host has a port"),
+        ("[kafka]\nnum_processors = 0\n", "num_processors: 0 is taken as enabled = False"),
     ]
 
     def test_one_line_says_why(self):
