@@ -1,9 +1,16 @@
 /*
  * kafka_conf.c - see kafka_conf.h.
  *
- * Memory: of memory_limit_mb, a quarter may lie in librdkafka's queue, an eighth in one fetch
- * answer (one is in flight per broker), an eighth in the payloads of a batch; the rest is for what
- * the store makes of the batch, and for the libraries themselves.
+ * Memory: of memory_limit_mb, a quarter may lie in librdkafka's queue, an eighth in the payloads of
+ * a batch, a 64th in one answer of a broker (one is in flight per broker); the rest is for what
+ * becomes of the answer, for what the store makes of the batch, and for the libraries themselves.
+ * An answer is so small since it counts compressed: librdkafka decompresses all of it before it
+ * looks at its queue again, and metrics become 10 or 20 times as large.
+ *
+ * Messages pin the buffer that they were decompressed into, or the whole answer.  They are taken in
+ * the order in which they lie there, and released in that order, so besides what is queued and in
+ * hand there is never more pinned than what has been taken of the first such buffer, and what has
+ * not been of the last; the queue counts that.
  *
  * What a batch of messages may become when it is decompressed is librdkafka's own: only zstd's
  * result is bounded, by receive.message.max.bytes (2.0.2 to 2.15; the same number bounds an answer
@@ -180,15 +187,15 @@ set_size(rd_kafka_conf_t *conf, const char *name, size_t value, struct errbuf *e
 static int
 set_limits(rd_kafka_conf_t *conf, const struct config *cfg, struct errbuf *err)
 {
-    size_t fetch = limit_bytes(cfg) / 8;
+    const size_t mib = (size_t)1 << 20;
     size_t message = (size_t)cfg->persister.max_message_bytes;
-    /* The broker sends a first message that is larger than this all the same (KIP-74), as one of
-     * more than max_message_bytes would be: it has to be received to be rejected. */
-    if (fetch < message)
-        fetch = message;
+    /* The broker sends a first batch that is larger than this all the same (KIP-74). */
+    size_t fetch = limit_bytes(cfg) / 64 > mib ? limit_bytes(cfg) / 64 : mib;
     size_t receive = limit_bytes(cfg) / 2; /* and of a batch's decompressed bytes */
-    if (receive < fetch + ((size_t)1 << 20))
-        receive = fetch + ((size_t)1 << 20);
+    if (receive < message + mib)
+        receive = message + mib;
+    if (receive < fetch + mib)
+        receive = fetch + mib;
     if (receive < ANSWER_BYTES)
         receive = ANSWER_BYTES;
     if (receive > 1000000000)
@@ -242,8 +249,8 @@ is_for_role(const char *name, enum kafka_role role)
     static const char *const consumer_only[] = {
         "fetch.",     "session.timeout.ms", "heartbeat.", "queued.min.", "partition.assignment.",
         "check.crcs", "isolation.level",    "consume."};
-    if (role == KAFKA_CONSUMER)
-        return true;
+    if (role == KAFKA_CONSUMER) /* of the dead letters; it would have to be below fetch.max.bytes */
+        return strcmp(name, "message.max.bytes") != 0;
     for (size_t i = 0; i < COUNT_OF(consumer_only); i++)
         if (strncmp(name, consumer_only[i], strlen(consumer_only[i])) == 0)
             return false;

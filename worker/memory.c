@@ -6,9 +6,21 @@
 #include "worker/memory.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include "lib/num.h"
+
+/* By default glibc's threshold rises to the largest block that was ever freed, up to 32 MiB. */
+enum { LARGE_BYTES = 256 * 1024 };
+
+void
+memory_return_large(void)
+{
+#ifdef M_MMAP_THRESHOLD
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+#endif
+}
 
 uint64_t
 memory_resident_bytes(void)

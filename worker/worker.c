@@ -382,6 +382,7 @@ worker_run(const struct worker_args *args)
     }
     look_around(&w);
     signals_catch();
+    memory_return_large();
     if (open_parts(&w, &err) == -1) {
         log_error("%s", err.text);
         w.broken = true;
