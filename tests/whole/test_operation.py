@@ -209,7 +209,7 @@ class FileLimit(Scenario):
         self.use_shared()
         p = self.persister(kafka_metrics={"batch_size": 500})
         everyone = sorted([p.pid, *p.workers()])
-        self.limit(p, os.path.getsize(p.log) + 1000)
+        self.limit(p, os.path.getsize(p.log) + 50)  # which no line fits into
         self.feed(6000, bad=30)
         proc.wait_until(lambda: "File too large" in p.pstats("-j")[1], 20,
                         "a worker waits for room for its dead letters")
