@@ -50,12 +50,11 @@ pg_retention_step(struct pg_conn *conn, const char *schema, int64_t days, int64_
 {
     struct pg_error error = {.message = "out of memory"};
     struct buf sql;
-    bool additions;
     *deleted = 0;
     enum pg_outcome outcome = pg_conn_open(conn, err);
     if (outcome != PG_OK)
         return outcome;
-    outcome = pg_schema_prepare(conn, schema, &additions, err);
+    outcome = pg_schema_prepare(conn, schema, NULL, err);
     if (outcome != PG_OK)
         return outcome;
     buf_init(&sql, 4096);

@@ -55,8 +55,10 @@ static const char create_sql[] =
  * Rows never refer to a series that is not there (pg_generation.h).  By FOR EACH STATEMENT the
  * number is raised, and so all writers are waited for, before the first row is looked at; the look
  * at measurements then sees what they wrote, since in READ COMMITTED each statement in a function
- * sees what is committed by then. SECURITY DEFINER: whoever may delete series need not have rights
- * on the rest.
+ * sees what is committed by then.  The table is locked first: who asks FOR SHARE for a row that
+ * others share is not made to wait behind one who wants to change it, so that with a few writers a
+ * deletion would wait for ever; for a table's lock everybody queues.  SECURITY DEFINER: whoever may
+ * delete series need not have rights on the rest.
  */
 static const char additions_sql[] =
     "ALTER TABLE @.kafka_offsets ADD COLUMN IF NOT EXISTS last_ms bigint,"
@@ -65,8 +67,15 @@ static const char additions_sql[] =
     " 'Kafka''s timestamp of the message before next_offset, which tells a topic made anew';"
     "COMMENT ON COLUMN @.kafka_offsets.last_ms_of IS"
     " 'The next_offset that last_ms is of; another one was set by somebody else';"
-    /* Without a key of their own, a publication of all tables would have nothing deleted there. */
-    "ALTER TABLE @.alarm_state_history REPLICA IDENTITY FULL;"
+    /*
+     * Without a key of their own, a publication of all tables would have nothing deleted there.  The
+     * table may be one that an administrator has put in the place of ours.
+     */
+    "DO $r$ BEGIN ALTER TABLE @.alarm_state_history REPLICA IDENTITY FULL;"
+    " EXCEPTION WHEN insufficient_privilege OR feature_not_supported OR wrong_object_type"
+    " OR undefined_table THEN"
+    "  RAISE WARNING 'alarm_state_history gets no replica identity: %', SQLERRM;"
+    " END $r$;"
     "CREATE TABLE IF NOT EXISTS @.series_generation (generation bigint PRIMARY KEY);"
     "INSERT INTO @.series_generation SELECT 1"
     " WHERE NOT EXISTS (SELECT 1 FROM @.series_generation);"
@@ -77,6 +86,7 @@ static const char additions_sql[] =
     " IF current_setting('transaction_isolation') <> 'read committed' THEN"
     "  RAISE EXCEPTION 'series can be deleted in READ COMMITTED transactions only';"
     " END IF;"
+    " LOCK TABLE @.series_generation IN EXCLUSIVE MODE;"
     " UPDATE @.series_generation SET generation = generation + 1;"
     " RETURN NULL; END $f$;"
     "CREATE OR REPLACE FUNCTION @.series_keep_used() RETURNS trigger"
@@ -193,8 +203,9 @@ static const char may_hold_sql[] =
     " AND has_table_privilege(format('%I.%I', schemaname, tablename), 'SELECT')"
     " AND has_table_privilege(format('%I.%I', schemaname, tablename), 'UPDATE')";
 static const char may_change_sql[] =
-    "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = $2"
-    " AND pg_has_role(tableowner, 'USAGE') AND has_schema_privilege(schemaname, 'CREATE')";
+    "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename IN ($2, 'kafka_offsets')"
+    " AND pg_has_role(tableowner, 'USAGE') AND has_schema_privilege(schemaname, 'CREATE')"
+    " HAVING count(*) = 2";
 
 /* *version is 0 if the tables are not there. */
 static enum pg_outcome
@@ -272,10 +283,10 @@ add_what_came_later(struct preparing *p, bool *there)
         return outcome;
     outcome = find_table(p, "metrics", may_change_sql, &may);
     if (outcome == PG_OK && !may) {
-        log_warning("PostgreSQL: schema %s has no table series_generation that this role may SELECT "
-                    "and UPDATE; the owner of metrics has it made by running this program once; "
-                    "until then, series must not be deleted while messages come in, and a topic "
-                    "that was made anew is not noticed",
+        log_warning("PostgreSQL: schema %s has no table series_generation that this role may "
+                    "SELECT and UPDATE; the owner of metrics and kafka_offsets has it made by "
+                    "running this program once; until then, series must not be deleted while "
+                    "messages come in, and a topic that was made anew is not noticed",
                     p->schema);
         return PG_OK;
     }
@@ -290,14 +301,15 @@ pg_schema_prepare(struct pg_conn *conn, const char *schema, bool *additions, str
 {
     struct preparing p = {.conn = conn, .schema = schema, .err = err};
     int64_t version = 0;
-    *additions = false;
     buf_init(&p.sql, 1 << 16);
     enum pg_outcome outcome = check_encoding(&p);
     if (outcome == PG_OK)
         outcome = read_version(&p, &version);
     if (outcome == PG_OK && version == 0)
         outcome = create(&p);
-    if (outcome == PG_OK)
+    if (additions != NULL)
+        *additions = false;
+    if (outcome == PG_OK && additions != NULL)
         outcome = add_what_came_later(&p, additions);
     buf_free(&p.sql);
     if (outcome != PG_OK)

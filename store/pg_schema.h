@@ -25,7 +25,7 @@ enum {
  * since without a new version, as a former program does not mind it.
  * Takes: *additions says whether these are there (series_generation, kafka_offsets.last_ms and
  * last_ms_of); they are not if the tables are another role's, who has not let us make them: that is
- * logged.
+ * logged.  NULL: the caller does not go by them.
  * Returns: PG_OK, or PG_WORLD with a line that says why not: a newer version, an encoding other
  * than UTF8, no right to create; or PG_STOPPED.
  */

@@ -692,6 +692,51 @@ class RowsTest(unittest.TestCase):
         self.assertEqual(one.write().status, "done")
         self.assertEqual(self.sql(named), [["one", "3"], ["other", "10"]])
 
+    def wait_event(self, kind, query):
+        proc.wait_until(lambda: self.sql(
+            f"SELECT 1 FROM pg_stat_activity WHERE wait_event_type = '{kind}'"
+            f" AND query LIKE '%{query}%' AND pid <> pg_backend_pid()"), 20, query)
+
+    def psql(self, text):
+        session = subprocess.Popen([BIN + "/psql", "-XAtq", "-d", self.postgres.conninfo, "-c",
+                                    text], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(session.wait)
+        self.addCleanup(session.kill)
+        return session
+
+    def test_writers_do_not_overtake_a_deletion(self):
+        """Else a few of them, who share the row, would keep it waiting for ever."""
+        store = self.store()
+        self.make_tables(store)
+        hold = "SELECT generation FROM monasca.series_generation FOR SHARE"
+        self.psql(f"BEGIN; {hold}; SELECT pg_sleep(600)")
+        self.wait_event("Timeout", "pg_sleep(600)")
+        deletion = self.psql("DELETE FROM monasca.metrics")
+        self.wait_event("Lock", "DELETE FROM monasca.metrics")
+        late = self.postgres.run_sql(f"SET lock_timeout = '300ms'; {hold}")
+        self.assertIn("lock timeout", late.stderr)
+        self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                 " WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()")
+        self.assertEqual(deletion.wait(), 0)
+        self.sql(hold)
+
+    def test_a_table_that_an_administrator_has_put_in_the_place_of_ours(self):
+        """What a former program's tables get later need not be done to it."""
+        self.sql("DROP ROLE IF EXISTS owner; CREATE ROLE owner LOGIN;"
+                 " GRANT CREATE, TEMPORARY ON DATABASE postgres TO owner")
+        conninfo = self.postgres.conninfo.replace("user=postgres", "user=owner")
+        self.make_tables(self.store(conninfo=conninfo))
+        self.sql("DROP TABLE monasca.series_generation;"
+                 " DROP FUNCTION monasca.series_raise_generation, monasca.series_keep_used CASCADE;"
+                 " ALTER TABLE monasca.kafka_offsets DROP last_ms, DROP last_ms_of;"
+                 " ALTER TABLE monasca.alarm_state_history OWNER TO postgres;"
+                 " GRANT INSERT ON monasca.alarm_state_history TO owner")
+        store = self.store(conninfo=conninfo)
+        self.add(store, (1, None, None))
+        self.assertEqual(store.write().status, "done")
+        self.assertEqual(self.sql("SELECT generation FROM monasca.series_generation"), [["1"]])
+        self.sql("DROP SCHEMA monasca CASCADE; DROP OWNED BY owner; DROP ROLE owner")
+
     def test_what_the_role_needs(self):
         """As monasca-persister(8) says; TEMPORARY only once rows come that are there already."""
         self.make_tables(self.store())
@@ -1368,11 +1413,14 @@ class PrunedSeriesTest(PostgresScenario):
         self.postgres.sql("CREATE ROLE lesser LOGIN; GRANT USAGE ON SCHEMA monasca TO lesser;"
                           " GRANT ALL ON ALL TABLES IN SCHEMA monasca TO lesser;"
                           " GRANT ALL ON ALL SEQUENCES IN SCHEMA monasca TO lesser")
-        p = self.pg_persister("b", conninfo=self.postgres.conninfo + " user=lesser")
+        p = self.pg_persister("b", conninfo=self.postgres.conninfo + " user=lesser",
+                              postgresql={"retention_days": 7})
         self.feed(1000)
         self.wait_drained()
         self.stop()
-        self.assertTrue(p.lines("has no table series_generation"))
+        says = p.lines("has no table series_generation")
+        self.assertTrue(says)
+        self.assertEqual([line for line in says if " retention[" in line], [], "it goes by nothing")
         self.assertEqual(self.stored(), set(range(1000)))
         self.pg_persister("c")
         self.feed(1000, first=1000)
