@@ -1,5 +1,6 @@
 """contrib/monasca-agent with the real agent: its set-up finds the persister, its collector reads it."""
 
+import concurrent.futures
 import json
 import os
 import re
@@ -27,6 +28,10 @@ def make_directories(path):
     return made
 
 
+def sink_measurements(sink):
+    return [m for flush in list(sink.flushes) for m in flush]
+
+
 class AgentPlugin(Scenario):
     seconds = 90
 
@@ -39,16 +44,17 @@ class AgentPlugin(Scenario):
         except fetched.Unavailable as e:
             self.skipTest(f"monasca-agent: {e}")
 
-    def run_agent(self, p, port, seconds, completed):
-        """All of agent_setup.py, where p is the only program that runs."""
+    def run_agent(self, p, port, meanwhile=lambda sink: None):
+        """All of agent_setup.py, where p is the only program that runs. The collector runs until
+        meanwhile(sink), which looks at what it posts, has returned."""
         for made in make_directories(CUSTOM):
             self.addCleanup(os.rmdir, made)
         sink = agent.Sink()
         self.addCleanup(sink.close)
         p.write_config()
         options = {"persister": [PROGRAM, "--config-file", p.config], "segment": p.segment,
-                   "pstats": PSTATS, "plugin": CONTRIB, "directory": self.dir, "seconds": seconds,
-                   "forwarder": sink.port, "completed": completed,
+                   "pstats": PSTATS, "plugin": CONTRIB, "directory": self.dir,
+                   "forwarder": sink.port, "enough": os.path.join(self.dir, "enough"),
                    "ready": f"http://127.0.0.1:{port}/healthcheck"}
         # The agent takes the first process with "monasca-persister" in its command line for ours:
         # the script gets neither the cache's path nor the checkout's there.
@@ -56,20 +62,44 @@ class AgentPlugin(Scenario):
         shutil.copy(SETUP, self.dir)
         with open(os.path.join(self.dir, "options"), "w", encoding="utf-8") as f:
             json.dump(options, f)
-        done = subprocess.run(
-            ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "env/bin/python", "-B",
-             os.path.basename(SETUP), "options"], stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, check=False, timeout=280, cwd=self.dir)
+        argv = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "env/bin/python", "-B",
+                os.path.basename(SETUP), "options"]
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            running = pool.submit(subprocess.run, argv, stdin=subprocess.DEVNULL, text=True, timeout=280,
+                                  capture_output=True, check=False, cwd=self.dir)
+            try:
+                meanwhile(sink)
+            finally:
+                with open(options["enough"], "w", encoding="ascii"):
+                    pass
+            done = running.result()
         self.assertEqual(done.returncode, 0, done.stderr[-4000:])
         return json.loads(done.stdout.splitlines()[-1]), sink
+
+    def load_meanwhile(self, sink):
+        """Once the collector posts; then until it has posted some rounds of what is at rest."""
+        def rounds():
+            return sum(m["name"] == "monasca.persister.completed_per_second"
+                       for m in sink_measurements(sink))
+
+        def some_rounds():
+            before = rounds()
+            proc.wait_until(lambda: rounds() >= before + 3, 120, "the collector posts")
+
+        some_rounds()
+        self.feed(3000, bad=5, rate=200)
+        self.wait_drained()
+        p, = self.persisters
+        proc.wait_until(lambda: [p.totals()[name] for name in ("completed", "in_flight", "lag",
+                                                               "lag_committed")] == [2850, 0, 0, 0],
+                        60, "all is settled, and known to be")
+        some_rounds()
 
     def test_set_up_and_collector(self):
         self.use_shared()
         port = proc.free_ports()
         p = self.persister(start=False, admin={"enabled": True, "port": port})
-        load = self.feeding(3000, bad=5, rate=200)
-        result, sink = self.run_agent(p, port, 8, 2850)
-        load.wait()
+        result, sink = self.run_agent(p, port, self.load_meanwhile)
         self.check_stock(result)
         self.check_files(result, p, port)
         self.check_measurements(result, sink, p, port)
@@ -119,7 +149,7 @@ class AgentPlugin(Scenario):
                       and not unknown.search(line)]
         self.assertEqual(complaints, [])
         got, totals = {}, result["figures"]["totals"]
-        for m in (m for flush in sink.flushes for m in flush):
+        for m in sink_measurements(sink):
             got.setdefault(m["name"], []).append(m)
         wanted = [m["name"] for m in
                   result["ours"]["files"]["http_metrics"]["instances"][0]["whitelist"]]
@@ -155,7 +185,7 @@ class AgentPlugin(Scenario):
         port = proc.free_ports()
         p = self.persister(start=False, admin={"enabled": True, "port": port, "bind": "0.0.0.0"},
                            statsd={"enabled": True, "port": proc.free_ports()})
-        result, _ = self.run_agent(p, port, 1, 0)
+        result, _ = self.run_agent(p, port)
         files = result["ours"]["files"]
         self.assertEqual(set(files), {"process", "http_check"}, result["ours"]["said"])
         self.assertEqual(files["http_check"]["instances"][0]["url"],
