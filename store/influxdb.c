@@ -93,8 +93,9 @@ influxdb_reset(struct store *store)
     struct influxdb *db = (struct influxdb *)store;
     influx_rows_reset(&db->rows);
     /* Perhaps the server takes more by now. */
-    if (db->max_body_bytes < MAX_BODY_BYTES)
-        db->max_body_bytes *= 2;
+    db->max_body_bytes *= 2;
+    if (db->max_body_bytes > MAX_BODY_BYTES)
+        db->max_body_bytes = MAX_BODY_BYTES;
 }
 
 /* --- settling --- */
