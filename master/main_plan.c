@@ -53,7 +53,9 @@ compare(struct main_plan *p, const struct config *cfg, const struct config *befo
 {
     for (enum topic_kind kind = 0; kind < TOPIC_EVENTS; kind++)
         p->same[kind] = cfg_same_for_workers(before, cfg, kind);
-    p->same[CREW_RETENTION] = cfg_same_section(before, cfg, "postgresql");
+    /* Whether others may read its memory is inherited from the master at the fork. */
+    p->same[CREW_RETENTION] = cfg_same_section(before, cfg, "postgresql") &&
+                              before->persister.core_dumps == cfg->persister.core_dumps;
     p->same[CREW_ADMIN] = cfg_same(before, cfg);
 }
 

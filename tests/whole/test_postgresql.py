@@ -1306,6 +1306,15 @@ class RetentionTest(PostgresScenario):
         p.wait_log("200 rows older than 7 days deleted")
 
 
+    def test_is_replaced_where_core_dumps_change(self):
+        """It would be readable as before: that is the master's at the fork."""
+        self.own_postgres()
+        self.use_shared_broker()
+        p = self.pg_persister(postgresql={"retention_days": 7}, persister={"core_dumps": True})
+        p.wait_log("retention started")
+        p.reload(persister={"core_dumps": False})
+        self.assertEqual(len(p.lines("retention started")), 2)
+
     def test_a_publication_of_all_tables(self):
         """Which lets nothing be deleted that it could not name."""
         self.own_postgres(wal_level="logical")
