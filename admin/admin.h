@@ -14,15 +14,15 @@
 #include "admin/view.h"
 
 struct admin_options {
-    const char *segment;     /* path of the segment's file */
-    const char *bind;        /* an address, or a name that has one */
+    const char *segment;       /* path of the segment's file */
+    const char *bind;          /* an address, or a name that has one */
     const char *allowed_hosts; /* see host.h */
-    unsigned port;           /* 0: any, which the log tells */
-    const char *config_text; /* for /config: the configuration in effect, secrets masked */
-    struct view_names names; /* which topic is which, and its store */
-    int64_t stall_ms;        /* work without progress for so long is unhealthy; 0: ADMIN_STALL_MS.
-                                It should be above the longest time that a batch is collected */
-    int report_fd;           /* for tests: the port is written there as text; -1: nowhere */
+    unsigned port;             /* 0: any, which the log tells */
+    const char *config_text;   /* for /config: the configuration in effect, secrets masked */
+    struct view_names names;   /* which topic is which, and its store */
+    int64_t stall_ms;          /* work without progress for so long is unhealthy; 0: ADMIN_STALL_MS.
+                                  It should be above the longest time that a batch is collected */
+    int report_fd;             /* for tests: the port is written there as text; -1: nowhere */
 };
 
 enum { ADMIN_STALL_MS = 120000 };

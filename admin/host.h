@@ -5,8 +5,8 @@
  * what its own name answers. So its owner lets that name, for a moment, have the address of this
  * machine (DNS rebinding); the browser's request then comes here with the name of the page in its
  * Host header. An answer is given to names that cannot be had like that: an address itself,
- * localhost and what ends in .localhost, the machine's own name, the name in [admin] bind, and those
- * that [admin] allowed_hosts lists.
+ * localhost and what ends in .localhost, the machine's own name, the name in [admin] bind, and
+ * those that [admin] allowed_hosts lists.
  *
  * Process: admin.  Owner: the caller.  Concurrency: none needed.
  */

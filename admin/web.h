@@ -8,8 +8,8 @@
  *   /ping  /threads  /stats  /config
  *
  * GET and HEAD only, and only by a name that is ours (host.h): any other gets 421.  An answer is
- * made once for all who ask within VIEW_FRESH_MS.  No thread is started: the caller polls web_fd and
- * calls web_turn.
+ * made once for all who ask within VIEW_FRESH_MS.  No thread is started: the caller polls web_fd
+ * and calls web_turn.
  *
  * How clients are kept from harm to others: at most GUARD_CONNECTIONS, 16 KiB for a request's head,
  * no bodies, the deadlines of guard.h; and over any HTTP_WINDOW_MS the process takes at most

@@ -28,8 +28,8 @@ struct kafka_client_options {
 struct kafka_client {
     rd_kafka_t *rk;
     const struct config *cfg; /* NULL: there is none */
-    char brokers[256];     /* for people; cut if longer */
-    struct errbuf trouble; /* the last error that librdkafka told of; "" if none */
+    char brokers[256];        /* for people; cut if longer */
+    struct errbuf trouble;    /* the last error that librdkafka told of; "" if none */
     void (*on_report)(void *arg, const rd_kafka_message_t *message);
     void *arg;
 };

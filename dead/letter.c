@@ -29,10 +29,10 @@ static const struct {
     const char *name;
     enum json_type type;
 } members[MEMBERS] = {
-    [TOPIC] = {"topic", JSON_STRING},     [PARTITION] = {"partition", JSON_NUMBER},
-    [OFFSET] = {"offset", JSON_NUMBER},   [TIME] = {"time", JSON_STRING},
-    [REASON] = {"reason", JSON_STRING},   [DETAIL] = {"detail", JSON_STRING},
-    [PAYLOAD] = {"payload", JSON_STRING},   [LAST_OFFSET] = {"last_offset", JSON_NUMBER},
+    [TOPIC] = {"topic", JSON_STRING},         [PARTITION] = {"partition", JSON_NUMBER},
+    [OFFSET] = {"offset", JSON_NUMBER},       [TIME] = {"time", JSON_STRING},
+    [REASON] = {"reason", JSON_STRING},       [DETAIL] = {"detail", JSON_STRING},
+    [PAYLOAD] = {"payload", JSON_STRING},     [LAST_OFFSET] = {"last_offset", JSON_NUMBER},
     [BYTES] = {"payload_bytes", JSON_NUMBER},
 };
 
@@ -291,7 +291,7 @@ take_members(char *room, const struct json_value *values, struct letter *l, stru
     l->last_offset = l->offset;
     l->partial = values[LAST_OFFSET].type != JSON_ABSENT;
     if (l->partial && (parse_number(values[LAST_OFFSET].text, INT64_MAX, &l->last_offset) == -1 ||
-                      l->last_offset < l->offset))
+                       l->last_offset < l->offset))
         return errbuf_set(err, "last_offset is no whole number from the offset on");
     if (values[BYTES].type != JSON_ABSENT && parse_number(values[BYTES].text, INT64_MAX, &l->bytes))
         return errbuf_set(err, "payload_bytes is no whole number from 0 on");

@@ -35,8 +35,8 @@ struct letter {
     int64_t bytes;       /* of the message, or of its beginning in the letter; 0: not known */
     int64_t offset;      /* not negative */
     int64_t last_offset; /* the last that it stands for; the offset itself if it is one message */
-    int64_t time_ms;   /* of the rejection, since 1970 */
-    int32_t partition; /* not negative */
+    int64_t time_ms;     /* of the rejection, since 1970 */
+    int32_t partition;   /* not negative */
     struct letter_id id;
 };
 

@@ -40,7 +40,7 @@ struct replay {
     struct sender *sender;
     struct flight *marks; /* to be sent */
     struct tally before, after;
-    uint64_t known; /* letters that the options mean, replayed or not */
+    uint64_t known;      /* letters that the options mean, replayed or not */
     uint64_t incomplete; /* of these: without their message, so that they cannot be sent */
     uint64_t chosen, sent, delivered, too_large, undelivered;
     uint64_t open;  /* flights */

@@ -91,8 +91,8 @@ static struct shared {
 static uint32_t followed; /* the version that this process goes by */
 
 /*
- * In one step wherever a thread of librdkafka may be about to write. Takes: the file, which it keeps
- * or closes.
+ * In one step wherever a thread of librdkafka may be about to write. Takes: the file, which it
+ * keeps or closes.
  */
 static int
 use_file(int fd)
@@ -389,8 +389,7 @@ put_at(struct place *place, struct line *line)
     return why;
 }
 
-static int PRINTF_LIKE(2, 3)
-put_notice(struct place *place, const char *format, ...)
+static int PRINTF_LIKE(2, 3) put_notice(struct place *place, const char *format, ...)
 {
     struct line line;
     va_list args;

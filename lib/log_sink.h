@@ -1,12 +1,12 @@
 /*
  * log_sink.h - writes a line without ever waiting for whoever reads it.
  *
- * Standard error is shared with others, so O_NONBLOCK must not be set on it: the flag belongs to the
- * open file description, which the shell or a sibling uses, too. A socket has MSG_DONTWAIT. A pipe
- * or a terminal is opened once more by its name in /proc, non-blocking. Where that is not allowed (a
- * pipe of another user's): RWF_NOWAIT, which pipes know since Linux 6.4; else a pipe gets the line
- * by splice(2), and a terminal is asked by poll(2) first. A regular file is written to as it is: no
- * call of Linux keeps a write(2) from waiting for a disk that hangs.
+ * Standard error is shared with others, so O_NONBLOCK must not be set on it: the flag belongs to
+ * the open file description, which the shell or a sibling uses, too. A socket has MSG_DONTWAIT. A
+ * pipe or a terminal is opened once more by its name in /proc, non-blocking. Where that is not
+ * allowed (a pipe of another user's): RWF_NOWAIT, which pipes know since Linux 6.4; else a pipe
+ * gets the line by splice(2), and a terminal is asked by poll(2) first. A regular file is written
+ * to as it is: no call of Linux keeps a write(2) from waiting for a disk that hangs.
  *
  * Process: all.  Owner: the caller.  Concurrency: log_sink_write from any thread.
  */

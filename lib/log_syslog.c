@@ -24,9 +24,9 @@ format_message(char *out, size_t size, int priority, const char *process, const 
     time_t now = time(NULL);
     struct tm local;
     localtime_r(&now, &local);
-    int n = snprintf(out, size, "<%d>%s %2d %02d:%02d:%02d monasca-persister[%ld]: %s: %s", priority,
-                     months[local.tm_mon], local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec,
-                     (long)getpid(), process, text);
+    int n = snprintf(out, size, "<%d>%s %2d %02d:%02d:%02d monasca-persister[%ld]: %s: %s",
+                     priority, months[local.tm_mon], local.tm_mday, local.tm_hour, local.tm_min,
+                     local.tm_sec, (long)getpid(), process, text);
     return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 }
 

@@ -1,6 +1,6 @@
 /*
- * log_syslog.h - one message to the syslog daemon, without waiting for it, as syslog(3) does when the
- * daemon's queue is full.
+ * log_syslog.h - one message to the syslog daemon, without waiting for it, as syslog(3) does when
+ * the daemon's queue is full.
  *
  * Source of the form: RFC 3164, as glibc's syslog(3) sends it to a local daemon.
  *

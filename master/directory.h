@@ -5,9 +5,9 @@
  * possible; else /dev/shm/monasca-persister-UID, mode 0750.  The default ones differ between users
  * who cannot write to /run/monasca-persister, so that one user can neither block another nor lead
  * him astray; names are unique per directory.  A directory counts only if it is no symbolic link,
- * and if nobody can write to it but its owner, who must be us or root. Root itself takes any owner's
- * of the first two, so as to meet the lock of a service that runs as a user; but not in /dev/shm,
- * where anybody could have made it beforehand.
+ * and if nobody can write to it but its owner, who must be us or root. Root itself takes any
+ * owner's of the first two, so as to meet the lock of a service that runs as a user; but not in
+ * /dev/shm, where anybody could have made it beforehand.
  *
  * Process: master.  Owner: none.  Concurrency: one thread.
  */

@@ -322,7 +322,8 @@ static int
 run(struct config *cfg, const struct arguments *args)
 {
     struct errbuf err = {.text = ""};
-    struct persister p = {.cfg = cfg, .sources = args->sources,
+    struct persister p = {.cfg = cfg,
+                          .sources = args->sources,
                           .n_sources = args->n_sources,
                           .log_file = args->default_log_file,
                           .segment = {.fd = -1}};

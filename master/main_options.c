@@ -86,39 +86,40 @@ static const struct option own_options[] = {
 void
 main_options_help(void)
 {
-    printf("Usage: %s [OPTION]...\n"
-           "Writes Monasca's metrics and alarm history from Kafka to a database.\n"
-           "\n"
-           "  --config-file FILE   configuration (default: %s);\n"
-           "                       several are merged, and what is read later wins\n"
-           "  --config-dir DIR     the *.conf in it, in the order of their names; both may be\n"
-           "                       repeated, and are read in the order in which they stand\n"
-           "  --check              check the configuration, run nothing\n"
-           "  --reload             have the instance that runs take over the configuration; wait\n"
-           "                       until it has, or say why it does not\n"
-           "  --dump-config        print the configuration in effect, secrets masked\n"
-           "  --sample-config      print every option with its default and meaning\n"
-           "  --single TOPIC       run one worker without forking, for debugging; TOPIC is the\n"
-           "                       topic's name or its section in the configuration\n"
-           "  --default-log-file FILE\n"
-           "                       log there if neither a file nor syslog is named elsewhere\n"
-           "  --pid-file FILE      write the process id there once all workers consume\n"
-           "  --version            print the version\n"
-           "  --help               print this\n"
-           "\n"
-           "In the place of a line in [DEFAULT], as oslo.log has them:\n"
-           "  -d, --debug, --nodebug, --log-file FILE, --log-dir DIR, --use-syslog,\n"
-           "  --nouse-syslog, --syslog-log-facility NAME; and, with no meaning here, -v, --verbose,\n"
-           "  --log-config-append FILE, --log-date-format FORMAT, --use-journal, --use-json,\n"
-           "  --watch-log-file and their like\n"
-           "\n"
-           "It runs in the foreground. TERM and INT stop it, a second one hurries; HUP reads the\n"
-           "configuration again, all of its files; USR1 reopens the log and the dead letters.\n"
-           "pstats shows its figures.\n"
-           "\n"
-           "Exit codes: 0 stopped as asked, or nothing to object; 1 failed, not reloaded, or a\n"
-           "worker had to be killed when stopping; 2 wrong options; 78 wrong configuration.\n",
-           program, default_file);
+    printf(
+        "Usage: %s [OPTION]...\n"
+        "Writes Monasca's metrics and alarm history from Kafka to a database.\n"
+        "\n"
+        "  --config-file FILE   configuration (default: %s);\n"
+        "                       several are merged, and what is read later wins\n"
+        "  --config-dir DIR     the *.conf in it, in the order of their names; both may be\n"
+        "                       repeated, and are read in the order in which they stand\n"
+        "  --check              check the configuration, run nothing\n"
+        "  --reload             have the instance that runs take over the configuration; wait\n"
+        "                       until it has, or say why it does not\n"
+        "  --dump-config        print the configuration in effect, secrets masked\n"
+        "  --sample-config      print every option with its default and meaning\n"
+        "  --single TOPIC       run one worker without forking, for debugging; TOPIC is the\n"
+        "                       topic's name or its section in the configuration\n"
+        "  --default-log-file FILE\n"
+        "                       log there if neither a file nor syslog is named elsewhere\n"
+        "  --pid-file FILE      write the process id there once all workers consume\n"
+        "  --version            print the version\n"
+        "  --help               print this\n"
+        "\n"
+        "In the place of a line in [DEFAULT], as oslo.log has them:\n"
+        "  -d, --debug, --nodebug, --log-file FILE, --log-dir DIR, --use-syslog,\n"
+        "  --nouse-syslog, --syslog-log-facility NAME; and, with no meaning here, -v, --verbose,\n"
+        "  --log-config-append FILE, --log-date-format FORMAT, --use-journal, --use-json,\n"
+        "  --watch-log-file and their like\n"
+        "\n"
+        "It runs in the foreground. TERM and INT stop it, a second one hurries; HUP reads the\n"
+        "configuration again, all of its files; USR1 reopens the log and the dead letters.\n"
+        "pstats shows its figures.\n"
+        "\n"
+        "Exit codes: 0 stopped as asked, or nothing to object; 1 failed, not reloaded, or a\n"
+        "worker had to be killed when stopping; 2 wrong options; 78 wrong configuration.\n",
+        program, default_file);
 }
 
 static int
@@ -177,12 +178,12 @@ append_setting(struct arguments *args, size_t i, const char *argument)
 {
     char path[64];
     snprintf(path, sizeof(path), "--%s", settings[i].name);
-    return add_source(args, args->n_sources,
-                      (struct cfg_source){.kind = CFG_FROM_OPTION,
-                                          .path = path,
-                                          .name = settings[i].option,
-                                          .value = settings[i].text != NULL ? settings[i].text
-                                                                            : argument});
+    return add_source(
+        args, args->n_sources,
+        (struct cfg_source){.kind = CFG_FROM_OPTION,
+                            .path = path,
+                            .name = settings[i].option,
+                            .value = settings[i].text != NULL ? settings[i].text : argument});
 }
 
 static bool
@@ -222,10 +223,9 @@ fill_options(struct option *options)
 {
     memcpy(options, own_options, sizeof(own_options));
     for (size_t i = 0; i < N_SETTINGS; i++)
-        options[N_OWN + i] =
-            (struct option){settings[i].name,
-                            settings[i].text == NULL ? required_argument : no_argument, NULL,
-                            OPTION_SETTING + (int)i};
+        options[N_OWN + i] = (struct option){
+            settings[i].name, settings[i].text == NULL ? required_argument : no_argument, NULL,
+            OPTION_SETTING + (int)i};
     options[N_OWN + N_SETTINGS] = (struct option){NULL, 0, NULL, 0};
 }
 

@@ -1,8 +1,8 @@
 /*
  * main_reload.c - see main_reload.h.
  *
- * A reload is a load of the same files and directories into a fresh structure, everything that can refuse it, and
- * then a few steps that cannot fail.
+ * A reload is a load of the same files and directories into a fresh structure, everything that can
+ * refuse it, and then a few steps that cannot fail.
  *
  * Process: master.  Owner: struct persister.  Concurrency: one thread.
  */

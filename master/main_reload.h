@@ -22,9 +22,9 @@ struct persister {
     struct shm_reader *reader;        /* of that segment */
     const struct cfg_source *sources; /* n_sources of them: what a reload reads, too */
     size_t n_sources;
-    const char *log_file;             /* --default-log-file, or NULL */
-    struct config *next;              /* being checked, or NULL */
-    struct main_plan next_plan;       /* of it */
+    const char *log_file;       /* --default-log-file, or NULL */
+    struct config *next;        /* being checked, or NULL */
+    struct main_plan next_plan; /* of it */
 };
 
 /* Returns: what a configuration asks for as the log, with pointers into it; see below. */

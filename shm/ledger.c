@@ -154,8 +154,8 @@ ledger_release(struct ledger *ledger, unsigned slot, unsigned heir)
 }
 
 /*
- * Takes: the wall clock's ms, one for both copies: what a recorder does not change is to be the same
- * in both.
+ * Takes: the wall clock's ms, one for both copies: what a recorder does not change is to be the
+ * same in both.
  */
 static void
 clear_copy(_Atomic uint64_t *copy, uint64_t epoch, uint32_t generation, int64_t wall_ms,

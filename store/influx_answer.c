@@ -245,7 +245,8 @@ static const struct {
 /* What a limit of the server's is told with: its own first words. */
 static const char tag_limit[] = "max-values-per-tag limit exceeded (";
 static const char series_limit[] = "max-series-per-database limit exceeded: (";
-static const char series_limit_now[] = "max-series-per-database exceeded database="; /* 1.12, 1.13 */
+static const char series_limit_now[] =
+    "max-series-per-database exceeded database="; /* 1.12, 1.13 */
 
 /* Takes: behind the x, u or U of an escape. Returns: behind its digits; NULL if they are not there.
  */

@@ -242,9 +242,8 @@ ask_first_partition(struct copying *c)
 {
     PGresult *result = NULL;
     int64_t ms;
-    const char *values[] = {c->copy->schema, c->copy->kind == TOPIC_METRICS
-                                                 ? "measurements"
-                                                 : "alarm_state_history"};
+    const char *values[] = {
+        c->copy->schema, c->copy->kind == TOPIC_METRICS ? "measurements" : "alarm_state_history"};
     struct pg_error refusal = *c->error;
     enum pg_outcome outcome =
         pg_conn_run(c->what->conn, first_partition_sql, 2, values, &result, c->error);

@@ -19,9 +19,9 @@
 struct pg_entry {
     uint32_t row;
     bool refused;
-    int64_t series; /* an id, or a number below zero of pg_series_find; 0 for alarms */
+    int64_t series;    /* an id, or a number below zero of pg_series_find; 0 for alarms */
     struct pg_key key; /* whose id that is */
-    int64_t time_us; /* since 2000 */
+    int64_t time_us;   /* since 2000 */
     double value;
     size_t text; /* value_meta, or the alarm's encoded row, in the batch's texts */
     uint32_t text_n;

@@ -38,8 +38,8 @@ pg_generation_forget(struct pg_generation *generation, bool kept)
 
 /* Runs a statement whose answer is one number. */
 static enum pg_outcome
-ask(struct pg_generation *g, struct pg_conn *conn, const char *sql, int n, const char *const *values,
-    int64_t *number, struct pg_error *error)
+ask(struct pg_generation *g, struct pg_conn *conn, const char *sql, int n,
+    const char *const *values, int64_t *number, struct pg_error *error)
 {
     PGresult *result = NULL;
     const char *text = pg_schema_fill(&g->sql, g->schema, sql);

@@ -49,7 +49,6 @@ void pg_generation_forget(struct pg_generation *generation, bool kept);
  */
 enum pg_outcome pg_generation_hold(struct pg_generation *generation, struct pg_conn *conn,
                                    const struct pg_entry *entries, size_t n,
-                                   enum pg_series_state *state,
-                                   struct pg_error *error) MUST_CHECK;
+                                   enum pg_series_state *state, struct pg_error *error) MUST_CHECK;
 
 #endif

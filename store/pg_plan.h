@@ -39,9 +39,9 @@ struct pg_plan {
     size_t n, n_again, step;
     size_t n_pile; /* of ranges to be tried one after the other, the next on top */
     struct {
-        size_t end;      /* it begins where the one above it ends */
-        bool second;     /* it is a second half, and nothing is known of the first yet */
-        bool known_bad;  /* or was part of a set that was refused, all else of which was stored */
+        size_t end;     /* it begins where the one above it ends */
+        bool second;    /* it is a second half, and nothing is known of the first yet */
+        bool known_bad; /* or was part of a set that was refused, all else of which was stored */
     } pile[PG_PLAN_RANGES];
 };
 

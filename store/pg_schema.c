@@ -68,7 +68,7 @@ static const char additions_sql[] =
     "COMMENT ON COLUMN @.kafka_offsets.last_ms_of IS"
     " 'The next_offset that last_ms is of; another one was set by somebody else';"
     /*
-     * Without a key of their own, a publication of all tables would have nothing deleted there.  The
+     * Without a key of their own, a publication of all tables would have nothing deleted there. The
      * table may be one that an administrator has put in the place of ours.
      */
     "DO $r$ BEGIN ALTER TABLE @.alarm_state_history REPLICA IDENTITY FULL;"
@@ -199,9 +199,8 @@ static const char there_sql[] = "SELECT 1 FROM pg_tables WHERE schemaname = $1 A
 static const char added_sql[] = ADDED_SQL;
 /* FOR SHARE wants the right to UPDATE. */
 static const char may_hold_sql[] =
-    ADDED_SQL
-    " AND has_table_privilege(format('%I.%I', schemaname, tablename), 'SELECT')"
-    " AND has_table_privilege(format('%I.%I', schemaname, tablename), 'UPDATE')";
+    ADDED_SQL " AND has_table_privilege(format('%I.%I', schemaname, tablename), 'SELECT')"
+              " AND has_table_privilege(format('%I.%I', schemaname, tablename), 'UPDATE')";
 static const char may_change_sql[] =
     "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename IN ($2, 'kafka_offsets')"
     " AND pg_has_role(tableowner, 'USAGE') AND has_schema_privilege(schemaname, 'CREATE')"

@@ -318,8 +318,7 @@ take_ids(struct pg_series *s, const PGresult *result)
         if (PQgetlength(result, row, 0) != 2 * PG_KEY_BYTES)
             continue;
         for (int i = 0; i < PG_KEY_BYTES; i++)
-            key.bytes[i] =
-                (unsigned char)(from_hex(hex[2 * i]) << 4 | from_hex(hex[2 * i + 1]));
+            key.bytes[i] = (unsigned char)(from_hex(hex[2 * i]) << 4 | from_hex(hex[2 * i + 1]));
         int64_t number = map_find(&s->numbers, &key);
         if (number == 0)
             continue;

@@ -68,8 +68,8 @@ check_payload(struct slice payload)
     buf_init(&out, 1 << 24);
     (void)reject_set(&why, REJECT_NOT_JSON, "%.*s", (int)(payload.n < 100 ? payload.n : 100),
                      payload.p);
-    dead_letter_format(&out, "metrics", &(struct dead_letter){&message, &why},
-                       1790000000123, SIZE_MAX);
+    dead_letter_format(&out, "metrics", &(struct dead_letter){&message, &why}, 1790000000123,
+                       SIZE_MAX);
     promise(!out.failed && out.size > 0 && out.data[out.size - 1] == '\n');
     promise(letter_parse(&reader, (struct slice){out.data, out.size - 1}, &letter, &err) == 0);
     check_letter(&letter);

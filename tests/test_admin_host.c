@@ -17,11 +17,22 @@ ours(const char *header, const char *allowed)
 
 Test(admin_host, addresses_localhost_and_the_machines_names)
 {
-    static const char *const good[] = {
-        "127.0.0.1",       "127.0.0.1:8091", "10.1.2.3:80",     "[::1]",
-        "[::1]:8091",      "[fe80::1]",      "localhost",       "LocalHost:8091",
-        "a.localhost",     "localhost.",     "db7",             "DB7:8091",
-        "db7.example.com", "db7.EXAMPLE.com.:1", "admin.internal", " 127.0.0.1 "};
+    static const char *const good[] = {"127.0.0.1",
+                                       "127.0.0.1:8091",
+                                       "10.1.2.3:80",
+                                       "[::1]",
+                                       "[::1]:8091",
+                                       "[fe80::1]",
+                                       "localhost",
+                                       "LocalHost:8091",
+                                       "a.localhost",
+                                       "localhost.",
+                                       "db7",
+                                       "DB7:8091",
+                                       "db7.example.com",
+                                       "db7.EXAMPLE.com.:1",
+                                       "admin.internal",
+                                       " 127.0.0.1 "};
     for (size_t i = 0; i < COUNT_OF(good); i++)
         cr_assert(ours(good[i], ""), "%s", good[i]);
     cr_assert(ours(NULL, ""), "HTTP/1.0 needs none");
@@ -30,11 +41,26 @@ Test(admin_host, addresses_localhost_and_the_machines_names)
 Test(admin_host, any_other_name_is_refused)
 {
     static const char *const bad[] = {
-        "evil.example",      "evil.example:8091",  "db7.evil.example", "127.0.0.1.evil.example",
-        "localhost.evil",    "xlocalhost",         "example.com",      "db",
-        "db77",              "",                   ":8091",            ".",
-        ".localhost",        "[evil.example]",     "[",                "127.0.0.1@evil.example",
-        "admin.internal.uk", "1.2.3.4.5",          "0x7f.1",           "[::1].evil",
+        "evil.example",
+        "evil.example:8091",
+        "db7.evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil",
+        "xlocalhost",
+        "example.com",
+        "db",
+        "db77",
+        "",
+        ":8091",
+        ".",
+        ".localhost",
+        "[evil.example]",
+        "[",
+        "127.0.0.1@evil.example",
+        "admin.internal.uk",
+        "1.2.3.4.5",
+        "0x7f.1",
+        "[::1].evil",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         cr_assert_not(ours(bad[i], ""), "%s", bad[i]);

@@ -214,8 +214,7 @@ Test(figures, json_tells_why_a_worker_waits_whatever_bytes_the_text_has)
     cJSON *j = json(NULL, NULL); /* which checks that it is JSON and UTF-8 */
     const cJSON *p = cJSON_GetArrayItem(at(j, "processes", NULL, NULL), 0);
     cr_assert_str_eq(text(p, "waiting", "whose", NULL), "influxdb");
-    cr_assert_str_eq(text(p, "waiting_for", NULL, NULL),
-                     "influxdb: no \"route\"?\\ \xc3\xa4 ??");
+    cr_assert_str_eq(text(p, "waiting_for", NULL, NULL), "influxdb: no \"route\"?\\ \xc3\xa4 ??");
     cr_assert_eq(strlen(text(p, "waiting", "since", NULL)), strlen("2026-11-23T06:00:00.123Z"));
     cJSON_Delete(j);
 }

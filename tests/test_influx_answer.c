@@ -150,13 +150,15 @@ Test(influx_answer, senders_texts_count_nothing)
 Test(influx_answer, newer_servers_parse_errors)
 {
     struct influx_answer a = read_answer(
-        400, "{\"error\":\"partial write: unable to parse 'm,h= v=1 5': missing tag value\\nunable to "
-             "parse 'nonsense': missing fields dropped=0 for database: mon\"}");
+        400,
+        "{\"error\":\"partial write: unable to parse 'm,h= v=1 5': missing tag value\\nunable to "
+        "parse 'nonsense': missing fields dropped=0 for database: mon\"}");
     cr_assert_eq(a.verdict, INFLUX_BAD_POINTS);
     cr_assert_eq(a.suspects, INFLUX_SUSPECTS_NAMED);
     cr_assert_eq(a.dropped, -1);
-    cr_assert(slice_equal(a.error, SLICE("unable to parse 'm,h= v=1 5': missing tag value\nunable to "
-                                         "parse 'nonsense': missing fields")));
+    cr_assert(
+        slice_equal(a.error, SLICE("unable to parse 'm,h= v=1 5': missing tag value\nunable to "
+                                   "parse 'nonsense': missing fields")));
 }
 
 /* Retention deletes the shard just now: soon the points will be beyond it, or have a new one. */
@@ -203,9 +205,10 @@ Test(influx_answer, limits_on_series)
     cr_assert_eq(a.suspects, INFLUX_SUSPECTS_UNKNOWN);
     cr_assert_eq(a.dropped, 1);
     /* 1.12 and 1.13 */
-    a = read_answer(400, "{\"error\":\"partial write: max-series-per-database exceeded database=mon "
-                         "limit=2 series=2 keys=1 dropped=1 for database: mon for retention "
-                         "policy: autogen\"}");
+    a = read_answer(400,
+                    "{\"error\":\"partial write: max-series-per-database exceeded database=mon "
+                    "limit=2 series=2 keys=1 dropped=1 for database: mon for retention "
+                    "policy: autogen\"}");
     cr_assert(a.capacity);
     cr_assert_eq(a.suspects, INFLUX_SUSPECTS_UNKNOWN);
     cr_assert_eq(a.dropped, 1);

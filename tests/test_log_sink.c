@@ -164,7 +164,8 @@ Test(log_sink, what_a_stalled_reader_did_not_take_is_told_later, .timeout = 20)
     cr_assert_eq(dup2(pipes[1], STDERR_FILENO), STDERR_FILENO);
     (void)fill(log_sink_from(pipes[1]));
     unsigned full = 0;
-    for (int i = 0; i < 100; i++) /* a few may fit in: they are shorter than what it was filled with */
+    for (int i = 0; i < 100;
+         i++) /* a few may fit in: they are shorter than what it was filled with */
         log_warning("line %d", i);
     cr_assert_eq(fcntl(pipes[0], F_SETFL, O_NONBLOCK), 0);
     read_some(pipes[0], text, sizeof(text));
@@ -246,7 +247,8 @@ Test(log_sink, a_file_at_its_limit_tears_no_line)
     int fd = open(path, O_RDONLY);
     unlink(path);
     cr_assert_eq(read_some(fd, text, sizeof(text)) > 200, true);
-    const char *told = strstr(text, " log lines before this one were dropped here: File too large\n");
+    const char *told =
+        strstr(text, " log lines before this one were dropped here: File too large\n");
     cr_assert_not_null(told, "%s", text);
     while (told > text && told[-1] != ' ')
         told--;

@@ -33,12 +33,18 @@ Test(printable, text_stays_as_it_is)
 Test(printable, control_characters_of_one_byte_and_of_two)
 {
     expect("a\x1b[1m\tb\n\x7f", "a?[1m?b??");
-    expect("\xc2\x80\xc2\x9b" "1m\xc2\x9f", "??1m?");
+    expect("\xc2\x80\xc2\x9b"
+           "1m\xc2\x9f",
+           "??1m?");
 }
 
 Test(printable, what_turns_or_separates_lines)
 {
-    expect("a\xe2\x80\xa8" "b\xe2\x80\xa9" "c\xe2\x80\xae" "d\xe2\x81\xa6" "e\xe2\x81\xa9",
+    expect("a\xe2\x80\xa8"
+           "b\xe2\x80\xa9"
+           "c\xe2\x80\xae"
+           "d\xe2\x81\xa6"
+           "e\xe2\x81\xa9",
            "a?b?c?d?e?");
     expect("\xd8\x9c\xe2\x80\x8e\xe2\x80\x8f", "???");
     expect("\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5\xe2\x81\xaa",
@@ -65,7 +71,9 @@ Test(printable, every_pair_of_bytes_becomes_utf8)
 Test(printable, an_error_text_is)
 {
     struct errbuf err;
-    errbuf_set(&err, "server: %s", "\xc2\x9b" "31m\xff");
+    errbuf_set(&err, "server: %s",
+               "\xc2\x9b"
+               "31m\xff");
     cr_assert_str_eq(err.text, "server: ?31m?");
     errbuf_prefix(&err, "%s", "a\xe2\x80\xae");
     cr_assert_str_eq(err.text, "a?: server: ?31m?");
@@ -74,7 +82,9 @@ Test(printable, an_error_text_is)
 Test(printable, a_reason_is)
 {
     struct reject why;
-    reject_set(&why, REJECT_BAD_VALUE, "value: %s", "\xc2\x9b" "31m\xff\xe2\x80\xa8");
+    reject_set(&why, REJECT_BAD_VALUE, "value: %s",
+               "\xc2\x9b"
+               "31m\xff\xe2\x80\xa8");
     cr_assert_str_eq(why.detail, "value: ?31m??");
 }
 
@@ -85,7 +95,8 @@ Test(printable, a_line_of_the_log_is)
     snprintf(path, sizeof(path), "/tmp/test_printable.%ld", (long)getpid());
     struct log_options options = {.file = path, .level = LOG_LEVEL_INFO};
     cr_assert_eq(log_open(&options, &err), 0);
-    log_info("tenant: %s", "a\xc2\x9b" "31m\xff\xe2\x80\xaeg\xc3\xbc\n");
+    log_info("tenant: %s", "a\xc2\x9b"
+                           "31m\xff\xe2\x80\xaeg\xc3\xbc\n");
     FILE *f = fopen(path, "r");
     unlink(path);
     cr_assert_not_null(fgets(text, sizeof(text), f));

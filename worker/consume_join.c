@@ -99,8 +99,8 @@ count_assigned(struct slice in, const char *name)
         int64_t name_n = take_number(&in, 2);
         if (name_n < 0 || (size_t)name_n > in.n)
             return 0;
-        bool ours = slice_equal((struct slice){in.p, (size_t)name_n},
-                                (struct slice){name, strlen(name)});
+        bool ours =
+            slice_equal((struct slice){in.p, (size_t)name_n}, (struct slice){name, strlen(name)});
         in = (struct slice){in.p + name_n, in.n - (size_t)name_n};
         int64_t partitions = take_number(&in, 4);
         if (partitions < 0 || (size_t)partitions > in.n / 4)
@@ -122,9 +122,9 @@ count_owned(const struct consumer *c, const struct rd_kafka_group_list *groups)
     for (int i = 0; i < groups->groups[0].member_cnt; i++) {
         const struct rd_kafka_group_member_info *member = &groups->groups[0].members[i];
         if (member->member_assignment_size > 0)
-            n += count_assigned((struct slice){member->member_assignment,
-                                               (size_t)member->member_assignment_size},
-                                c->topic);
+            n += count_assigned(
+                (struct slice){member->member_assignment, (size_t)member->member_assignment_size},
+                c->topic);
     }
     return n;
 }

@@ -47,11 +47,11 @@ struct lag_mark {
 
 /* What is known of one partition. */
 struct lag {
-    int64_t end;          /* after the last message; -1 unknown */
-    int64_t heard_ms;     /* when that was true; before the first time: since when it is asked for */
-    int64_t cached;       /* the end as the client library had it when it was looked at */
-    int64_t looked_ms;    /* and when that was */
-    int64_t next;         /* after the last message taken; -1 none yet */
+    int64_t end;       /* after the last message; -1 unknown */
+    int64_t heard_ms;  /* when that was true; before the first time: since when it is asked for */
+    int64_t cached;    /* the end as the client library had it when it was looked at */
+    int64_t looked_ms; /* and when that was */
+    int64_t next;      /* after the last message taken; -1 none yet */
     int64_t gap, gap_end; /* no message is from the one to before the other; the same: no gap */
     int64_t reached_ms;   /* since when it is reached and no message taken; or -1 */
     struct lag_side taken, committed;
