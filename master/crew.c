@@ -342,6 +342,8 @@ bury(struct crew *c, unsigned slot, int status)
     int64_t now = clock_mono_ms();
     note_heartbeat(c, slot, now);
     note_rejoin(c, slot, status, now);
+    if (c->options->hands != NULL)
+        hands_note_end(c->options->hands, slot, WIFSIGNALED(status));
     struct pool_death death = pool_note_death(c->pool, slot - 1, now);
     enum slot_state state = death.asked ? SLOT_FREE : death.in_loop ? SLOT_BACKOFF : SLOT_DEAD;
     int64_t returned = ledger_reap(c->options->ledger, slot, way_to_die(status, &death), state);

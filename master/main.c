@@ -166,6 +166,7 @@ static void
 close_figures(struct persister *p)
 {
     telling_free(&p->plan.plan.telling);
+    hands_free(&p->hands);
     shm_reader_close(&p->reader);
     ledger_free(&p->ledger);
     segment_close(&p->segment);
@@ -188,6 +189,7 @@ run_seat(void *arg, const struct seat *seat, unsigned slot, int64_t hold_ms)
                                .number = seat->number,
                                .segment = &p->segment,
                                .slot = slot,
+                               .hands = p->hands,
                                .hold_ms = hold_ms};
     return worker_run(&args);
 }
@@ -195,11 +197,18 @@ run_seat(void *arg, const struct seat *seat, unsigned slot, int64_t hold_ms)
 /* --- the two ways to run --- */
 
 static int
+make_hands(struct persister *p, struct errbuf *err)
+{
+    p->hands = hands_new(p->segment.header->n_slots);
+    return p->hands == NULL ? errbuf_set(err, "no memory for what workers have in hand") : 0;
+}
+
+static int
 run_master(struct persister *p, const struct lock *lock, const char *pid_file, struct errbuf *err)
 {
     struct notify notify;
     const struct reload_ops reload = main_reload_ops(p);
-    if (open_figures(p, lock, err) == -1 ||
+    if (open_figures(p, lock, err) == -1 || make_hands(p, err) == -1 ||
         main_reload_telling(p, p->cfg, &p->plan.plan, err) == -1 ||
         notify_open(&notify, pid_file, err) == -1) {
         complain(err);
@@ -211,6 +220,7 @@ run_master(struct persister *p, const struct lock *lock, const char *pid_file, s
                                      .run = run_seat,
                                      .arg = p,
                                      .plan = &p->plan.plan,
+                                     .hands = p->hands,
                                      .reload = &reload,
                                      .notify = &notify,
                                      .totals_ms = TOTALS_SECONDS * 1000,

@@ -19,6 +19,7 @@ struct persister {
     struct main_plan plan; /* of it */
     struct segment segment;
     struct ledger *ledger;
+    struct hands *hands; /* NULL with --single: nobody would look */
     struct shm_reader *reader;        /* of that segment */
     const struct cfg_source *sources; /* n_sources of them: what a reload reads, too */
     size_t n_sources;

@@ -22,6 +22,7 @@
 #include "master/reload.h"
 #include "master/roster.h"
 #include "master/telling.h"
+#include "shm/hands.h"
 #include "shm/ledger.h"
 
 enum { MASTER_FDS = 2 };
@@ -49,6 +50,7 @@ struct master_options {
     /* In effect. The reload's `take` changes what it points to; the loop follows when it returns.
      */
     const struct master_plan *plan;
+    struct hands *hands; /* where workers write down what they have in hand; NULL: they do not */
     const struct reload_ops *reload; /* NULL: HUP is refused */
     struct notify *notify;
     int64_t totals_ms;              /* between two lines of totals in the log, 1.. */

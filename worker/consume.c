@@ -2,7 +2,8 @@
  * consume.c - see consume.h.
  *
  * Joining is in consume_join.c, positions are in consume_position.c, commits in consume_commit.c,
- * the lag is in consume_lag.c, what cannot be read in consume_unreadable.c.
+ * the lag is in consume_lag.c, what cannot be read in consume_unreadable.c, what kills workers in
+ * consume_fatal.c.
  *
  * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread; consume_log
  * may run in librdkafka's threads and only writes a log line.
@@ -128,6 +129,7 @@ forget_partitions(struct consumer *c)
     c->n_partitions = 0;
     c->lost_some = c->unclaimed = c->halted = false;
     c->commit_again_ms = 0;
+    fatal_write_places(c);
     recorder_set(c->recorder, STAT_PARTITIONS, 0);
     consume_show_lag(c, clock_mono_ms());
 }
@@ -144,7 +146,9 @@ begin_partition(struct consumer *c, struct partition *p, int32_t id, int64_t sta
                             .durable = -1,
                             .durable_ms = -1,
                             .sent = -1,
-                            .committed = -1};
+                            .committed = -1,
+                            .resume = -1,
+                            .fatal_end = -1};
     consume_begin_lag(c, p);
 }
 
@@ -360,7 +364,7 @@ consumer_fetch(struct consumer *consumer, struct message *messages, size_t max, 
 {
     rd_kafka_message_t *raw[CONSUMER_FETCH_MAX];
     assert(max >= 1 && max <= CONSUMER_FETCH_MAX);
-    if (unreadable_take(consumer, &messages[0]))
+    if (fatal_take(consumer, &messages[0]) || unreadable_take(consumer, &messages[0]))
         return 1;
     /* Asked for several and told to wait, librdkafka would hold back the first until all are there.
      */
@@ -456,6 +460,12 @@ consumer_serve(struct consumer *consumer, int wait_ms, struct errbuf *err)
 
 /* --- life --- */
 
+/* So that what comes before offsets that kill is there before these are. */
+static const struct kafka_setting careful_settings[] = {
+    {"queued.min.messages", "1"},
+    {"fetch.message.max.bytes", "1"}, /* the first batch comes whole all the same (KIP-74) */
+};
+
 static rd_kafka_t *
 make_client(const struct config *cfg, enum topic_kind kind, struct consumer *c, struct errbuf *err)
 {
@@ -466,6 +476,11 @@ make_client(const struct config *cfg, enum topic_kind kind, struct consumer *c, 
     rd_kafka_conf_set_log_cb(conf, consume_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    if (c->hooks.careful &&
+        kafka_conf_set_all(conf, careful_settings, COUNT_OF(careful_settings), err) == -1) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
     char text[512];
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (rk == NULL) {

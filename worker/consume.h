@@ -17,6 +17,7 @@
 #include "lib/base.h"
 #include "lib/cfg.h"
 #include "lib/errbuf.h"
+#include "shm/hands.h"
 #include "shm/recorder.h"
 #include "store/store.h"
 #include "worker/message.h"
@@ -39,6 +40,10 @@ struct consumer_hooks {
      */
     enum store_status (*claim)(void *arg, const char *cluster_id, struct store_position *positions,
                                size_t n);
+    struct hands *hands; /* where positions are written down; NULL: nobody would look */
+    unsigned slot;       /* its place there */
+    uint32_t key;        /* its topic's, there */
+    bool careful;        /* fetches one batch of a partition at a time */
     /* Called now and then while something waits for the network. */
     void (*tick)(void *arg);
     void *arg;

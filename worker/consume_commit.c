@@ -25,6 +25,11 @@ consumer_note_durable(struct consumer *consumer, int32_t partition, int64_t next
     p->durable = next;
     p->durable_ms = last_ms;
     lag_note_durable(&p->lag, next);
+    fatal_note_durable(consumer, p);
+    if (p->resume >= 0 && next >= p->resume) {
+        p->resume = -1;
+        p->lost_position = consumer->lost_some = true;
+    }
     consume_commit_gap(consumer, p);
 }
 

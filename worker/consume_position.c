@@ -28,6 +28,8 @@ list_partitions(const struct consumer *c)
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_partitions);
     for (size_t i = 0; i < c->n_partitions; i++) {
         const struct partition *p = &c->partitions[i];
+        if (p->fatal_end > p->position)
+            continue;
         rd_kafka_topic_partition_list_add(list, c->topic, p->id)->offset =
             p->position < 0 ? RD_KAFKA_OFFSET_STORED : p->position - (p->expected_ms >= 0);
     }
@@ -49,6 +51,9 @@ forward_queue(struct consumer *c, int32_t id)
 void
 position_assign_all(struct consumer *c)
 {
+    for (size_t i = 0; i < c->n_partitions; i++)
+        (void)fatal_find(c, &c->partitions[i]);
+    fatal_write_places(c);
     rd_kafka_topic_partition_list_t *list = list_partitions(c);
     for (size_t i = 0; i < c->n_partitions; i++)
         forward_queue(c, c->partitions[i].id);
@@ -193,6 +198,8 @@ find_position(struct consumer *c, struct partition *p)
     if (p->position >= low && p->position <= high && !p->made_anew)
         return true;
     tell_reset(c, p, low, high);
+    if (p->made_anew || p->position > high)
+        fatal_forget(c, p);
     p->start = p->position = low;
     p->durable = p->sent = p->committed = -1;
     p->start_ms = p->durable_ms = p->expected_ms = -1;
@@ -223,6 +230,7 @@ rewind_positions(struct consumer *c)
         struct partition *p = &c->partitions[i];
         p->position = p->durable >= 0 ? p->durable : p->start;
         p->expected_ms = p->position <= 0 ? -1 : p->durable >= 0 ? p->durable_ms : p->start_ms;
+        p->resume = -1;
         p->unreadable.held = false; /* what cannot be read comes again, and is counted on */
         lag_rewind(&p->lag);
     }

@@ -48,6 +48,8 @@ struct partition {
     int64_t committed; /* confirmed by the broker; -1 if unknown */
     bool lost_position;
     struct unreadable unreadable;
+    int64_t resume;    /* started anew when all before that is durable, as it was passed; or -1 */
+    int64_t fatal_end; /* behind the offsets at its position that kill workers; or -1 */
     struct lag lag;
 };
 
@@ -162,5 +164,26 @@ void unreadable_note(struct consumer *c, const rd_kafka_message_t *message);
  * Returns: whether *out is a message that stands for the offsets that were passed.
  */
 bool unreadable_take(struct consumer *c, struct message *out);
+
+/*
+ * Moves a partition past what lies between its position and `end`. Returns: *out, which stands for
+ * that; c->fault is to say why.
+ */
+void unreadable_pass(struct consumer *c, struct partition *p, int64_t end, struct message *out);
+
+/* Writes down where all partitions would be read on from. */
+void fatal_write_places(struct consumer *c);
+
+/* Returns: whether a partition's position is one that no worker survives: not to be fetched. */
+bool fatal_find(struct consumer *c, struct partition *p);
+
+/* Returns: whether *out stands for offsets of that kind. */
+bool fatal_take(struct consumer *c, struct message *out);
+
+/* A partition is not the one any more that a verdict is about. */
+void fatal_forget(struct consumer *c, const struct partition *p);
+
+/* A partition's durable offset has moved. */
+void fatal_note_durable(struct consumer *c, const struct partition *p);
 
 #endif

@@ -180,13 +180,10 @@ go_on(struct consumer *c, struct partition *p, int64_t offset)
     p->unreadable.held = false;
 }
 
-static void
-fill_message(struct consumer *c, struct partition *p, int64_t first, int64_t end,
-             struct message *out)
+void
+unreadable_pass(struct consumer *c, struct partition *p, int64_t end, struct message *out)
 {
-    reject_set(&c->fault, REJECT_UNREADABLE, "%lld messages at most, offsets %lld to %lld: %s",
-               (long long)(end - first), (long long)first, (long long)(end - 1),
-               p->unreadable.text);
+    int64_t first = p->position;
     *out = (struct message){.offset = first,
                             .more = end - 1 - first,
                             .partition = p->id,
@@ -213,13 +210,19 @@ retry_or_pass(struct consumer *c, struct partition *p, struct message *out)
         return false;
     }
     u->tries = 0;
-    go_on(c, p, end);
+    if (end > first && u->astray)
+        p->resume = end; /* held until then */
+    else
+        go_on(c, p, end);
     if (end == first) {
         /* It can be read now, or the message before the position is in what cannot. */
         p->expected_ms = p->start_ms = p->durable_ms = -1;
         return false;
     }
-    fill_message(c, p, first, end, out);
+    p->position = first;
+    reject_set(&c->fault, REJECT_UNREADABLE, "%lld messages at most, offsets %lld to %lld: %s",
+               (long long)(end - first), (long long)first, (long long)(end - 1), u->text);
+    unreadable_pass(c, p, end, out);
     return true;
 }
 
@@ -231,7 +234,7 @@ unreadable_take(struct consumer *c, struct message *out)
     bool passed = false, held = false;
     for (size_t i = 0; i < c->n_partitions; i++) {
         struct partition *p = &c->partitions[i];
-        if (!passed && p->unreadable.held && !p->lost_position &&
+        if (!passed && p->unreadable.held && !p->lost_position && p->resume < 0 &&
             clock_mono_ms() >= p->unreadable.due_ms)
             passed = retry_or_pass(c, p, out);
         held = held || p->unreadable.held;

@@ -184,22 +184,32 @@ set_size(rd_kafka_conf_t *conf, const char *name, size_t value, struct errbuf *e
     return kafka_conf_set(conf, name, text, err);
 }
 
-static int
-set_limits(rd_kafka_conf_t *conf, const struct config *cfg, struct errbuf *err)
+/* The broker sends a first batch that is larger than this all the same (KIP-74). */
+static size_t
+fetch_bytes(const struct config *cfg)
+{
+    const size_t mib = (size_t)1 << 20;
+    return limit_bytes(cfg) / 64 > mib ? limit_bytes(cfg) / 64 : mib;
+}
+
+size_t
+kafka_conf_receive_bytes(const struct config *cfg)
 {
     const size_t mib = (size_t)1 << 20;
     size_t message = (size_t)cfg->persister.max_message_bytes;
-    /* The broker sends a first batch that is larger than this all the same (KIP-74). */
-    size_t fetch = limit_bytes(cfg) / 64 > mib ? limit_bytes(cfg) / 64 : mib;
-    size_t receive = limit_bytes(cfg) / 2; /* and of a batch's decompressed bytes */
+    size_t receive = limit_bytes(cfg) / 2;
     if (receive < message + mib)
         receive = message + mib;
-    if (receive < fetch + mib)
-        receive = fetch + mib;
+    if (receive < fetch_bytes(cfg) + mib)
+        receive = fetch_bytes(cfg) + mib;
     if (receive < ANSWER_BYTES)
         receive = ANSWER_BYTES;
-    if (receive > 1000000000)
-        receive = 1000000000;
+    return receive < 1000000000 ? receive : 1000000000;
+}
+
+static int
+set_limits(rd_kafka_conf_t *conf, const struct config *cfg, struct errbuf *err)
+{
     /*
      * A queued message takes some 400 bytes besides its payload, so their number is bounded, too;
      * but so that the bytes are the first bound for messages of 200 bytes and more: at the bound by
@@ -208,8 +218,8 @@ set_limits(rd_kafka_conf_t *conf, const struct config *cfg, struct errbuf *err)
      */
     if (set_size(conf, "queued.min.messages", limit_bytes(cfg) / 800, err) == -1 ||
         set_size(conf, "queued.max.messages.kbytes", limit_bytes(cfg) / 4 / 1024, err) == -1 ||
-        set_size(conf, "fetch.max.bytes", fetch, err) == -1 ||
-        set_size(conf, "receive.message.max.bytes", receive, err) == -1)
+        set_size(conf, "fetch.max.bytes", fetch_bytes(cfg), err) == -1 ||
+        set_size(conf, "receive.message.max.bytes", kafka_conf_receive_bytes(cfg), err) == -1)
         return -1;
     /* How soon fetching goes on after the queue was full: librdkafka 2.2 has an option of its own.
      */

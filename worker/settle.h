@@ -36,6 +36,7 @@ struct worker {
     bool sick;         /* the last attempt failed; said once until it succeeds */
     bool in_write;     /* an attempt is under way */
     bool excused;      /* others have taken over: leave */
+    bool careful;      /* there are offsets ahead that no worker survives */
     bool broken;       /* out of memory or a fatal error: leave, the master starts another */
     struct errbuf sickness;
 };

@@ -19,6 +19,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "store/store.h"
+#include "worker/autopsy.h"
 #include "worker/batch.h"
 #include "worker/consume.h"
 #include "worker/dead_letter.h"
@@ -301,6 +302,38 @@ is_due(const struct worker *w)
            (w->batch.n > 0 && store_bytes >= (size_t)w->cfg->persister.memory_limit_mb << 18);
 }
 
+static uint32_t
+find_key(const struct worker *w)
+{
+    const struct cfg_topic *topic = &w->cfg->topic[w->args->kind];
+    return hands_make_key(topic->uri, topic->topic, topic->group_id);
+}
+
+/* A careful worker is slow: once what it was careful for is passed, another takes its place. */
+static void
+end_care(struct worker *w)
+{
+    if (!w->careful || w->batch.n > 0 || hands_is_ahead(w->args->hands, find_key(w)))
+        return;
+    log_notice("what killed workers is reached or passed; leaving");
+    w->broken = true;
+}
+
+static bool
+goes_on(void *arg)
+{
+    return keep_waiting(arg) && signals_stops() == 0;
+}
+
+static void
+look_for_killers(struct worker *w)
+{
+    if (w->args->hands == NULL)
+        return;
+    autopsy_run(w->args->hands, find_key(w), w->cfg, w->args->kind, goes_on, w);
+    w->careful = hands_is_ahead(w->args->hands, find_key(w));
+}
+
 static void
 run_loop(struct worker *w)
 {
@@ -310,6 +343,7 @@ run_loop(struct worker *w)
             flush_batch(w);
         else
             fetch(w);
+        end_care(w);
     }
 }
 
@@ -325,6 +359,8 @@ open_parts(struct worker *w, struct errbuf *err)
                                   .bytes = kafka_conf_batch_bytes(w->cfg),
                                   .age_ms =
                                       w->cfg->topic[w->args->kind].max_wait_time_seconds * 1000};
+    if (w->careful)
+        limits.age_ms = 0; /* durable before more is fetched */
     batch_init(&w->batch, &limits);
     w->decoder = decoder_new((size_t)w->cfg->persister.max_message_bytes);
     w->dead = dead_letters_new(w->cfg, w->args->kind, &w->store_hooks);
@@ -335,6 +371,10 @@ open_parts(struct worker *w, struct errbuf *err)
         return -1;
     struct consumer_hooks hooks = {.revoked = on_revoked,
                                    .claim = ops->claim != NULL ? on_claim : NULL,
+                                   .hands = w->args->hands,
+                                   .slot = w->args->slot,
+                                   .key = find_key(w),
+                                   .careful = w->careful,
                                    .tick = tick,
                                    .arg = w};
     w->consumer = consumer_open(w->cfg, w->args->kind, w->recorder, &hooks, w->args->hold_ms, err);
@@ -383,6 +423,7 @@ worker_run(const struct worker_args *args)
     look_around(&w);
     signals_catch();
     memory_return_large();
+    look_for_killers(&w);
     if (open_parts(&w, &err) == -1) {
         log_error("%s", err.text);
         w.broken = true;

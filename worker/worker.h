@@ -9,6 +9,7 @@
 
 #include "lib/base.h"
 #include "lib/cfg.h"
+#include "shm/hands.h"
 #include "shm/segment.h"
 
 /* How a worker ends; the master's respawn follows from it. */
@@ -20,6 +21,7 @@ struct worker_args {
     unsigned number;         /* within the topic, 0.. */
     struct segment *segment; /* where its figures go */
     unsigned slot;           /* prepared by ledger_start */
+    struct hands *hands;     /* where its positions are written down; NULL: nobody would look */
     int64_t hold_ms;         /* as consumer_open takes it */
 };
 

@@ -1,0 +1,210 @@
+/*
+ * hands.c - see hands.h.
+ *
+ * Process: master and workers.  Owner: who called hands_new.  Concurrency: see hands.h.
+ */
+#include "shm/hands.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+enum { PLACES = 256, SUSPECTS = 64 };
+
+/* Relaxed: each word is right by itself, and what two of them say together is verified. */
+#define get(object) atomic_load_explicit((object), memory_order_relaxed)
+#define put(object, value) atomic_store_explicit((object), (value), memory_order_relaxed)
+
+struct slot {
+    _Atomic uint32_t n, key;
+    struct {
+        _Atomic int32_t partition;
+        _Atomic int64_t next;
+    } places[PLACES];
+};
+
+struct suspect {
+    _Atomic uint32_t deaths; /* in a row that found `next` unmoved; 0: the entry is free */
+    _Atomic uint32_t key;
+    _Atomic int32_t partition;
+    _Atomic int64_t next;
+    _Atomic int64_t first, end; /* the verdict, if end > 0 */
+};
+
+struct hands {
+    size_t bytes;
+    unsigned n_slots, oldest;
+    struct suspect suspects[SUSPECTS];
+    struct slot slots[]; /* 1..n_slots at 0.. */
+};
+
+struct hands *
+hands_new(unsigned n_slots)
+{
+    size_t bytes = sizeof(struct hands) + n_slots * sizeof(struct slot);
+    struct hands *hands =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (hands == MAP_FAILED)
+        return NULL;
+    hands->bytes = bytes;
+    hands->n_slots = n_slots;
+    return hands;
+}
+
+void
+hands_free(struct hands **hands)
+{
+    if (*hands != NULL)
+        munmap(*hands, (*hands)->bytes);
+    *hands = NULL;
+}
+
+static struct slot *
+find_slot(struct hands *hands, unsigned slot)
+{
+    assert(slot >= 1 && slot <= hands->n_slots);
+    return &hands->slots[slot - 1];
+}
+
+/* FNV-1a, of the terminating zeros as well. */
+static uint32_t
+add_text(uint32_t hash, const char *text)
+{
+    do
+        hash = (hash ^ (unsigned char)*text) * 16777619;
+    while (*text++ != '\0');
+    return hash;
+}
+
+uint32_t
+hands_make_key(const char *uri, const char *topic, const char *group)
+{
+    return add_text(add_text(add_text(2166136261, uri), topic), group);
+}
+
+void
+hands_set_count(struct hands *hands, unsigned slot, uint32_t key, size_t n)
+{
+    struct slot *s = find_slot(hands, slot);
+    put(&s->key, key);
+    put(&s->n, (uint32_t)(n < PLACES ? n : PLACES));
+}
+
+void
+hands_set_place(struct hands *hands, unsigned slot, size_t i, int32_t partition, int64_t next)
+{
+    struct slot *s = find_slot(hands, slot);
+    if (i >= PLACES)
+        return;
+    put(&s->places[i].partition, partition);
+    put(&s->places[i].next, next);
+}
+
+static struct suspect *
+find_suspect(const struct hands *hands, uint32_t key, int32_t partition)
+{
+    for (size_t i = 0; i < SUSPECTS; i++) {
+        const struct suspect *s = &hands->suspects[i];
+        if (get(&s->deaths) > 0 && get(&s->key) == key && get(&s->partition) == partition)
+            return (struct suspect *)(uintptr_t)s;
+    }
+    return NULL;
+}
+
+/* A free entry, or that of another, which is counted anew if it dies again. */
+static struct suspect *
+take_entry(struct hands *hands, uint32_t key, int32_t partition)
+{
+    struct suspect *s = NULL;
+    for (size_t i = 0; i < SUSPECTS && s == NULL; i++)
+        if (get(&hands->suspects[i].deaths) == 0)
+            s = &hands->suspects[i];
+    if (s == NULL)
+        s = &hands->suspects[hands->oldest++ % SUSPECTS];
+    put(&s->deaths, 0);
+    put(&s->key, key);
+    put(&s->partition, partition);
+    put(&s->end, 0);
+    return s;
+}
+
+static void
+note_place(struct hands *hands, uint32_t key, int32_t partition, int64_t next)
+{
+    struct suspect *s = find_suspect(hands, key, partition);
+    if (s == NULL)
+        s = take_entry(hands, key, partition);
+    uint32_t deaths = get(&s->next) == next ? get(&s->deaths) : 0;
+    put(&s->next, next);
+    put(&s->deaths, deaths + 1);
+}
+
+void
+hands_note_end(struct hands *hands, unsigned slot, bool killed)
+{
+    struct slot *s = find_slot(hands, slot);
+    uint32_t n = killed ? get(&s->n) : 0, key = get(&s->key);
+    for (uint32_t i = 0; i < n && i < PLACES; i++)
+        if (get(&s->places[i].next) >= 0)
+            note_place(hands, key, get(&s->places[i].partition), get(&s->places[i].next));
+    put(&s->n, 0);
+}
+
+size_t
+hands_list_suspects(const struct hands *hands, uint32_t key, struct hands_suspect *suspects,
+                    size_t max)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < SUSPECTS && n < max; i++) {
+        const struct suspect *s = &hands->suspects[i];
+        if (get(&s->deaths) >= HANDS_DEATHS && get(&s->key) == key && get(&s->end) == 0)
+            suspects[n++] = (struct hands_suspect){i, get(&s->partition), get(&s->next)};
+    }
+    return n;
+}
+
+void
+hands_judge(struct hands *hands, unsigned id, const struct hands_verdict *verdict)
+{
+    assert(id < SUSPECTS);
+    struct suspect *s = &hands->suspects[id];
+    if (verdict == NULL) {
+        put(&s->deaths, 0);
+        return;
+    }
+    put(&s->first, verdict->first);
+    atomic_store_explicit(&s->end, verdict->end, memory_order_release);
+}
+
+bool
+hands_find_verdict(const struct hands *hands, uint32_t key, int32_t partition, int64_t next,
+                   struct hands_verdict *verdict)
+{
+    const struct suspect *s = find_suspect(hands, key, partition);
+    if (s == NULL)
+        return false;
+    verdict->end = atomic_load_explicit(&s->end, memory_order_acquire);
+    verdict->first = get(&s->first);
+    return verdict->end > next;
+}
+
+bool
+hands_is_ahead(const struct hands *hands, uint32_t key)
+{
+    for (size_t i = 0; i < SUSPECTS; i++) {
+        const struct suspect *s = &hands->suspects[i];
+        if (get(&s->deaths) > 0 && get(&s->key) == key &&
+            atomic_load_explicit(&s->end, memory_order_acquire) > 0 &&
+            get(&s->next) < get(&s->first))
+            return true;
+    }
+    return false;
+}
+
+void
+hands_note_passed(struct hands *hands, uint32_t key, int32_t partition, int64_t next)
+{
+    struct suspect *s = find_suspect(hands, key, partition);
+    if (s != NULL && get(&s->end) > 0 && next >= get(&s->end))
+        put(&s->deaths, 0);
+}
