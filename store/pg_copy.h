@@ -56,9 +56,9 @@ void pg_copy_free(struct pg_copy *copy);
  * Copies all entries that are not refused; of measurements with the same series and time the last.
  * To be called within a transaction; what it does can be committed after PG_OK only.
  * Returns: PG_OK; or anything else with *error and, in *doing, a static text.  A row without a
- * partition whose time is between oldest_us and a day ahead of now_us is PG_PARTITION: the table
- * waits for somebody who makes it.  Where
- * oldest_us is not known, not if it is older than a day and than all partitions.
+ * partition whose time is between oldest_us and a day ahead of now_us is PG_PARTITION: somebody has
+ * to make it.  Where oldest_us is not known, one that is older than a day and than all partitions is
+ * refused.
  */
 enum pg_outcome pg_copy_rows(struct pg_copy *copy, const struct pg_copying *what,
                              struct pg_error *error, const char **doing) MUST_CHECK;
