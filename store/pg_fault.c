@@ -22,6 +22,7 @@ static const struct rule {
     {"21000", PG_DATA},  /* one row would be updated twice: two rows that a trigger made equal */
     {"22P03", PG_WORLD}, /* the format of COPY, which is ours: somebody changed a column's type */
     {"22P04", PG_WORLD}, /* the same, or the number of columns */
+    {"2200H", PG_WORLD}, /* a sequence is at its end: no id for any series */
     {"22", PG_DATA},     /* what a value is: our statements are fixed texts, values are not */
     {"23502", PG_DATA},  /* NOT NULL, and see below */
     {"23505", PG_UNIQUE},

@@ -13,10 +13,11 @@
 #include <stdlib.h>
 
 #include "lib/buf.h"
+#include "lib/log.h"
 #include "store/pg_plan.h"
 #include "store/pg_schema.h"
 
-enum { RESOLVE_AT_ONCE = 1000, MAX_TEXT_BYTES = 1 << 28 };
+enum { RESOLVE_AT_ONCE = 1000, MAX_TEXT_BYTES = 1 << 28, MAX_ADVANCES = 10 };
 
 /* Open addressing, linear probing, at most half full. An entry with value 0 is empty. */
 struct entry {
@@ -335,6 +336,7 @@ struct resolving {
     const char *schema;
     struct pg_error error;
     struct buf sql;
+    unsigned advanced; /* so often was the sequence set forward */
 };
 
 static enum pg_outcome
@@ -400,6 +402,56 @@ resolve_range(struct resolving *r, size_t from, size_t to)
     return outcome;
 }
 
+/* A row if the sequence was behind. Two who do this at once may find that they have to again. */
+static const char advance_sql[] =
+    "SELECT setval(s.name, s.last)"
+    " FROM (SELECT pg_get_serial_sequence(format('%I.metrics', $1::text), 'id')::regclass AS name,"
+    " (SELECT max(id) FROM @.metrics) AS last) AS s"
+    " WHERE s.last >= nextval(s.name)";
+
+/*
+ * Series whose ids were given to others already are no worse than others: the table's sequence is
+ * behind, as it is on a logical replica that has taken over, or where rows were restored alone.
+ */
+static enum pg_outcome
+advance_ids(struct resolving *r, bool *moved)
+{
+    struct pg_error refusal = r->error;
+    const char *values[] = {r->schema};
+    const char *text = pg_schema_fill(&r->sql, r->schema, advance_sql);
+    PGresult *result;
+    if (text == NULL) {
+        snprintf(r->error.message, sizeof(r->error.message), "out of memory");
+        return PG_WORLD;
+    }
+    enum pg_outcome outcome = pg_conn_run(r->conn, text, 1, values, &result, &r->error);
+    if (outcome != PG_OK)
+        return outcome == PG_STOPPED ? outcome : PG_WORLD;
+    *moved = PQntuples(result) > 0;
+    PQclear(result);
+    if (*moved)
+        log_notice("PostgreSQL: the sequence of metrics.id was behind (%s); it is set to the last "
+                   "id that is there",
+                   refusal.message);
+    r->error = refusal;
+    return PG_OK;
+}
+
+/* Is a duplicate the sequence's fault, and mended? Returns what the outcome is then. */
+static enum pg_outcome
+mend_ids(struct resolving *r, enum pg_outcome outcome, bool *again)
+{
+    *again = false;
+    if (outcome != PG_UNIQUE)
+        return outcome;
+    enum pg_outcome advanced = advance_ids(r, again);
+    if (advanced != PG_OK)
+        return advanced;
+    if (*again && ++r->advanced > MAX_ADVANCES)
+        return PG_WORLD;
+    return outcome;
+}
+
 /* The same, finding those that the database finds wrong in themselves. At most RESOLVE_AT_ONCE. */
 static enum pg_outcome
 resolve_sifting(struct resolving *r, size_t from, size_t to)
@@ -412,9 +464,12 @@ resolve_sifting(struct resolving *r, size_t from, size_t to)
         rows[i - from] = (uint32_t)i;
     pg_plan_start(&plan, rows, to - from);
     while (outcome == PG_OK && pg_plan_next(&plan)) {
-        outcome = resolve_range(r, rows[plan.from], rows[plan.to - 1] + 1);
+        bool again;
+        outcome = mend_ids(r, resolve_range(r, rows[plan.from], rows[plan.to - 1] + 1), &again);
         if (outcome == PG_OK) {
             pg_plan_note_stored(&plan);
+        } else if (outcome == PG_UNIQUE && again) {
+            outcome = PG_OK;
         } else if (outcome == PG_DATA || outcome == PG_UNIQUE) {
             outcome = PG_OK;
             if (!pg_plan_note_refused(&plan, 0, &bad))

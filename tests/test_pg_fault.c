@@ -16,6 +16,7 @@ static const struct {
     {{.sqlstate = "22003", .table = "x"}, PG_DATA, "a number out of range"},
     {{.sqlstate = "22P03"}, PG_WORLD, "a column's type was changed"},
     {{.sqlstate = "22P04"}, PG_WORLD, "the number of columns was changed"},
+    {{.sqlstate = "2200H"}, PG_WORLD, "no series gets an id"},
     {{.sqlstate = "23505", .constraint = "measurements_pkey"}, PG_UNIQUE, "the key exists"},
     {{.sqlstate = "23514", .table = "measurements", .constraint = "c"}, PG_DATA, "a CHECK"},
     {{.sqlstate = "23514", .table = "measurements"}, PG_PARTITION, "no partition"},

@@ -737,6 +737,41 @@ class RowsTest(unittest.TestCase):
         self.assertEqual(self.sql("SELECT generation FROM monasca.series_generation"), [["1"]])
         self.sql("DROP SCHEMA monasca CASCADE; DROP OWNED BY owner; DROP ROLE owner")
 
+    def test_a_sequence_that_is_behind(self):
+        """As on a replica that has taken over: new series are as good as they were."""
+        store = self.store()
+        self.add(store, *((i, None, None) for i in range(3000)), host="a")
+        for i in range(300):
+            self.assertEqual(store.add(metric(value=i, host=f"h{i}")), {})
+        self.assertEqual(store.write().status, "done")
+        self.sql("ALTER SEQUENCE monasca.metrics_id_seq RESTART")
+        stores = [store, self.store()]
+        for number, each in enumerate(stores):
+            each.reset()
+            for i in range(1500):
+                self.assertEqual(each.add(metric(value=i, host=f"new{i}", of=str(number))), {})
+            each.begin_write()
+        for each in stores:
+            outcome = each.end_write()
+            while outcome.status == "sick":
+                outcome = each.write()
+            self.assertEqual((outcome.status, outcome.refused), ("done", {}))
+            self.assertEqual(len(outcome.stored), 1500)
+        self.assertEqual(self.sql("SELECT count(*), max(id) >= 3301 FROM monasca.metrics"),
+                         [["3301", "t"]])
+
+    def test_a_sequence_at_its_end(self):
+        store = self.store()
+        self.add(store, (0, None, None), host="a")
+        self.add(store, (1, None, None), host="b")
+        self.assertEqual(store.write().status, "done")
+        self.sql("ALTER SEQUENCE monasca.metrics_id_seq MAXVALUE 2")
+        store.reset()
+        self.add(store, (2, None, None), host="c")
+        outcome = store.write()
+        self.assertEqual((outcome.status, outcome.refused), ("sick", {}))
+        self.assertIn("reached maximum value of sequence", outcome.text)
+
     def test_what_the_role_needs(self):
         """As monasca-persister(8) says; TEMPORARY only once rows come that are there already."""
         self.make_tables(self.store())
