@@ -344,7 +344,8 @@ take_failure(const PGresult *result, struct pg_error *error)
                              .table = PQresultErrorField(result, PG_DIAG_TABLE_NAME),
                              .column = PQresultErrorField(result, PG_DIAG_COLUMN_NAME),
                              .constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME),
-                             .context = PQresultErrorField(result, PG_DIAG_CONTEXT)};
+                             .context = PQresultErrorField(result, PG_DIAG_CONTEXT),
+                             .file = PQresultErrorField(result, PG_DIAG_SOURCE_FILE)};
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     set_error(error, fault.sqlstate != NULL ? fault.sqlstate : "",
               message != NULL ? message : PQresultErrorMessage(result));

@@ -56,10 +56,21 @@ is_filled(const char *column)
     return false;
 }
 
+/*
+ * The server has no transaction ids left (54000, as for what is too large), and takes no rows of
+ * anybody's until somebody vacuums.  Its message may be in any language.
+ */
+static bool
+is_out_of_ids(const struct pg_fault *fault)
+{
+    return is_set(fault->file) &&
+           (strcmp(fault->file, "varsup.c") == 0 || strcmp(fault->file, "multixact.c") == 0);
+}
+
 enum pg_outcome
 pg_fault_classify(const struct pg_fault *fault)
 {
-    if (!is_set(fault->sqlstate))
+    if (!is_set(fault->sqlstate) || is_out_of_ids(fault))
         return PG_WORLD;
     /* A column that no row fills, or a domain's: no row can be better than another. */
     if (strcmp(fault->sqlstate, "23502") == 0 &&

@@ -26,6 +26,7 @@ enum pg_outcome {
 /* The fields of an answer, as PQresultErrorField returns them; each may be NULL. */
 struct pg_fault {
     const char *sqlstate, *table, *column, *constraint, *context;
+    const char *file; /* of the server's source, that it comes from */
 };
 
 /*

@@ -1066,6 +1066,50 @@ class StrangeServerTest(unittest.TestCase):
             self.ask(lambda c, k=kind: c.sendall(pg_message(k, struct.pack(">bH", 0, 0)) + READY))
 
 
+@unittest.skipUnless(BIN and os.path.exists(BIN + "/pg_resetwal"), "no pg_resetwal")
+class NoTransactionIdsTest(unittest.TestCase):
+    """A server that takes nobody's rows, with an SQLSTATE that else is a row's fault."""
+
+    seconds = 20
+
+    def wear_out(self, server):
+        """Leaves it a few ids; nobody vacuums."""
+        oldest = int(server.value("SELECT min(datfrozenxid::text::bigint) FROM pg_database"))
+        server.signal(signal.SIGINT)
+        server.process.wait(30)
+        xid = oldest + 2**31 - 1 - 3000000 - 40
+        segment = os.path.join(server.data, "pg_xact", f"{xid >> 20:04X}")
+        with open(segment, "wb") as f:
+            f.write(bytes(262144))
+        if os.getuid() == 0:
+            shutil.chown(segment, "postgres", "postgres")
+        subprocess.run(server.as_user([BIN + "/pg_resetwal", "-x", str(xid), "-D", server.data]),
+                       check=True, stdout=subprocess.DEVNULL)
+        server.options["autovacuum_naptime"] = "2000000"
+        server.start()
+        while server.run_sql("SELECT txid_current()").returncode == 0:
+            pass
+
+    def test_new_series_are_no_letters(self):
+        server = Postgres()
+        self.addCleanup(server.remove)
+        server.start()
+        directory = tempfile.mkdtemp(prefix="persister-rows-")
+        self.addCleanup(shutil.rmtree, directory, True)
+        store = Store(directory, driver="postgresql", postgresql={"conninfo": server.conninfo})
+        self.addCleanup(store.close)
+        store.add(metric(host="old"))
+        self.assertEqual(store.write().status, "done")
+        store.reset()
+        self.wear_out(server)
+        store.add(metric(ms=NOW_MS + 1, host="old"), metric(host="new"))
+        outcome = store.write()
+        while "connect" in outcome.text:
+            outcome = store.write()
+        self.assertIn("(54000)", outcome.text)
+        self.assertEqual((outcome.status, outcome.stored, outcome.refused), ("sick", set(), {}))
+
+
 class ChaosTest(PostgresScenario):
     """Everybody is killed and stopped at random, several times, while the load runs."""
 
