@@ -6,6 +6,7 @@ import signal
 import unittest
 
 from fixtures import batch, proc
+from test_postgresql import PostgresScenario
 from test_unreadable import MIB, Unreadable, metric
 
 CAP_MB = 350
@@ -20,9 +21,9 @@ class Killer(Unreadable):
     def send(self, partition, values, codec=batch.NONE):
         return batch.produce(self.broker.client, self.topic, partition, batch.make(values, codec))
 
-    def capped(self):
+    def capped(self, **sections):
         """A persister whose workers die where they need more."""
-        p = self.persister(kafka_metrics={"num_processors": 1})
+        p = self.persister(kafka_metrics={"num_processors": 1}, **sections)
         cap = (CAP_MB * MIB, CAP_MB * MIB)
         for pid in (p.pid, *(s["pid"] for s in p.processes().values())):
             resource.prlimit(pid, resource.RLIMIT_DATA, cap)
@@ -63,6 +64,42 @@ class Killer(Unreadable):
         self.assert_passed(p, 2, 2)
         self.stop()
         self.assertEqual(self.stored(), set(range(5)))
+
+
+class StoreAway(Killer):
+    test_that_comes_while_it_reads = test_that_lies_behind_what_was_not_read_yet = None
+
+    def test_when_it_is_passed(self):
+        """A batch that holds what was passed is not given back for ever."""
+        self.use_shared()
+        self.own_influx()
+        p = self.capped(kafka={"max_wait_time_seconds": 10})
+        self.send(0, [metric(0)])
+        self.wait_drained()
+        self.send(0, [400 * MIB], batch.GZIP)
+        self.send(0, [metric(1)])
+        p.wait_log("no worker survives", 100)
+        self.influx.stop()
+        self.send(1, [metric(2)])
+        p.wait_log("waiting with", 40)
+        self.influx.start()
+        self.wait_drained(60)
+        self.assert_passed(p, 1, 1)
+        self.stop()
+        self.assertEqual(self.stored(), {0, 1, 2})
+
+
+class OffsetsInTheStore(PostgresScenario, Killer):
+    test_that_lies_behind_what_was_not_read_yet = None
+
+    def use_shared(self):
+        self.own_postgres()
+        self.use_shared_broker()
+
+    def persister(self, *arguments, **sections):
+        if "postgresql" in sections:
+            return super().persister(*arguments, **sections)
+        return self.pg_persister(*arguments, **sections)
 
 
 class KilledByHand(Unreadable):
