@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 import xml.etree.ElementTree as ET
 
 from fixtures import proc
@@ -15,16 +14,35 @@ PERF = os.path.join(proc.BUILD, "persister-perf")
 
 class Perf(Scenario):
     def start_one(self, **sections):
+        """One whose admin port answers."""
         self.use_shared()
         self.port = proc.free_ports()
-        return self.persister(kafka_metrics={"num_processors": 2, "batch_size": 500},
-                              admin={"enabled": True, "port": self.port}, **sections)
+        p = self.persister(kafka_metrics={"num_processors": 2, "batch_size": 500},
+                           admin={"enabled": True, "port": self.port}, **sections)
+        proc.wait_until(lambda: proc.is_open(self.port), 60, "the admin port is there")
+        return p
 
-    def perf(self, *arguments, code=0, seconds=90):
+    def perf(self, *arguments, code=0, seconds=200):
         done = subprocess.run([PERF, *map(str, arguments)], capture_output=True, check=False,
                               timeout=seconds, stdin=subprocess.DEVNULL)
         self.assertEqual(done.returncode, code, done.stderr.decode() + done.stdout.decode())
         return done.stdout.decode(), done.stderr.decode()
+
+    def running(self, *arguments):
+        """Starts one that counts messages at the admin port, by upstream's options."""
+        self.said = os.path.join(self.dir, "perf.err")
+        with open(self.said, "wb") as err:
+            return subprocess.Popen([PERF, "run", "-s", "127.0.0.1", "-p", str(self.port), "-w", "1",
+                                     *map(str, arguments)], stdout=subprocess.PIPE, stderr=err,
+                                    preexec_fn=proc.die_with_parent)
+
+    def wait_counted(self, messages):
+        """Until it has seen that so many are stored."""
+        def counted():
+            with open(self.said, encoding="utf-8") as f:
+                return f"received {messages}, completed {messages} of" in f.read()
+
+        proc.wait_until(counted, 60, f"persister-perf has counted {messages}")
 
     def segment_of(self, p):
         return ["--source", f"segment={p.instance}", "--segment-directory",
@@ -68,12 +86,10 @@ class Perf(Scenario):
 
     def test_a_load_made_elsewhere_and_upstreams_options(self):
         p = self.start_one()
-        run = subprocess.Popen([PERF, "run", "-s", "127.0.0.1", "-p", str(self.port), "-n", "5000",
-                                "-w", "1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                               preexec_fn=proc.die_with_parent)
-        time.sleep(1)
+        run = self.running("-n", 5000)
+        self.wait_counted(0)
         self.feed(5000)
-        out, _ = run.communicate(timeout=60)
+        out, _ = run.communicate(timeout=120)
         self.assertEqual(run.returncode, 0)
         text = out.decode()
         self.assertIn("received 5000, completed 5000", text)
@@ -86,17 +102,14 @@ class Perf(Scenario):
         p = self.start_one()
         self.feed(1000)
         self.wait_drained()
-        run = subprocess.Popen([PERF, "run", "-s", "127.0.0.1", "-p", str(self.port), "-n", "2000",
-                                "-w", "1", "--format", "json"], stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL, preexec_fn=proc.die_with_parent)
-        time.sleep(1.5)
+        run = self.running("-n", 2000, "--format", "json")
+        self.wait_counted(0)
         self.feed(1000, first=1000)
-        self.wait_drained()
-        time.sleep(2.5)
+        self.wait_counted(1000)
         self.stop(p)
         p.start()
         self.feed(1000, first=2000)
-        out, _ = run.communicate(timeout=60)
+        out, _ = run.communicate(timeout=120)
         said = json.loads(out)
         self.assertEqual(run.returncode, 0)
         self.assertTrue(said["restarts"], "it is said that it began anew")
@@ -108,7 +121,7 @@ class Perf(Scenario):
         self.feed(7000)
         self.wait_drained()
         periods = p.figures()["period"]["number"]
-        proc.wait_until(lambda: p.figures()["period"]["number"] > periods + 1, 20, "it is closed")
+        proc.wait_until(lambda: p.figures()["period"]["number"] > periods + 1, 60, "it is closed")
         out, _ = self.perf("report", *self.segment_of(p), "--last", "1m", "--format", "json")
         instance, = json.loads(out)["sources"][0]["instances"]
         self.assertEqual(instance["totals"]["received"], 7000)
