@@ -60,7 +60,7 @@ class Driver:
             with contextlib.suppress(BrokenPipeError):
                 self.process.stdin.write(how + "\n")
                 self.process.stdin.flush()
-            self.process.wait(10)
+            self.process.wait(60)
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
         self.process.stdout.close()
@@ -79,7 +79,7 @@ class Case(unittest.TestCase):
     def pstats(self, *arguments, place=True, **options):
         where = ["-f", self.dir] if place else []
         done = subprocess.run([PSTATS, *where, *map(str, arguments)], stdin=subprocess.DEVNULL,
-                              capture_output=True, check=False, timeout=20, **options)
+                              capture_output=True, check=False, timeout=60, **options)
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
     def json(self, *arguments, code=LIVE):
@@ -257,7 +257,7 @@ class FormsTest(Case):
         self.busy_driver()
         with open("/dev/full", "wb") as full:
             done = subprocess.run([PSTATS, "-f", self.dir, "-j"], stdout=full, check=False,
-                                  stderr=subprocess.PIPE, timeout=20)
+                                  stderr=subprocess.PIPE, timeout=60)
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"cannot write", done.stderr)
 
@@ -333,7 +333,7 @@ class FindTest(Case):
         def as_nobody(path, group):
             return subprocess.run([program, "-j", "-f", path], user=NOBODY, group=group,
                                   extra_groups=[], capture_output=True, check=False,
-                                  timeout=20).returncode
+                                  timeout=60).returncode
         self.assertEqual(as_nobody(driver.path, NOBODY), REFUSED)
         self.assertEqual(as_nobody(driver.path, 0), LIVE)
         os.chmod(self.dir, 0o700)
@@ -362,7 +362,7 @@ class OthersTest(Case):
     def look(self, *options, user=0):
         done = subprocess.run([self.program, "-j", *options], user=user, group=user,
                               extra_groups=[], stdin=subprocess.DEVNULL, capture_output=True,
-                              check=False, timeout=20)
+                              check=False, timeout=60)
         return done.returncode, done.stderr.decode()
 
     def test_are_not_looked_for_and_can_be_named(self):
@@ -400,17 +400,16 @@ class OthersTest(Case):
         watch.stdout.readline()
         self.segment.process.kill()
         os.truncate(self.segment.path, 0)
-        self.assertEqual(watch.wait(20), 1)
+        self.assertEqual(watch.wait(60), 1)
         self.assertRegex(watch.stderr.read(), r"^pstats: \S+: truncated while it was read\n$")
 
 
 class StaleTest(Case):
     seconds = 20
 
-    def test_every_form_says_it_within_a_second(self):
+    def test_every_form_says_it_at_once(self):
         driver = self.busy_driver()
         driver.end("die")
-        time.sleep(1)
         j = self.json(code=STALE)
         self.assertTrue(j["stale"])
         self.assertRegex(j["stale_reason"], rf"^master {driver.pid} died")
@@ -437,14 +436,14 @@ class StaleTest(Case):
 
 
 class WatchTest(Case):
-    seconds = 20
+    seconds = 30
 
     def watch(self, *arguments):
         process = subprocess.Popen([PSTATS, "-f", self.dir, *map(str, arguments)],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                                    preexec_fn=proc.die_with_parent)
         self.addCleanup(process.stdout.close)
-        self.addCleanup(process.wait, 10)
+        self.addCleanup(process.wait, 60)
         self.addCleanup(process.kill)
         return process
 
@@ -452,20 +451,23 @@ class WatchTest(Case):
         driver = self.driver(workers=1)
         driver.say("start", 1)
         driver.say("receive", 1, 1000)
-        w = self.watch("-w", 1, 2)
-        time.sleep(0.4)  # after its first snapshot
+        started = time.monotonic()
+        w = self.watch("-w", 3, 3)
+        _, header, first = (w.stdout.readline().split() for _ in range(3))
+        self.assertEqual(header[0], "TIME")
+        # The first line is there: what happens now is in the second, as we have 3 s for it.
         driver.say("receive", 1, 200)
         driver.say("complete", 1, 100, 3_000_000)
-        lines = [w.stdout.readline().split() for _ in range(4)]
-        self.assertEqual(lines[1][0], "TIME")
-        line = dict(zip(lines[1], lines[2]))
-        self.assertAlmostEqual(float(line["received"]), 200, delta=5)
-        self.assertAlmostEqual(float(line["completed"]), 100, delta=3)
+        first, line, idle = (dict(zip(header, words)) for words in
+                             (first, w.stdout.readline().split(), w.stdout.readline().split()))
+        rate = float(line["received"])
+        self.assertTrue(200 / (time.monotonic() - started) < rate < 200 / 0.5, rate)
+        self.assertAlmostEqual(float(line["completed"]), rate / 2, delta=0.2)
         self.assertEqual((line["in_flight"], line["avg"]), ("1100", "3.0ms"))
         self.assertRegex(line["max"], "^(2.9|3.0)ms$")
-        idle = dict(zip(lines[1], lines[3]))
-        self.assertEqual((idle["received"], idle["avg"], idle["min"]), ("0.0", "-", "-"))
-        self.assertEqual(w.wait(5), LIVE)
+        for other in first, idle:
+            self.assertEqual((other["received"], other["avg"], other["min"]), ("0.0", "-", "-"))
+        self.assertEqual(w.wait(60), LIVE)
 
     def test_goes_on_with_the_next_master(self):
         first = self.busy_driver()
@@ -473,7 +475,9 @@ class WatchTest(Case):
         for _ in range(3):
             w.stdout.readline()
         first.end("die")
-        self.assertIn(f"stale: master {first.pid} died", w.stdout.readline())
+        lines = iter(w.stdout.readline, "")
+        self.assertIn(f"stale: master {first.pid} died",
+                      next(line for line in lines if re.match(r"\S+ stale", line)))
         second = self.busy_driver()
         line = w.stdout.readline()
         while "stale" in line:
@@ -495,13 +499,13 @@ class LiveTest(Case):
     def test_shows_the_instance_and_its_workers_and_quits(self):
         driver = self.busy_driver()
         s = self.screen()
-        text = s.wait_for(lambda t: "q quit" in t, 5, "the screen is drawn")
+        text = s.wait_for(lambda t: "q quit" in t, 60, "the screen is drawn")
         self.assertIn(f"test  running  pid {driver.pid}  up ", text)
         self.assertRegex(text, r"request  avg 7\.5ms  min 7\.0ms  max 11ms ")
         self.assertRegex(text, r"(?m)^ 1 metrics-0 +\d+ consuming .* 4711 7\.0ms 7\.0ms 7\.0ms +0$")
         self.assertRegex(text, r"(?m)^ 2 metrics-1 +- dead ")
         s.type("q")
-        self.assertEqual(s.wait(3), LIVE)
+        self.assertEqual(s.wait(60), LIVE)
 
     def test_keys(self):
         driver = self.driver(workers=40)
@@ -512,7 +516,7 @@ class LiveTest(Case):
         driver.say("complete", 7, 1000, 3_000_000)
         driver.say("close")
         s = self.screen()
-        s.wait_for(lambda t: "q quit" in t, 5, "the screen is drawn")
+        s.wait_for(lambda t: "q quit" in t, 60, "the screen is drawn")
         for key, condition in (
                 ("\x1bOF", lambda t: "38 metrics-37" in t),       # End
                 ("\x1bOH", lambda t: " 1 metrics-0" in t),        # Home
@@ -533,46 +537,44 @@ class LiveTest(Case):
                 ("?", lambda t: "sort by the next, reverse" in t),
                 ("x", lambda t: "PROCESS" in t)):
             s.type(key)
-            s.wait_for(condition, 3, f"what {key!r} does")
+            s.wait_for(condition, 60, f"what {key!r} does")
         s.type("q")
-        self.assertEqual(s.wait(3), LIVE)
+        self.assertEqual(s.wait(60), LIVE)
 
     def test_follows_the_size_of_the_terminal(self):
         driver = self.driver(workers=40)
         driver.say("start", 1)
-        s = self.screen("-i", "60")
-        s.wait_for(lambda t: "q quit" in t, 5, "the screen is drawn")
+        s = self.screen("-i", "300")
+        s.wait_for(lambda t: "q quit" in t, 60, "the screen is drawn")
         for columns, lines in (132, 50), (80, 24), (20, 5), (5, 2), (100, 30):
             s.resize(columns, lines)
-            s.wait_for(lambda t, n=lines: s.lines()[n - 1].startswith("q qui"), 3,
+            s.wait_for(lambda t, n=lines: s.lines()[n - 1].startswith("q qui"), 60,
                        f"{columns}x{lines}")
         s.type("q")
-        self.assertEqual(s.wait(3), LIVE)
+        self.assertEqual(s.wait(60), LIVE)
 
     def test_says_stale_and_goes_on_with_the_next_master(self):
         first = self.busy_driver()
-        s = self.screen("-i", "30")  # does not wait for that
-        s.wait_for(lambda t: "running" in t, 5, "the screen is drawn")
+        s = self.screen("-i", "300")  # does not wait for that
+        s.wait_for(lambda t: "running" in t, 60, "the screen is drawn")
         first.end("die")
-        killed = time.monotonic()
-        text = s.wait_for(lambda t: "STALE for " in t, 2, "stale")
-        self.assertLess(time.monotonic() - killed, 1.2)
+        text = s.wait_for(lambda t: "STALE for " in t, 60, "stale")
         self.assertIn(f"master {first.pid} died", text)
         self.assertIn("metrics-0", text)
         second = self.busy_driver()
-        text = s.wait_for(lambda t: f"running  pid {second.pid}" in t, 3, "the next one is shown")
+        text = s.wait_for(lambda t: f"running  pid {second.pid}" in t, 60, "the next one is shown")
         self.assertNotRegex(text, r"received -\d")
         second.end("stop")
-        s.wait_for(lambda t: "stopped at" in t, 3, "the reason")
+        s.wait_for(lambda t: "stopped at" in t, 60, "the reason")
         s.type("q")
-        self.assertEqual(s.wait(3), STALE)
+        self.assertEqual(s.wait(60), STALE)
 
     def test_shows_what_is_stale_already(self):
         self.busy_driver().end("die")
         s = self.screen()
-        s.wait_for(lambda t: "STALE" in t and "metrics-0" in t, 5, "stale")
+        s.wait_for(lambda t: "STALE" in t and "metrics-0" in t, 60, "stale")
         s.type("q")
-        self.assertEqual(s.wait(3), STALE)
+        self.assertEqual(s.wait(60), STALE)
 
     def test_colours_are_an_addition(self):
         driver = self.busy_driver()
@@ -582,39 +584,39 @@ class LiveTest(Case):
         texts = []
         for env in {}, {"NO_COLOR": "1"}, {"TERM": "vt100"}:
             s = self.screen(**env)
-            texts.append(s.wait_for(lambda t: "waits " in t, 5, "the screen is drawn"))
+            texts.append(s.wait_for(lambda t: "waits " in t, 60, "the screen is drawn"))
             self.assertEqual(bool(colour.search(s.bytes)), not env, env)
             s.type("q")
-            self.assertEqual(s.wait(3), LIVE)
+            self.assertEqual(s.wait(60), LIVE)
         for text in texts:
             self.assertRegex(text, " retrying .*\n +waits .*influxdb: refused")
 
     def test_ascii_in_an_ascii_locale(self):
         self.busy_driver()
         s = self.screen(LC_ALL="C")
-        s.wait_for(lambda t: "q quit" in t, 5, "the screen is drawn")
+        s.wait_for(lambda t: "q quit" in t, 60, "the screen is drawn")
         self.assertTrue(s.bytes.isascii())
         with self.screen() as s:
-            s.wait_for(lambda t: "█" in t, 5, "bars")
+            s.wait_for(lambda t: "█" in t, 60, "bars")
 
     def test_a_terminal_that_curses_does_not_know_gets_text(self):
         self.busy_driver()
         s = self.screen(TERM="no-such-terminal")
-        self.assertEqual(s.wait(5), LIVE)
+        self.assertEqual(s.wait(60), LIVE)
         self.assertIn(b"received", s.bytes)
 
     def test_ends_with_its_terminal_and_by_signals(self):
         self.busy_driver()
         s = self.screen()
-        s.wait_for(lambda t: "q quit" in t, 5, "the screen is drawn")
+        s.wait_for(lambda t: "q quit" in t, 60, "the screen is drawn")
         os.close(s.fd)
         s.fd = -1
-        proc.wait_until(lambda: not proc.is_alive(s.pid), 3, "it ended")
+        proc.wait_until(lambda: not proc.is_alive(s.pid), 60, "it ended")
         for number in signal.SIGINT, signal.SIGTERM:
             s = self.screen()
-            s.wait_for(lambda t: "q quit" in t, 5, "the screen is drawn")
+            s.wait_for(lambda t: "q quit" in t, 60, "the screen is drawn")
             os.kill(s.pid, number)
-            self.assertEqual(s.wait(3), LIVE)
+            self.assertEqual(s.wait(60), LIVE)
 
     def test_sleeps_without_a_keyboard(self):
         self.busy_driver()
@@ -622,13 +624,13 @@ class LiveTest(Case):
         s.close()
         command = ["sh", "-c", f"exec {PSTATS} -f {self.dir} </dev/null"]
         with Screen(command) as s:
-            s.wait_for(lambda t: "q quit" in t, 5, "the screen is drawn")
+            s.wait_for(lambda t: "q quit" in t, 60, "the screen is drawn")
             s.read(2)
             with open(f"/proc/{s.pid}/stat", encoding="ascii") as f:
                 ticks = sum(map(int, f.read().rpartition(")")[2].split()[11:13]))
             self.assertLess(ticks / os.sysconf("SC_CLK_TCK"), 0.5)
             os.kill(s.pid, signal.SIGTERM)
-            self.assertEqual(s.wait(3), LIVE)
+            self.assertEqual(s.wait(60), LIVE)
 
 
 if __name__ == "__main__":
