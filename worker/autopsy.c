@@ -10,7 +10,8 @@
  * verdict without two deaths that happened here, with nothing else going on: a worker that somebody
  * kills by hand, or that dies of something else, leads to a look that finds nothing.
  *
- * The children are the first that the kernel takes should memory be short, and leave no core.
+ * The children are the first that the kernel takes should memory be short, and leave no core.  One
+ * that it takes while it is small dies of what others need: that is no answer.
  *
  * Process: a worker that starts, and children of it.  Owner: none.  Concurrency: one thread in the
  * worker, since it forks; a child has librdkafka's besides.
@@ -39,6 +40,7 @@ enum {
     SEARCH_MS = 120000, /* for all about one suspect */
     ONE_BY_ONE = 32,    /* offsets */
     LOOK_MS = 20,
+    SMALL_KIB = 64 << 10, /* what a child has that has read nothing of size, and some more */
     CHILD_GOOD = 0,
     CHILD_NOTHING = 3 /* the brokers did not answer */
 };
@@ -197,6 +199,17 @@ run_child(const struct autopsy *a, pid_t parent, int32_t partition, int64_t from
 
 /* --- in the worker --- */
 
+/* What a child's end says of what it read. */
+static enum answer
+judge_end(int status, long largest_kib)
+{
+    if (!WIFSIGNALED(status))
+        return WEXITSTATUS(status) == CHILD_GOOD ? ANSWER_READS : ANSWER_NONE;
+    if (WTERMSIG(status) == SIGTERM || (WTERMSIG(status) == SIGKILL && largest_kib < SMALL_KIB))
+        return ANSWER_NONE;
+    return ANSWER_KILLS;
+}
+
 /* Takes: whether one message is enough. */
 static enum answer
 ask(struct autopsy *a, int32_t partition, int64_t from, bool one)
@@ -204,10 +217,11 @@ ask(struct autopsy *a, int32_t partition, int64_t from, bool one)
     const struct timespec pause = {0, LOOK_MS * 1000000};
     int64_t until_ms = clock_mono_ms() + READ_MS;
     int status = 0;
+    struct rusage used = {.ru_maxrss = 0};
     pid_t parent = getpid(), pid = fork(), ended = 0;
     if (pid == 0)
         run_child(a, parent, partition, from, one);
-    while (pid != -1 && (ended = waitpid(pid, &status, WNOHANG)) == 0 && a->go_on(a->arg) &&
+    while (pid != -1 && (ended = wait4(pid, &status, WNOHANG, &used)) == 0 && a->go_on(a->arg) &&
            clock_mono_ms() < until_ms)
         nanosleep(&pause, NULL);
     if (pid == -1 || ended == -1)
@@ -217,9 +231,7 @@ ask(struct autopsy *a, int32_t partition, int64_t from, bool one)
         (void)waitpid(pid, &status, 0);
         return ANSWER_NONE;
     }
-    if (WIFSIGNALED(status))
-        return WTERMSIG(status) == SIGTERM ? ANSWER_NONE : ANSWER_KILLS;
-    return WEXITSTATUS(status) == CHILD_GOOD ? ANSWER_READS : ANSWER_NONE;
+    return judge_end(status, used.ru_maxrss);
 }
 
 /* Returns: false if it could not be found out. */

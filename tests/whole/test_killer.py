@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import time
 import unittest
 
 from fixtures import batch, proc
@@ -118,6 +119,32 @@ class KilledByHand(Unreadable):
             os.kill(pid, signal.SIGKILL)
             proc.wait_until(lambda: self.worker(p)["pid"] != pid, 20, "it is dead")
         proc.wait_until(lambda: p.count_lines("nothing found from offset 0 on"), 40, "it has looked")
+        self.influx.start()
+        self.wait_drained()
+        self.assertEqual(self.letters(), [])
+        self.stop()
+        self.assertEqual(self.stored(), set(range(5)))
+
+    def test_who_looks_is_killed_for_others(self):
+        """As by the kernel, which takes it first; it was small, so that is no verdict."""
+        self.use_shared()
+        self.own_influx()
+        self.produce([metric(n) for n in range(5)])
+        self.influx.stop()
+        p = self.persister(kafka_metrics={"num_processors": 1})
+        for _ in range(3):
+            proc.wait_until(lambda: self.worker(p)["in_flight"] == 5, 40, "they are in hand")
+            pid = self.worker(p)["pid"]
+            os.kill(pid, signal.SIGKILL)
+            proc.wait_until(lambda: self.worker(p)["pid"] != pid, 20, "it is dead")
+        killed, since = set(), time.monotonic()
+        while time.monotonic() - since < (2 if killed else 20):
+            children = [c for worker in p.workers() for c in proc.children(worker)]
+            for child in set(children) - killed:
+                os.kill(child, signal.SIGKILL)
+                killed.add(child)
+                since = time.monotonic()
+        self.assertGreater(len(killed), 0)
         self.influx.start()
         self.wait_drained()
         self.assertEqual(self.letters(), [])
