@@ -28,8 +28,8 @@ enum {
     READ_BYTES = 8192 /* libpq has room for so many at least, whenever it reads */
 };
 
-static void
-set_error(struct pg_error *error, const char *sqlstate, const char *message)
+void
+pg_error_set(struct pg_error *error, const char *sqlstate, const char *message)
 {
     size_t n = strcspn(message, "\n");
     error->copy_line = 0;
@@ -58,7 +58,7 @@ static enum pg_outcome
 lose(struct pg_conn *conn, struct pg_error *error)
 {
     if (error != NULL)
-        set_error(error, "",
+        pg_error_set(error, "",
                   conn->pg != NULL && PQerrorMessage(conn->pg)[0] != '\0'
                       ? PQerrorMessage(conn->pg)
                       : "the connection was lost");
@@ -69,7 +69,7 @@ lose(struct pg_conn *conn, struct pg_error *error)
 static enum pg_outcome
 time_out(struct pg_conn *conn, struct pg_error *error)
 {
-    set_error(error, "", "no answer in time");
+    pg_error_set(error, "", "no answer in time");
     pg_conn_close(conn);
     return PG_WORLD;
 }
@@ -84,7 +84,7 @@ wait_socket(struct pg_conn *conn, short events, int64_t deadline_ms, struct pg_e
     if (poll(&fd, 1, SLICE_MS) == -1 && errno != EINTR)
         return lose(conn, error);
     if (!conn->hooks->keep_waiting(conn->hooks->arg)) {
-        set_error(error, "", "stopped while waiting");
+        pg_error_set(error, "", "stopped while waiting");
         pg_conn_close(conn);
         return PG_STOPPED;
     }
@@ -111,7 +111,7 @@ count_read(struct pg_conn *conn, int64_t before, struct pg_error *error)
     conn->answer_bytes += taken > least ? taken : least;
     if (conn->answer_bytes <= MAX_ANSWER_BYTES)
         return PG_OK;
-    set_error(error, "", "the answer is too large");
+    pg_error_set(error, "", "the answer is too large");
     pg_conn_close(conn);
     return PG_WORLD;
 }
@@ -169,7 +169,7 @@ connect_server(struct pg_conn *conn, struct pg_error *error)
     conn->answer_bytes = 0;
     conn->pg = PQconnectStartParams(names, values, 1);
     if (conn->pg == NULL) {
-        set_error(error, "", "out of memory");
+        pg_error_set(error, "", "out of memory");
         return PG_WORLD;
     }
     PQsetNoticeReceiver(conn->pg, log_warning_of_server, conn);
@@ -347,7 +347,7 @@ take_failure(const PGresult *result, struct pg_error *error)
                              .context = PQresultErrorField(result, PG_DIAG_CONTEXT),
                              .file = PQresultErrorField(result, PG_DIAG_SOURCE_FILE)};
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    set_error(error, fault.sqlstate != NULL ? fault.sqlstate : "",
+    pg_error_set(error, fault.sqlstate != NULL ? fault.sqlstate : "",
               message != NULL ? message : PQresultErrorMessage(result));
     error->copy_line = pg_fault_find_line(&fault);
     return pg_fault_classify(&fault);
@@ -400,7 +400,7 @@ collect(struct pg_conn *conn, int64_t deadline_ms, PGresult **last, struct pg_er
         }
         if (status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) { /* there would be no end */
             PQclear(one);
-            set_error(error, "", "an answer that nobody asked for");
+            pg_error_set(error, "", "an answer that nobody asked for");
             pg_conn_close(conn);
             return PG_WORLD;
         }
@@ -465,7 +465,7 @@ pg_conn_copy_begin(struct pg_conn *conn, const char *sql, struct pg_error *error
     enum pg_outcome outcome = pg_conn_run(conn, sql, 0, NULL, NULL, error);
     if (outcome != PG_OK || PQtransactionStatus(conn->pg) == PQTRANS_ACTIVE)
         return outcome;
-    set_error(error, "", "the server does not take rows");
+    pg_error_set(error, "", "the server does not take rows");
     pg_conn_close(conn);
     return PG_WORLD;
 }

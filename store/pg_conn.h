@@ -72,6 +72,9 @@ enum pg_outcome pg_conn_copy_send(struct pg_conn *conn, const char *bytes, size_
 /* Ends the COPY and says how it went. */
 enum pg_outcome pg_conn_copy_end(struct pg_conn *conn, struct pg_error *error) MUST_CHECK;
 
+/* Takes: a SQLSTATE, "" if it is not the server's; a message, of which the first line is kept. */
+void pg_error_set(struct pg_error *error, const char *sqlstate, const char *message);
+
 /* Puts what a failed statement left in `error` into words. */
 void pg_conn_explain(const struct pg_error *error, const char *doing, struct errbuf *err);
 

@@ -13,10 +13,16 @@
 #include "store/pg_plan.h"
 #include "store/pg_row.h"
 #include "store/pg_schema.h"
+#include "store/pg_sift.h"
 
 enum {
     MAX_BYTES = 1 << 30,
-    STAGED_BATCHES = 16 /* after a conflict, so many go through the temporary table at once */
+    STAGED_BATCHES = 16, /* after a conflict, so many go through the temporary table at once */
+    /* Sifting costs less than finding each bad row, where of so many rows one is bad. */
+    SIFT_RATE = 64,
+    SIFT_LEAST = 8,   /* bad rows before it is thought of */
+    SIFT_ROWS = 4096, /* at once */
+    UNSIFTED_BATCHES = 1000
 };
 
 static const int64_t day_us = 86400000000;
@@ -27,6 +33,8 @@ struct copying {
     struct pg_error *error;
     const char **doing;
     bool staged;
+    bool sifting;     /* the COPY under way is to be sifted */
+    bool sifted;      /* one was, in this transaction */
     int64_t piece;    /* number of the COPY under way */
     bool knows_first; /* has asked for it */
     int64_t first_us; /* where the first of the table's partitions begins */
@@ -52,8 +60,8 @@ pg_copy_free(struct pg_copy *copy)
 void
 pg_copy_note_committed(struct pg_copy *copy)
 {
-    if (copy->staged_left > 0)
-        copy->staged_left--;
+    copy->staged_left -= copy->staged_left > 0;
+    copy->unsifted_left -= copy->unsifted_left > 0;
 }
 
 static enum pg_outcome
@@ -107,18 +115,33 @@ copy_sql(const struct copying *c)
     return COPY_INTO("@.measurements", "metric_id, time, value, value_meta");
 }
 
+/* An alarm's row is encoded already, but for what stands before it here. */
 static void
-add_row(struct copying *c, const struct pg_entry *entry)
+add_alarm(struct copying *c, const struct pg_entry *entry, size_t i)
 {
     struct buf *out = &c->copy->out;
     struct slice text = {c->what->texts + entry->text, entry->text_n};
+    if (c->sifting) {
+        pg_row_start(out, 1 + pg_row_fields(text, &text));
+        pg_row_add_int8(out, (int64_t)i);
+    }
+    buf_add_slice(out, text);
+}
+
+/* Takes: its place in the plan. */
+static void
+add_row(struct copying *c, const struct pg_plan *plan, size_t i)
+{
+    const struct pg_entry *entry = &c->what->entries[plan->rows[i]];
+    struct buf *out = &c->copy->out;
+    struct slice text = {c->what->texts + entry->text, entry->text_n};
     if (c->copy->kind != TOPIC_METRICS) {
-        buf_add_slice(out, text);
+        add_alarm(c, entry, i);
         return;
     }
-    pg_row_start(out, c->staged ? 5 : 4);
-    if (c->staged)
-        pg_row_add_int8(out, c->piece);
+    pg_row_start(out, c->sifting || c->staged ? 5 : 4);
+    if (c->sifting || c->staged)
+        pg_row_add_int8(out, c->sifting ? (int64_t)i : c->piece);
     pg_row_add_int8(out, entry->series);
     pg_row_add_int8(out, entry->time_us);
     pg_row_add_float8(out, entry->value);
@@ -137,17 +160,24 @@ upsert_rows(struct copying *c)
     return pg_conn_run(c->what->conn, sql, 1, values, NULL, c->error);
 }
 
-static enum pg_outcome
-send_rows(struct copying *c, const struct pg_plan *plan)
+static void
+encode_rows(struct copying *c, const struct pg_plan *plan)
 {
-    struct pg_conn *conn = c->what->conn;
     struct buf *out = &c->copy->out;
     c->piece++;
     buf_clear(out);
     pg_row_begin(out);
     for (size_t i = plan->from; i < plan->to; i++)
-        add_row(c, &c->what->entries[plan->rows[i]]);
+        add_row(c, plan, i);
     pg_row_end(out);
+}
+
+static enum pg_outcome
+send_rows(struct copying *c, const struct pg_plan *plan)
+{
+    struct pg_conn *conn = c->what->conn;
+    struct buf *out = &c->copy->out;
+    encode_rows(c, plan);
     const char *sql = pg_schema_fill(&c->copy->sql, c->copy->schema, copy_sql(c));
     if (out->failed || sql == NULL)
         return run_out_of_memory(c);
@@ -159,6 +189,17 @@ send_rows(struct copying *c, const struct pg_plan *plan)
     if (outcome == PG_OK && c->staged)
         outcome = upsert_rows(c);
     return outcome;
+}
+
+/* Counts what is done with; of long ago little is left. */
+static void
+note_passed(struct pg_copy *copy, size_t rows)
+{
+    copy->n_passed += rows;
+    while (copy->n_passed > SIFT_ROWS) {
+        copy->n_passed /= 2;
+        copy->n_refused /= 2;
+    }
 }
 
 /* Is it a refusal that more can be learnt about by sending fewer rows? */
@@ -289,12 +330,10 @@ add_time(struct copying *c, const struct pg_entry *entry)
     snprintf(c->error->message + n, sizeof(c->error->message) - n, ": of %s", text);
 }
 
+/* A row was refused alone, which c->error tells. */
 static enum pg_outcome
-note_refusal(struct copying *c, struct pg_plan *plan, enum pg_outcome outcome)
+refuse_row(struct copying *c, struct pg_plan *plan, enum pg_outcome outcome, uint32_t bad)
 {
-    uint32_t bad;
-    if (!pg_plan_note_refused(plan, c->error->copy_line, &bad))
-        return PG_OK;
     struct pg_entry *entry = &c->what->entries[bad];
     bool due = false;
     if (outcome == PG_PARTITION && (outcome = find_due(c, entry, &due)) != PG_OK)
@@ -304,8 +343,91 @@ note_refusal(struct copying *c, struct pg_plan *plan, enum pg_outcome outcome)
         return PG_PARTITION;
     }
     c->what->refuse(c->what->arg, entry, c->error->message);
+    c->copy->n_refused++;
     add_uncovered(c, plan, bad);
     return PG_OK;
+}
+
+static enum pg_outcome
+note_refusal(struct copying *c, struct pg_plan *plan, enum pg_outcome outcome)
+{
+    uint32_t bad;
+    if (!pg_plan_note_refused(plan, c->error->copy_line, &bad))
+        return PG_OK;
+    note_passed(c->copy, 1);
+    return refuse_row(c, plan, outcome, bad);
+}
+
+/* --- many bad rows --- */
+
+/* Bad rows come in spells, so what was seen of the last batch counts, too. */
+static bool
+should_sift(const struct pg_copy *copy)
+{
+    return copy->unsifted_left == 0 && copy->n_refused >= SIFT_LEAST &&
+           copy->n_refused * SIFT_RATE >= copy->n_passed;
+}
+
+/* What the database lists is judged as if each row had been sent alone: so it was. */
+static enum pg_outcome
+take_refusals(struct copying *c, struct pg_plan *plan, size_t from, const PGresult *refusals)
+{
+    int64_t next = (int64_t)from;
+    for (int i = 0; i < PQntuples(refusals); i++) {
+        struct pg_sift_refusal one;
+        if (pg_sift_refusal(refusals, i, &one) == -1 || one.row < next ||
+            one.row >= (int64_t)plan->from) {
+            pg_error_set(c->error, "", "the server refuses rows that it was not sent");
+            return PG_WORLD;
+        }
+        next = one.row + 1;
+        uint32_t bad = plan->rows[one.row];
+        struct pg_fault fault = {.sqlstate = one.sqlstate,
+                                 .table = one.table,
+                                 .column = one.column,
+                                 .constraint = one.constraint};
+        enum pg_outcome outcome = pg_fault_classify(&fault);
+        pg_error_set(c->error, one.sqlstate, one.message);
+        if (outcome != PG_UNIQUE && outcome != PG_DATA && outcome != PG_PARTITION)
+            return outcome;
+        outcome = refuse_row(c, plan, outcome, bad);
+        if (outcome != PG_OK)
+            return outcome;
+    }
+    return PG_OK;
+}
+
+/*
+ * Has the database look at the next rows itself. If it cannot, the batch is tried again without:
+ * why it cannot may have ended the connection.
+ */
+static enum pg_outcome
+sift_rows(struct copying *c, struct pg_plan *plan)
+{
+    PGresult *refusals = NULL;
+    size_t from = plan->from;
+    pg_plan_take(plan, SIFT_ROWS);
+    c->sifting = true;
+    encode_rows(c, plan);
+    c->sifting = false;
+    *c->doing = "cannot have the rows sifted";
+    enum pg_outcome outcome =
+        c->copy->out.failed
+            ? run_out_of_memory(c)
+            : pg_sift_rows(c->what->conn, c->copy->schema, c->copy->kind, &c->copy->sql,
+                           &c->copy->out, c->sifted, &refusals, c->error);
+    c->sifted = true;
+    if (outcome != PG_OK) {
+        c->copy->unsifted_left = UNSIFTED_BATCHES;
+        return outcome == PG_STOPPED || outcome == PG_RETRY ? outcome : PG_WORLD;
+    }
+    *c->doing = "cannot write";
+    c->copy->n_refused = c->copy->n_passed = 0;
+    note_passed(c->copy, plan->to - from);
+    pg_plan_note_stored(plan);
+    outcome = take_refusals(c, plan, from, refusals);
+    PQclear(refusals);
+    return outcome;
 }
 
 static enum pg_outcome
@@ -315,11 +437,17 @@ copy_all(struct copying *c)
     enum pg_outcome outcome = PG_OK;
     pg_plan_start(&plan, c->copy->rows, pick_rows(c));
     while (outcome == PG_OK && pg_plan_next(&plan)) {
+        if (should_sift(c->copy)) {
+            outcome = sift_rows(c, &plan);
+            continue;
+        }
         outcome = try_rows(c, &plan);
-        if (outcome == PG_OK)
+        if (outcome == PG_OK) {
+            note_passed(c->copy, plan.to - plan.from);
             pg_plan_note_stored(&plan);
-        else if (is_about_rows(c, outcome))
+        } else if (is_about_rows(c, outcome)) {
             outcome = note_refusal(c, &plan, outcome);
+        }
     }
     return outcome;
 }

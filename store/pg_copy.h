@@ -4,7 +4,8 @@
  * Rows are copied straight into the table, which is the fastest there is where no row exists
  * already. If one does, all is rolled back and the rows go through a temporary table and ON
  * CONFLICT DO UPDATE; so do the next batches, for a while, since conflicts come in spells
- * (replays).  Which rows go together, and which of them the database refuses, is up to pg_plan.h.
+ * (replays).  Which rows go together, and which of them the database refuses, is up to pg_plan.h;
+ * where many are bad the database looks at each itself (pg_sift.h).
  *
  * Process: workers.  Owner: the store.  Concurrency: one thread.
  */
@@ -33,7 +34,9 @@ struct pg_copy {
     struct buf out, sql;
     uint32_t *rows; /* of the plan */
     size_t capacity;
-    unsigned staged_left; /* batches that go through the temporary table at once */
+    size_t n_refused, n_passed; /* of late: bad rows, and rows done with */
+    unsigned staged_left;       /* batches that go through the temporary table at once */
+    unsigned unsifted_left;     /* batches in which the database is not asked to sift: it could not */
 };
 
 /* What one call works on. */

@@ -49,6 +49,14 @@ pg_plan_next(struct pg_plan *plan)
 }
 
 void
+pg_plan_take(struct pg_plan *plan, size_t most)
+{
+    size_t left = plan->n - plan->from;
+    plan->to = plan->from + (most < left ? most : left);
+    plan->n_pile = 0;
+}
+
+void
 pg_plan_note_stored(struct pg_plan *plan)
 {
     plan->from = plan->to;

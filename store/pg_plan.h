@@ -53,7 +53,15 @@ void pg_plan_start(struct pg_plan *plan, uint32_t *rows, size_t n);
 /* Returns: true and what to copy now (from, to; at least one row), or false when all is done. */
 bool pg_plan_next(struct pg_plan *plan) MUST_CHECK;
 
-/* What pg_plan_next gave was stored. */
+/*
+ * Instead of what pg_plan_next gave, takes the round's next rows together, whatever is known of
+ * them: for a way to store them in which each bad one is refused alone. Then pg_plan_note_stored,
+ * and pg_plan_add_again for as many as were refused.
+ * Takes: how many at most (1..).
+ */
+void pg_plan_take(struct pg_plan *plan, size_t most);
+
+/* What pg_plan_next or pg_plan_take gave was stored. */
 void pg_plan_note_stored(struct pg_plan *plan);
 
 /*
@@ -64,7 +72,7 @@ void pg_plan_note_stored(struct pg_plan *plan);
 bool pg_plan_note_refused(struct pg_plan *plan, size_t named, uint32_t *bad) MUST_CHECK;
 
 /*
- * Has a row tried in the next round; to be called at most once after each bad one, before the next
+ * Has a row tried in the next round; to be called at most once for each bad one, before the next
  * pg_plan_next.
  */
 void pg_plan_add_again(struct pg_plan *plan, uint32_t row);

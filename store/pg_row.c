@@ -115,6 +115,14 @@ pg_row_start(struct buf *b, int fields)
     add_u16(b, (uint16_t)fields);
 }
 
+int
+pg_row_fields(struct slice row, struct slice *fields)
+{
+    assert(row.n >= 2);
+    *fields = (struct slice){row.p + 2, row.n - 2};
+    return (unsigned char)row.p[0] << 8 | (unsigned char)row.p[1];
+}
+
 void
 pg_row_add_int8(struct buf *b, int64_t value)
 {

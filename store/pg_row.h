@@ -47,6 +47,10 @@ void pg_row_end(struct buf *b);
 
 /* Append one field each; a row begins with pg_row_start. */
 void pg_row_start(struct buf *b, int fields);
+
+/* Takes: an encoded row. Returns: how many fields it has; their bytes in *fields. */
+int pg_row_fields(struct slice row, struct slice *fields);
+
 void pg_row_add_int8(struct buf *b, int64_t value);
 void pg_row_add_float8(struct buf *b, double value);
 void pg_row_add_text(struct buf *b, struct slice text);

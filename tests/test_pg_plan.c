@@ -27,6 +27,7 @@ struct world {
     bool bad[MOST];
     bool same_key[MOST]; /* as the row before it */
     enum naming naming;
+    bool sifts; /* now and then rows are taken together, and the bad ones among them are listed */
 };
 
 struct outcome {
@@ -96,6 +97,25 @@ copy(const struct world *w, const struct pg_plan *plan, struct outcome *o, size_
 }
 
 static void
+sift(const struct world *w, struct pg_plan *plan, struct outcome *o)
+{
+    pg_plan_take(plan, 1 + random_below(w->n));
+    size_t from = plan->from, to = plan->to;
+    cr_assert(from < to && to <= plan->n);
+    o->requests++;
+    o->sent += to - from;
+    pg_plan_note_stored(plan);
+    for (size_t i = from; i < to; i++) {
+        uint32_t row = plan->rows[i];
+        cr_assert_eq(o->state[row], 0, "row %u is settled already", row);
+        o->state[row] = w->bad[row] ? 2 : 1;
+        o->refused += w->bad[row];
+        if (w->bad[row] && w->same_key[row])
+            pg_plan_add_again(plan, row - 1);
+    }
+}
+
+static void
 play(const struct world *w, struct outcome *o)
 {
     static uint32_t rows[MOST];
@@ -109,7 +129,9 @@ play(const struct world *w, struct outcome *o)
     while (pg_plan_next(&plan)) {
         uint32_t bad;
         cr_assert(o->requests <= 64 * w->n, "it does not end");
-        if (copy(w, &plan, o, &named)) {
+        if (w->sifts && random_below(3) == 0)
+            sift(w, &plan, o);
+        else if (copy(w, &plan, o, &named)) {
             pg_plan_note_stored(&plan);
         } else if (pg_plan_note_refused(&plan, named, &bad)) {
             cr_assert_eq(o->state[bad], 0);
@@ -218,6 +240,22 @@ Test(pg_plan, random_placements_in_large_batches)
         }
         random_state = seed;
     }
+}
+
+Test(pg_plan, rows_taken_together_at_any_time)
+{
+    world.sifts = true;
+    for (random_state = 1; random_state < 2000; random_state++) {
+        uint64_t seed = random_state;
+        static struct outcome o;
+        size_t n = 1 + random_below(300);
+        place_at_random(n, random_below(n), random_below(2) ? 0 : random_below(n));
+        world.naming = (enum naming)random_below(NAMES_BEYOND + 1);
+        play(&world, &o);
+        check_states(&world, &o);
+        random_state = seed;
+    }
+    world.sifts = false;
 }
 
 /* Runs of bad rows, each second, each fourth ... */

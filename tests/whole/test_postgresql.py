@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -636,6 +637,82 @@ class RowsTest(unittest.TestCase):
             self.assert_refused(outcome, range(1, 2000, 2))
             print(f"{way}: {copies} COPYs, {outcome.took_ms} ms")
             self.assertLessEqual(copies, 1 + 2 * 1000 * (1 + 1))
+
+    def test_many_bad_rows_are_sifted_by_the_server(self):
+        """A spell of them costs few requests; nothing else differs, also of rows of one key."""
+        store = self.store()
+        self.make_tables(store)
+        self.sql(refusing("value_meta IS NOT NULL"))
+        for _ in range(3):  # straight, by way of the temporary table, in a spell
+            store.reset()
+            self.add(store, *((i, None, {"a": 1} if i % 2 else None) for i in range(9000)),
+                     (9000, NOW_MS - 1, None), (9001, NOW_MS - 1, {"a": 1}),
+                     (9002, NOW_MS - 1, {"a": 1}))
+            with open(self.postgres.log, encoding="utf-8") as f:
+                f.seek(0, os.SEEK_END)
+                outcome = store.write()
+                copies = len(re.findall(r" statement: .*COPY ", f.read()))
+            self.assertEqual((outcome.status, outcome.stored),
+                             ("done", set(range(0, 9000, 2)) | {9000}))
+            self.assert_refused(outcome, {*range(1, 9000, 2), 9001, 9002}, '"ours"')
+            print(f"{copies} COPYs, {outcome.took_ms} ms")
+            self.assertLess(copies, 100)
+
+    def test_sifting_waits_for_the_tables_trouble(self):
+        store = self.store()
+        self.make_tables(store)
+        self.sql(PARTITIONED)
+        rows = [(i, NOW_MS - 1000 * DAY - i, None) for i in range(300)]
+        self.add(store, *rows[:200], (200, NOW_MS + 2 * HOUR, None), *rows[201:])
+        outcome = store.write()
+        self.assertEqual(outcome.status, "sick")
+        self.assertIn("no partition", outcome.text)
+        self.sql("CREATE TABLE monasca.tomorrow PARTITION OF monasca.measurements"
+                 " FOR VALUES FROM (now() + interval '1 hour') TO (now() + interval '2 days')")
+        again = store.write()
+        self.assertEqual((again.status, again.stored), ("done", {200}))
+
+    def test_many_bad_alarms_are_sifted(self):
+        store = self.store("alarms")
+        self.make_tables(store)
+        self.sql("ALTER TABLE monasca.alarm_state_history ADD CONSTRAINT ours"
+                 " CHECK (reason NOT LIKE 'bad%')")
+        with open(os.path.join(CORPUS, "alarm-state-transitions.jsonl"), encoding="utf-8") as f:
+            alarm = json.loads(f.readline())
+        alarms = []
+        for i in range(1000):
+            alarm["alarm-transitioned"]["stateChangeReason"] = f"{'bad' if i % 3 else 'good'} {i}"
+            alarms.append(json.dumps(alarm).encode())
+        self.assertEqual(store.add_bytes(alarms), {})
+        outcome = store.write()
+        self.assertEqual((outcome.status, outcome.stored), ("done", set(range(0, 1000, 3))))
+        self.assertEqual(self.sql("SELECT count(*), count(DISTINCT reason) FROM"
+                                  " monasca.alarm_state_history WHERE reason LIKE 'good%'"),
+                         [["334", "334"]])
+
+    def test_without_the_right_to_sift(self):
+        """The batch is tried once more, without."""
+        self.make_tables(self.store())
+        self.sql(refusing("value_meta IS NOT NULL"))
+        self.sql("REVOKE TEMPORARY ON DATABASE postgres FROM public; CREATE ROLE sifts LOGIN;"
+                 "GRANT USAGE ON SCHEMA monasca TO sifts;"
+                 "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA monasca TO sifts;"
+                 "GRANT USAGE ON ALL SEQUENCES IN SCHEMA monasca TO sifts")
+        self.addCleanup(self.sql, "GRANT TEMPORARY ON DATABASE postgres TO public;"
+                        "DROP OWNED BY sifts; DROP ROLE sifts")
+        store = self.store(conninfo=self.postgres.conninfo.replace("user=postgres",
+                                                                 "user=sifts"))
+        for tries in (2, 1):
+            store.reset()
+            now = NOW_MS - tries * HOUR
+            self.add(store, *((i, now + i, {"a": 1} if i % 2 else None) for i in range(200)))
+            for _ in range(tries - 1):
+                outcome = store.write()
+                self.assertEqual(outcome.status, "sick")
+                self.assertIn("cannot have the rows sifted", outcome.text)
+                self.assertIn("temporary", outcome.text)
+            outcome = store.write()
+            self.assertEqual((outcome.status, len(outcome.stored)), ("done", 100))
 
     def test_what_bad_rows_cost_on_the_wire(self):
         """A whole batch with bad ones anywhere: rows and COPYs as they pass by."""
