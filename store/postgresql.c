@@ -369,7 +369,8 @@ write_batch(struct writing *w)
     enum store_status status = resolve_series(w);
     if (status != STORE_DONE)
         return status;
-    qsort(pg->entries, pg->n, sizeof(*pg->entries), compare_entries);
+    if (pg->n > 0)
+        qsort(pg->entries, pg->n, sizeof(*pg->entries), compare_entries);
     status = fill_transaction(w);
     if (status != STORE_DONE)
         return status;
