@@ -45,7 +45,7 @@ class Capacity(Scenario):
         self.assertGreaterEqual(min(refused), 800, "existing series go on")
         self.assert_stored(1200, missing=refused)
         self.assertEqual(p.totals()["rejected_capacity"], len(letters))
-        proc.wait_until(lambda: "store.capacity" in self.health(port), 20, "health says so")
+        proc.wait_until(lambda: "store.capacity" in self.health(port), 60, "health says so")
         check = self.health(port)["store.capacity"]
         self.assertEqual((check["status"], check["healthy"]), ("degraded", True))
         self.assertIn("held, all others are stored", "".join(p.lines("held")))
@@ -59,7 +59,7 @@ class Capacity(Scenario):
         done = subprocess.run([DEAD, "replay", "--config-file", p.config, "--yes"], check=False,
                               capture_output=True, timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr.decode())
-        proc.wait_until(lambda: self.stored() == set(range(1200)), 40, "all are stored")
+        proc.wait_until(lambda: self.stored() == set(range(1200)), 60, "all are stored")
         self.stop()
 
 

@@ -86,7 +86,7 @@ class ByPrometheus(Scenario):
 
     def kill_one(self):
         os.kill(min(self.p.processes().items())[1]["pid"], signal.SIGKILL)
-        proc.wait_until(lambda: self.p.totals()["restarts"] == 1 and self.p.all_run(), 20,
+        proc.wait_until(lambda: self.p.totals()["restarts"] == 1 and self.p.all_run(), 60,
                         "it is forked again")
 
     def test_every_panel_has_data(self):
@@ -102,7 +102,7 @@ class ByPrometheus(Scenario):
             return not waiting
 
         try:
-            proc.wait_until(all_seen, 30, "every query gives numbers")
+            proc.wait_until(all_seen, 60, "every query gives numbers")
         except AssertionError:
             self.fail([(title, t["expr"]) for title, t in waiting])
         feed.process.send_signal(signal.SIGTERM)
@@ -114,7 +114,7 @@ class ByPrometheus(Scenario):
     def assert_agrees(self):
         """At rest Prometheus says what the segment says, once it has seen the last of it."""
         proc.wait_until(lambda: [self.p.totals()[name] for name in
-                                 ("in_flight", "lag", "lag_committed")] == [0, 0, 0], 20, "it rests")
+                                 ("in_flight", "lag", "lag_committed")] == [0, 0, 0], 60, "it rests")
         totals = self.p.totals()
         expected = {f"monasca_persister_{name}_total": totals[name] for name in
                     ("received", "completed", "rejected", "returned", "restarts", "batches")}
@@ -129,7 +129,7 @@ class ByPrometheus(Scenario):
             return found == expected
 
         try:
-            proc.wait_until(agrees, 20, "it agrees")
+            proc.wait_until(agrees, 60, "it agrees")
         except AssertionError:
             self.assertEqual(found, expected)
         self.assertGreater(totals["rejected"], 0)
@@ -153,7 +153,7 @@ class ByPrometheus(Scenario):
         self.feed(100)
         with open(os.path.join(DASHBOARDS, "README.md"), encoding="utf-8") as f:
             expression, = re.findall(r"'query=(.+)'", f.read())
-        proc.wait_until(lambda: self.prometheus.query(expression), 20, "there is an answer")
+        proc.wait_until(lambda: self.prometheus.query(expression), 60, "there is an answer")
         (labels, _), = self.prometheus.query(expression)
         self.assertEqual(labels, {"instance": self.p.instance})
 
@@ -166,7 +166,7 @@ class ByPrometheus(Scenario):
         self.assertEqual({r["name"]: r.get("lastError", "") for r in rules},
                          {r["name"]: "" for r in rules})
         self.p.kill()
-        proc.wait_until(lambda: self.prometheus.query('ALERTS{alertname="PersisterNotScraped"}'), 30,
+        proc.wait_until(lambda: self.prometheus.query('ALERTS{alertname="PersisterNotScraped"}'), 60,
                         "it is noticed")
 
 
@@ -188,7 +188,8 @@ class ByMonasca(Loop):
         p = self.telling(kafka_metrics={"num_processors": 2})
         for part in range(3):
             self.feed(MESSAGES // 3, bad=BAD, first=part * MESSAGES // 3)
-            time.sleep(2)
+            flushed = self.agent.flushed()
+            proc.wait_until(lambda n=flushed: self.agent.flushed() > n, 60, "the agent flushes")
         self.wait_drained()
         self.stop(p)
         self.settle()

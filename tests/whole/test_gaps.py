@@ -32,7 +32,7 @@ class Gaps(Scenario):
         self.send(producer, first, n)
         producer.flush()
         (producer.commit if keep else producer.abort)()
-        proc.wait_until(lambda: self.end() == end, 20, f"the partition ends at {end}")
+        proc.wait_until(lambda: self.end() == end, 60, f"the partition ends at {end}")
 
     def end(self):
         return self.broker.client.offsets(self.topic, 1)[0]
@@ -46,7 +46,7 @@ class Gaps(Scenario):
             t = p.totals()
             return t["completed"] == completed and t["lag"] == t["lag_committed"] == 0
 
-        proc.wait_until(level, 30, f"{completed} are stored and the lag is 0: "
+        proc.wait_until(level, 60, f"{completed} are stored and the lag is 0: "
                                    f"{p.totals()['completed']}, lag {p.totals()['lag']}, "
                                    f"committed {p.totals()['lag_committed']}")
 
@@ -134,10 +134,10 @@ class Compacted(Gaps):
             sent += 1
             return os.path.getsize(segment) < before / 10
 
-        proc.wait_until(compacted, 30, "the first segment is compacted")
+        proc.wait_until(compacted, 60, "the first segment is compacted")
         p = self.persister()
         self.wait_drained()
-        proc.wait_until(lambda: p.totals()["lag"] == p.totals()["lag_committed"] == 0, 30, "no lag")
+        proc.wait_until(lambda: p.totals()["lag"] == p.totals()["lag_committed"] == 0, 60, "no lag")
         self.assertLess(p.totals()["received"], 1000)
         self.stop()
         self.assertIn(sent - 1, self.stored())

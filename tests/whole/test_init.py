@@ -43,7 +43,7 @@ class InitScript(Scenario):
         self.p = None
         self.addCleanup(lambda: self.p and self.verb("stop"))
 
-    def prepare(self, start_timeout=30, **sections):
+    def prepare(self, start_timeout=60, **sections):
         self.p = p = self.persister(start=False, **sections)
         os.chmod(p.dir, 0o755)
         self.run_directory = os.path.dirname(p.segment)
@@ -63,7 +63,7 @@ class InitScript(Scenario):
     def verb(self, *words):
         """Returns (exit code, standard output, standard error)."""
         done = subprocess.run(["/bin/sh", SCRIPT, *words], capture_output=True, check=False,
-                              timeout=60, stdin=subprocess.DEVNULL, cwd="/",
+                              timeout=180, stdin=subprocess.DEVNULL, cwd="/",
                               env={"INIT_DEFAULTS": self.defaults, "PATH": os.environ["PATH"]})
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
@@ -183,7 +183,7 @@ class InitScript(Scenario):
         self.assertTrue(self.p.lines("ready: all", log))
         os.rename(log, log + ".1")
         os.kill(self.master(), signal.SIGUSR1)
-        proc.wait_until(lambda: os.path.exists(log), 10, "the log is opened anew")
+        proc.wait_until(lambda: os.path.exists(log), 60, "the log is opened anew")
         self.expect("reload", 0, "is taken")
         self.assertTrue(self.p.lines("reload", log))
         self.expect("stop", 0, "stopped")
@@ -192,14 +192,14 @@ class InitScript(Scenario):
     def test_workers_that_cannot_consume(self):
         self.own_broker(start=False)
         self.own_influx()
-        self.prepare(start_timeout=4)
+        self.prepare(start_timeout=15)
         text = self.expect("start", 1, "not all workers consume")
         self.assertIn("waits for kafka", text)
         self.expect("status", 0, "not all workers consume yet")
         self.broker.start()
         self.make_topic()
         ready = os.path.join(self.run_directory, "monasca-persister.pid")
-        proc.wait_until(lambda: os.path.exists(ready), 40, "it is ready after all")
+        proc.wait_until(lambda: os.path.exists(ready), 60, "it is ready after all")
         self.expect("stop", 0, "stopped")
 
     def test_a_master_that_was_killed(self):
@@ -207,7 +207,7 @@ class InitScript(Scenario):
         self.prepare()
         self.expect("start", 0, "started")
         os.kill(self.master(), 9)
-        proc.wait_until(lambda: self.verb("status")[0] == 1, 10, "it is dead with a pid file")
+        proc.wait_until(lambda: self.verb("status")[0] == 1, 60, "it is dead with a pid file")
         self.expect("start", 0, "started")
         self.expect("status", 0)
         self.expect("stop", 0)

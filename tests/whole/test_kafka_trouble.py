@@ -41,7 +41,7 @@ class Unresolvable(Trouble):
         # A topic that is not there, as what a broker like that has to say of a topic may be lost.
         p = self.persister(kafka={"librdkafka.topic.metadata.propagation.max.ms": 0},
                            kafka_metrics={"topic": "missing"})
-        proc.wait_until(lambda: any("ubscribed topic" in w for w in self.waits(p)), 30,
+        proc.wait_until(lambda: any("ubscribed topic" in w for w in self.waits(p)), 60,
                         "the topic is not there")
         for text in self.waits(p):
             self.assertIn(f"Failed to resolve 'nobody.invalid:{self.broker.port}'", text)
@@ -68,7 +68,7 @@ class Scram(Trouble):
                    "librdkafka.sasl.mechanism": "SCRAM-SHA-256",
                    "librdkafka.sasl.username": "nobody", "librdkafka.sasl.password": "wrong"},
             kafka_metrics={"uri": f"127.0.0.1:{self.broker.port + 2}"})
-        proc.wait_until(lambda: any("uthentication" in w for w in self.waits(p)), 30,
+        proc.wait_until(lambda: any("uthentication" in w for w in self.waits(p)), 60,
                         "the brokers refuse us")
         old = lib.rd_kafka_version() < 0x02060100
         p.wait_log("SASL authentication error")
@@ -119,8 +119,8 @@ class NoThreads(Trouble):
     def test_the_worker_is_started_again(self):
         p = self.limited(4)  # master, worker, and two threads: none for a broker
         self.feed(100)
-        p.wait_log("a thread could not be made", 30)
-        proc.wait_until(lambda: p.figures()["totals"]["restarts"] > 0, 20, "it is started again")
+        p.wait_log("a thread could not be made")
+        proc.wait_until(lambda: p.figures()["totals"]["restarts"] > 0, 60, "it is started again")
         self.lift(p.pid)
         self.wait_drained()
         self.stop()
@@ -131,7 +131,7 @@ class NoThreads(Trouble):
         p = self.limited(8, dead_letter={"topic": letters})  # the producer's fourth is one too many
         self.make_topic(letters, 1)
         self.feed(100, bad=5)
-        p.wait_log("dead letters: Kafka client", 30)
+        p.wait_log("dead letters: Kafka client")
         self.assertEqual(p.totals()["restarts"], 0)
         self.lift(p.pid, *p.workers())
         self.wait_drained()

@@ -100,8 +100,8 @@ class LoopTest(Loop):
 
     def end(self, p):
         """Ends all who have a part in the telling, each when it has heard the last."""
-        self.wait_drained(60)
-        proc.wait_until(lambda: p.totals()["in_flight"] == 0, 20, "all is settled")
+        self.wait_drained(90)
+        proc.wait_until(lambda: p.totals()["in_flight"] == 0, 60, "all is settled")
         self.stop(p)
         self.assert_all_rows_are_there(self.settle())
 
@@ -213,8 +213,8 @@ class LoopTest(Loop):
                     return True
             return False
 
-        proc.wait_until(killed, 20, "a worker has messages in its hands")
-        proc.wait_until(lambda: p.totals()["restarts"] > 0, 20, "it is forked again")
+        proc.wait_until(killed, 60, "a worker has messages in its hands")
+        proc.wait_until(lambda: p.totals()["restarts"] > 0, 60, "it is forked again")
 
     def test_nothing_is_told_twice_over_a_kill(self):
         """What the dead worker had counted is told once, what it had in its hands is `returned`, and
@@ -226,7 +226,7 @@ class LoopTest(Loop):
         feed = self.feeding(MESSAGES, bad=5, rate=8000)
         self.wait_flowing(p)
         self.kill_one(p)
-        feed.wait(90)
+        feed.wait(180)
         self.end(p)
         totals = p.totals()
         self.assertGreater(totals["returned"], 0)

@@ -76,7 +76,7 @@ class ReloadUnderLoad(PostgresScenario):
         before = p.figures()["master"]
         kept = {name: dict(o) for name, o in p.sections.items()}
         p.reload(wait=False, **{section: options})
-        proc.wait_until(lambda: p.answered(before), 20, "the reload is answered")
+        proc.wait_until(lambda: p.answered(before), 60, "the reload is answered")
         now = p.figures()["master"]
         self.assertEqual(now["reloads_refused"], before["reloads_refused"] + 1)
         self.assertEqual(now["generation"], before["generation"])
@@ -141,7 +141,7 @@ class WhatChanges(Scenario):
         p = self.start_one()
         p.wait_log("ready: all 2")
         seen = []
-        for i in range(3):  # a newcomer that is late, on a busy machine, disturbs it once more
+        for i in range(8):  # a newcomer that is late, on a busy machine, disturbs it once more
             p.reload(kafka_metrics={"batch_size": 600 + i})
             time.sleep(HEARTBEAT_SECONDS + 1)  # that is when a member hears of one more
             seen.append([s["rebalances"] for s in p.processes().values()])
@@ -169,20 +169,20 @@ class WhatChanges(Scenario):
         def go_wrong():
             p.reload(wait=False, kafka_metrics={"uri": f"127.0.0.1:{proc.free_ports()}"})
             proc.wait_until(lambda: len(p.workers()) == 4 and p.count_lines("HUP: ")
-                            == p.totals()["reloads"], 20, "old and new are there")
+                            == p.totals()["reloads"], 60, "old and new are there")
 
         def assert_old_go_on():
             before = p.totals()["received"]
-            proc.wait_until(lambda: p.totals()["received"] > before, 20, "messages are received")
+            proc.wait_until(lambda: p.totals()["received"] > before, 60, "messages are received")
             self.assertLessEqual(old, set(p.workers()))
 
         go_wrong()
         b = self.persister("b")  # this is a rebalance
-        proc.wait_until(lambda: sum(s["partitions"] for s in b.processes().values()) == 2, 20,
+        proc.wait_until(lambda: sum(s["partitions"] for s in b.processes().values()) == 2, 60,
                         "they share")
         assert_old_go_on()
         go_wrong()
-        p.wait_log("workers have not joined since the reload", 40)
+        p.wait_log("workers have not joined since the reload", 90)
         assert_old_go_on()
         p.reload(kafka_metrics={"uri": right})
         self.assertEqual(len(p.workers()), 2)
@@ -200,7 +200,7 @@ class WhatChanges(Scenario):
         self.assertEqual(p.figures()["period"]["seconds"], 2)
         self.feed(1000, bad=1)
         self.wait_drained()
-        proc.wait_until(lambda: p.lines("rejected", other), 10, "a worker writes to the other log")
+        proc.wait_until(lambda: p.lines("rejected", other), 60, "a worker writes to the other log")
         self.assertTrue(p.lines(" master[", other))
         p.reload(DEFAULT={"debug": False})
         self.stop()
@@ -288,11 +288,10 @@ class Pauses(Scenario):
 
         looker = threading.Thread(target=look)
         looker.start()
-        time.sleep(2)
+        proc.wait_until(lambda: len(times) > 10, 60, "it is looked at")
         change(p)
-        changed = time.monotonic()
-        proc.wait_until(lambda: times[-1] > changed, 20, "it goes on")
-        time.sleep(1)
+        before = len(times)
+        proc.wait_until(lambda: len(times) > before + 10, 60, "it goes on")
         end.set()
         looker.join()
         feed.process.send_signal(signal.SIGTERM)
@@ -348,9 +347,9 @@ class Insane(Scenario):
             def running():
                 pids[:] = p.workers()
                 return pids
-            proc.wait_until(running, 20, "a worker runs")
+            proc.wait_until(running, 60, "a worker runs")
             os.kill(pids[0], signal.SIGKILL)
-            proc.wait_until(lambda: p.totals()["deaths_signal"] > i, 20, "it died")
+            proc.wait_until(lambda: p.totals()["deaths_signal"] > i, 60, "it died")
         p.reload(kafka_metrics={"batch_size": 555})
         self.assertEqual(len(p.workers()), 1)
         self.feed(1000)
@@ -364,7 +363,7 @@ class Insane(Scenario):
         self.wait_drained()
         self.influx.kill()
         self.feed(1000, first=1000)
-        proc.wait_until(lambda: any(s["waiting"] for s in p.processes().values()), 20, "it waits")
+        proc.wait_until(lambda: any(s["waiting"] for s in p.processes().values()), 60, "it waits")
         p.reload(kafka_metrics={"batch_size": 555})
         self.influx.start()
         self.assert_all_well(2000)
@@ -375,7 +374,7 @@ class Insane(Scenario):
         self.feed(1000)
         p.signal(signal.SIGTERM)
         p.signal(signal.SIGHUP)
-        self.assertEqual(p.wait(30), 0)
+        self.assertEqual(p.wait(60), 0)
         self.assertEqual(p.totals()["reloads"], 0)
 
     def test_a_stop_in_the_middle_of_a_take_over(self):
@@ -384,7 +383,7 @@ class Insane(Scenario):
         self.feed(3000)
         p.reload(wait=False, kafka_metrics={"batch_size": 555})
         proc.wait_until(lambda: any(s["leaving"] for s in p.figures()["processes"])
-                        or p.totals()["reloads"] == 1, 20, "it began")
+                        or p.totals()["reloads"] == 1, 60, "it began")
         self.stop()
         q = self.persister("b")
         self.wait_drained()
@@ -402,7 +401,7 @@ class Insane(Scenario):
             proc.wait_until(p.is_settled, 60, "all have joined")
             before, old = p.figures()["master"], set(p.workers())
             p.reload(wait=False, kafka_metrics={"batch_size": 555 + i})
-            proc.wait_until(lambda b=before: p.answered(b), 20, "it is answered")
+            proc.wait_until(lambda b=before: p.answered(b), 60, "it is answered")
             pids = {s["pid"] for s in p.figures()["processes"] if s["pid"]}
             victims = pids - old if newcomer else pids & old
             self.assertTrue(victims or not newcomer, "the newcomers are there")
@@ -431,7 +430,8 @@ class Insane(Scenario):
             p.signal(signal.SIGHUP)
             time.sleep(0.01)
         p.reload(kafka_metrics={"batch_size": 556})
-        proc.wait_until(lambda: look() == before, 20, f"{look()} is {before} again")
+        proc.wait_until(lambda: all(now <= then for now, then in zip(look(), before)), 60,
+                        f"{look()} is no more than {before} again")
         self.assertEqual(p.totals()["reloads_refused"], 0)
         self.feed(1000)
         self.assert_all_well(1000)
@@ -442,7 +442,7 @@ class Insane(Scenario):
         os.unlink(p.config)
         before = p.figures()["master"]
         p.signal(signal.SIGHUP)
-        proc.wait_until(lambda: p.answered(before), 20, "it is answered")
+        proc.wait_until(lambda: p.answered(before), 60, "it is answered")
         self.assertIn(p.config, p.figures()["master"]["reload_error"])
         self.assertIn("reload    refused at ", p.pstats("-1")[1])
         p.reload()
@@ -468,7 +468,7 @@ class SeveralFiles(Scenario):
             p.process = subprocess.Popen([PROGRAM, *self.arguments], stdin=subprocess.DEVNULL,
                                          stdout=log, stderr=log, cwd=self.dir,
                                          preexec_fn=proc.die_with_parent)
-        proc.wait_until(lambda: p.ended_early() or p.all_run(), 20, "the persister has started")
+        proc.wait_until(lambda: p.ended_early() or p.all_run(), 60, "the persister has started")
 
     def reload(self, p):
         """By --reload, with the same arguments. Returns (exit code, what it says)."""
@@ -486,19 +486,19 @@ class SeveralFiles(Scenario):
         path = self.write("conf.d/10.conf", "[kafka_metrics]\nnum_processors = 2\n")
         code, said = self.reload(p)
         self.assertEqual(code, 0, said)
-        proc.wait_until(p.all_run, 30, "there are two workers")
+        proc.wait_until(p.all_run, 60, "there are two workers")
         self.assertEqual(len(p.workers()), 2)
         self.write("conf.d/20.conf", "\n[kafka_metrics]\nnum_processors = many\n")
         before = p.figures()["master"]
         p.signal(signal.SIGHUP)
-        proc.wait_until(lambda: p.answered(before), 20, "it is answered")
+        proc.wait_until(lambda: p.answered(before), 60, "it is answered")
         self.assertIn(f"{self.dir}/conf.d/20.conf:3: [kafka_metrics] num_processors",
                       p.figures()["master"]["reload_error"])
         for name in (path, os.path.join(self.dir, "conf.d/20.conf")):
             os.unlink(name)
         self.write("second.conf", "[kafka_metrics]\nnum_processors = 3\n")
         self.assertEqual(self.reload(p)[0], 0)
-        proc.wait_until(lambda: p.all_run() and len(p.workers()) == 3, 30, "there are three")
+        proc.wait_until(lambda: p.all_run() and len(p.workers()) == 3, 60, "there are three")
         self.assertEqual(p.lines(" DEBUG: "), [])  # --nodebug is the last, also after a reload
         self.feed(500, first=500)
         self.assert_all_well(1000)
@@ -523,7 +523,7 @@ class Notify(Scenario):
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
                 preexec_fn=proc.die_with_parent)
 
-    def hear(self, wanted, seconds=30):
+    def hear(self, wanted, seconds=60):
         """Waits for a message that begins so; returns it."""
         self.socket.settimeout(seconds)
         while True:
@@ -565,7 +565,7 @@ class Notify(Scenario):
         self.hear("READY=1")
         p.signal(signal.SIGTERM)
         self.hear("STOPPING=1")
-        self.assertEqual(p.wait(20), 0)
+        self.assertEqual(p.wait(60), 0)
         self.assertFalse(os.path.exists(self.pid_file))
 
     def test_not_ready_as_long_as_kafka_cannot_be_reached(self):
@@ -574,16 +574,16 @@ class Notify(Scenario):
         p = self.persister(start=False)
         self.start_notified(p)
         proc.wait_until(lambda: any(s["waiting"] and "kafka" in s["waiting_for"]
-                                    for s in p.processes().values()), 30, "it says what it waits for")
+                                    for s in p.processes().values()), 60, "it says what it waits for")
         self.assertEqual({s["state"] for s in p.processes().values()}, {"starting"})
         self.assertFalse(os.path.exists(self.pid_file))
         # A reload meanwhile, refused or taken, does not make it ready.
         for refused, options in ((1, {"num_processors": "none"}), (1, {"num_processors": 2})):
             p.reload(wait=False, kafka=options)
             proc.wait_until(lambda: p.totals()["reloads_refused"] == refused
-                            and p.totals()["reloads"] == int(options["num_processors"] == 2), 20,
+                            and p.totals()["reloads"] == int(options["num_processors"] == 2), 60,
                             "it is answered")
-        proc.wait_until(lambda: p.count_lines("reload done") == 1, 20, "the reload is done")
+        proc.wait_until(lambda: p.count_lines("reload done") == 1, 60, "the reload is done")
         self.assertFalse(self.hears("READY=1"))
         self.broker.start()
         self.make_topic()

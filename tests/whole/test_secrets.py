@@ -135,7 +135,7 @@ class SameUser(Secrets):
             p.process = subprocess.Popen([program, "--config-file", p.config], cwd=p.dir,
                                          stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                          preexec_fn=become)
-        proc.wait_until(lambda: p.ended_early() or p.all_run(), 20, "the persister has started")
+        proc.wait_until(lambda: p.ended_early() or p.all_run(), 60, "the persister has started")
         self.admin_child(p)
         return p
 
