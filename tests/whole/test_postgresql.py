@@ -243,7 +243,7 @@ class CorpusTest(PostgresScenario):
                                "timestamp": START_MS, "value": i},
                     "meta": {"tenantId": "t", "region": "r"}}) + "\n")
         self.replay(path, self.alarm_topic)
-        proc.wait_until(lambda: self.lag(topic=self.alarm_topic, partitions=1) == 0, 30, "drained")
+        proc.wait_until(lambda: self.lag(topic=self.alarm_topic, partitions=1) == 0, 60, "drained")
         self.stop()
         self.assertEqual(len(self.dead_letters()), 21)
         self.assertEqual(self.postgres.value("SELECT count(*) FROM monasca.measurements_named"),
@@ -266,7 +266,7 @@ class CorpusTest(PostgresScenario):
                                                "dimensions": {"long": "x" * 3000 + word[0]}},
                                     "meta": {"tenantId": word[1], "region": "r"}}) + "\n")
         self.replay(path, self.alarm_topic)
-        proc.wait_until(lambda: self.lag(topic=self.alarm_topic, partitions=1) == 0, 30, "drained")
+        proc.wait_until(lambda: self.lag(topic=self.alarm_topic, partitions=1) == 0, 60, "drained")
         self.stop()
         self.assertEqual(self.postgres.sql(
             "SELECT length(name), length(tenant_id) FROM monasca.measurements_named"
@@ -281,7 +281,7 @@ class CorpusTest(PostgresScenario):
         self.pg_persister(kafka_metrics={"topic": self.alarm_topic, "num_processors": 1})
         self.replay_values([(1, "1"), (2, '"x"'), (1, "3")])
         self.replay_values([(1, "4"), (5, "6")])
-        proc.wait_until(lambda: self.lag(topic=self.alarm_topic, partitions=1) == 0, 30, "drained")
+        proc.wait_until(lambda: self.lag(topic=self.alarm_topic, partitions=1) == 0, 60, "drained")
         self.stop()
         self.assertEqual(
             self.postgres.sql("SELECT extract(epoch from time)::bigint, value, value_meta"
@@ -297,7 +297,7 @@ class CorpusTest(PostgresScenario):
                         '"meta":{"tenantId":"t","region":"r"}}\n'
                         % (seconds * 1000, 0 if text else value, value if text else "null"))
         self.replay(path, self.alarm_topic)
-        proc.wait_until(lambda: self.lag(topic=self.alarm_topic, partitions=1) == 0, 30, "drained")
+        proc.wait_until(lambda: self.lag(topic=self.alarm_topic, partitions=1) == 0, 60, "drained")
 
 
 @unittest.skipUnless(BIN, "no PostgreSQL server is installed")
@@ -914,7 +914,7 @@ class RowsTest(unittest.TestCase):
         self.make_tables(store)
         proc.wait_until(lambda: int(self.sql("SELECT count(*) FROM pg_stat_activity"
                                              " WHERE usename = 'pooled'")[0][0]) >= 13,
-                        20, "there are several connections to choose from")
+                        60, "there are several connections to choose from")
         for i in range(8):  # each but the first has rows that are there already
             store.reset()
             self.add(store, *((row, None, None) for row in range(i, i + 20)),
@@ -941,7 +941,7 @@ class RowsTest(unittest.TestCase):
             self.assertEqual(self.sql(cut), [["t"]])
             proc.wait_until(lambda: self.sql("SELECT count(*) FROM pg_stat_activity WHERE"
                                              " application_name = 'monasca-persister'") == [["0"]],
-                            10, "it is cut")
+                            60, "it is cut")
             outcome = self.add_and_write(store, i)
             self.assertEqual((outcome.status, outcome.stored), ("done", {0}))
 
@@ -1289,19 +1289,22 @@ class TroubleTest(PostgresScenario):
     """The world's trouble is waited out with the batch in hand; nothing goes to the dead letters."""
 
     seconds = 60
-    messages = 20000
 
-    def run_with_trouble(self, begin, end, says, seconds=4, delay=1.5, **persister):
+    def run_with_trouble(self, begin, end, says, seconds=4, flowing=True, **persister):
+        """flowing: whether it begins when messages are stored already."""
         self.use_shared_broker()
         p = self.audited(**persister)
-        feed = self.feeding(self.messages, rate=4000)
-        time.sleep(delay)
-        begin()
-        p.wait_log(says, 30)
-        time.sleep(seconds)
+        if not flowing:
+            begin()
+        feed = self.feeding(10**9, rate=3000)
+        if flowing:
+            self.wait_flowing(p)
+            begin()
+        p.wait_log(says)
+        time.sleep(seconds)  # so long it lasts
         end()
-        feed.wait()
-        self.assert_all_well(self.messages)
+        feed.process.send_signal(signal.SIGTERM)
+        self.assert_all_well(feed.wait()["delivered"], seconds=90)
         self.assertEqual([s["restarts"] for s in p.processes().values()], [0, 0])
 
     def test_read_only_after_failover(self):
@@ -1343,13 +1346,13 @@ class TroubleTest(PostgresScenario):
         self.postgres.sql(f"CREATE TABLESPACE small LOCATION '{small}/space'")
 
         def begin():
-            # The table is small yet; what comes fills the rest.
+            # The table is empty yet; what comes fills the rest.
             self.postgres.sql("ALTER TABLE monasca.measurements SET TABLESPACE small")
 
         def end():
             subprocess.run(["mount", "-o", "remount,size=200m", small], check=True)
 
-        self.run_with_trouble(begin, end, "(53100)", delay=0.2)
+        self.run_with_trouble(begin, end, "(53100)", flowing=False)
 
     def test_connection_limit(self):
         self.own_postgres()
@@ -1367,15 +1370,16 @@ class TroubleTest(PostgresScenario):
 
     def test_lock_held_by_somebody(self):
         self.own_postgres()
-        holder = {}
+        holder = self.postgres.session()
+        self.addCleanup(holder.communicate)
 
         def begin():
-            thread = threading.Thread(target=self.postgres.run_sql, args=[
-                "BEGIN; LOCK TABLE monasca.measurements IN EXCLUSIVE MODE; SELECT pg_sleep(14)"])
-            thread.start()
-            holder["thread"] = thread
+            holder.stdin.write("BEGIN; LOCK TABLE monasca.measurements IN EXCLUSIVE MODE;\n"
+                               "\\echo locked\n")
+            holder.stdin.flush()
+            self.assertEqual(holder.stdout.readline(), "locked\n")
 
-        self.run_with_trouble(begin, lambda: holder["thread"].join(), "55P03", 1)
+        self.run_with_trouble(begin, holder.communicate, "55P03", 1)
 
     def test_password_changed(self):
         self.own_postgres()
@@ -1425,7 +1429,7 @@ class RetentionTest(PostgresScenario):
                           " + n * interval '1 ms', n FROM generate_series(1, 1000) AS n")
         p = self.pg_persister("b", postgresql={"retention_days": 7})
         proc.wait_until(lambda: self.postgres.value(
-            "SELECT count(*) FROM monasca.measurements") == "1000", 20, "the old rows are gone")
+            "SELECT count(*) FROM monasca.measurements") == "1000", 60, "the old rows are gone")
         p.wait_log("12000 rows older than 7 days deleted")
         self.stop()
 
@@ -1532,19 +1536,19 @@ class PrunedSeriesTest(PostgresScenario):
         self.use_shared_broker()
         p = self.pg_persister(kafka_metrics={"batch_size": 200})
         self.wait_tables()
-        feed = self.feeding(15000, rate=1500)
-        rounds = 0
-        while feed.process.poll() is None:
+        feed = self.feeding(10**9, rate=1500)
+        rounds, until = 0, time.monotonic() + 10
+        while rounds < 4 or time.monotonic() < until:
             self.postgres.sql("DELETE FROM monasca.measurements")
             self.postgres.sql(self.PRUNE)
             self.assertEqual(self.postgres.value(self.ORPHANS), "0")
             rounds += 1
-        feed.wait()
+        feed.process.send_signal(signal.SIGTERM)
+        messages = feed.wait()["delivered"]
         self.wait_drained()
         self.stop()
-        self.assertGreater(rounds, 3)
         self.assertEqual(self.postgres.value(self.ORPHANS), "0")
-        self.assertEqual(p.totals()["completed"], 15000)
+        self.assertEqual(p.totals()["completed"], messages)
 
     def test_a_dump_is_restored_under_it(self):
         """With it come offsets and a generation of then, and series that came later are gone."""
@@ -1560,7 +1564,7 @@ class PrunedSeriesTest(PostgresScenario):
         subprocess.run([BIN + "/psql", "-Xq1", "-v", "ON_ERROR_STOP=1", "-d",
                         self.postgres.conninfo], input=dump, capture_output=True, check=True)
         self.feed(500, first=1000, tenants=7)
-        proc.wait_until(lambda: len(self.stored()) == 1500, 30, "all are stored, those between, too")
+        proc.wait_until(lambda: len(self.stored()) == 1500, 60, "all are stored, those between, too")
         self.stop()
         self.assertEqual(self.postgres.value(self.ORPHANS), "0")
 
@@ -1644,7 +1648,7 @@ class OffsetsTest(PostgresScenario):
         self.postgres.sql("UPDATE monasca.kafka_offsets SET next_offset = next_offset - 100")
         p = self.pg_persister("b")
         self.feed(1000, first=1000)
-        proc.wait_until(lambda: len(self.stored()) == 2000, 30, "all are stored")
+        proc.wait_until(lambda: len(self.stored()) == 2000, 60, "all are stored")
         self.wait_drained()
         self.stop()
         self.assertEqual(p.lines("offset reset"), [])
@@ -1661,9 +1665,9 @@ class OffsetsTest(PostgresScenario):
         self.feed(400, first=4000)
         p = self.pg_persister("b")
         p.wait_log("offset reset", 30)
-        proc.wait_until(lambda: len(self.stored()) == 4400, 30, "all are stored")
+        proc.wait_until(lambda: len(self.stored()) == 4400, 60, "all are stored")
         self.feed(400, first=4400)
-        proc.wait_until(lambda: len(self.stored()) == 4800, 30, "and those that come later")
+        proc.wait_until(lambda: len(self.stored()) == 4800, 60, "and those that come later")
         self.stop()
 
 
@@ -1678,7 +1682,7 @@ class OffsetsTest(PostgresScenario):
         self.make_topic_anew()
         self.feed(4000, first=400)
         p = self.pg_persister("b")
-        proc.wait_until(lambda: len(self.stored()) == 4400, 30, "all are stored")
+        proc.wait_until(lambda: len(self.stored()) == 4400, 60, "all are stored")
         self.stop()
         self.assertTrue(p.lines("the topic was made anew"))
         self.assertGreater(p.totals()["offset_resets"], 0)
@@ -1718,7 +1722,7 @@ class OffsetsTest(PostgresScenario):
         self.broker.client.commit(self.group, self.topic, {n: 0 for n in range(self.partitions)})
         p = self.pg_persister("b")
         self.feed(1000, first=1000)
-        proc.wait_until(lambda: len(self.stored()) == 2000, 30, "all are stored")
+        proc.wait_until(lambda: len(self.stored()) == 2000, 60, "all are stored")
         self.stop()
         self.assertEqual(p.totals()["received"], 1000)
         self.assertEqual(len(p.lines("was set to 0 by somebody else")), self.partitions)

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -398,18 +399,18 @@ class Capacity(WithInflux):
                     for i in range(1000)]
         old, new = set(range(0, 1000, 2)), set(range(1, 1000, 2))
         self.assertEqual(store.add(*messages), {})
+        start = time.monotonic()
         outcome = store.write()
         self.assertEqual((outcome.status, outcome.stored, outcome.refused), ("sick", old, {}))
         self.assertRegex(outcome.text, "max-series-per-database (limit )?exceeded")
         self.assertIn("500 points of new series are held, all others are stored", outcome.text)
-        start = time.monotonic()
         while (outcome := store.write()).status == "sick":
             self.assertEqual((outcome.stored, outcome.refused), (set(), {}))
-            self.assertLess(time.monotonic() - start, 30)
+            self.assertLess(time.monotonic() - start, 60)
             time.sleep(0.2)
         self.assert_done(outcome)
         self.assertEqual(set(outcome.refused), new)
-        self.assertGreater(time.monotonic() - start, 1)
+        self.assertGreater(time.monotonic() - start, 2.9)
         for why in outcome.refused.values():
             self.assertTrue(why.startswith("capacity InfluxDB: max-series-per-database"), why)
         # The next ones have nobody wait, and what existed goes on.
@@ -664,7 +665,7 @@ class Trouble(WithInflux):
         self.assertEqual((outcome.status, outcome.stored, outcome.refused), ("sick", set(), {}))
         for word in words:
             self.assertIn(word, outcome.text)
-        self.assertLess(outcome.gap_ms, 500, "the time without a sign of life")
+        self.assertLess(outcome.gap_ms, 3000, "the time without a sign of life")
 
     def against(self, server, **options):
         self.addCleanup(server.close)
@@ -677,7 +678,7 @@ class Trouble(WithInflux):
     def test_down_killed_paused_restarted(self):
         influx = Influx(os.path.join(self.dir, "another"))
         self.addCleanup(influx.stop)
-        store = self.store(port=influx.port, timeout_seconds=1)
+        store = self.store(port=influx.port, timeout_seconds=6)  # more than to the next sign of life
         store.add(*(metric("m", NOW_MS + i) for i in range(100)))
         self.assert_sick(store.write(), "refused")
         influx.start()
@@ -687,7 +688,7 @@ class Trouble(WithInflux):
         influx.pause()
         outcome = store.write()
         self.assert_sick(outcome)
-        self.assertLess(outcome.took_ms, 1500)
+        self.assertTrue(5900 < outcome.took_ms < 15000, outcome.took_ms)
         influx.resume()
         self.assert_done(store.write())
         influx.kill()
@@ -705,10 +706,20 @@ class Trouble(WithInflux):
         store = self.store(port=influx.port, batch_size=200)
         store.add(*(metric("m", NOW_MS + i, i) for i in range(20000)))
         store.begin_write()
-        time.sleep(0.1)
+
+        def is_half_way():
+            store.process.send_signal(signal.SIGSTOP)
+            if influx.rows("SELECT value FROM m LIMIT 1", self.database):
+                return True
+            store.process.send_signal(signal.SIGCONT)
+            return False
+
+        proc.wait_until(is_half_way, 60, "some are written")
         influx.kill()
+        store.process.send_signal(signal.SIGCONT)
         outcome = store.end_write()
         self.assertEqual((outcome.status, outcome.refused), ("sick", {}))
+        self.assertTrue(outcome.stored)
         influx.start()
         again = store.write()
         self.assert_done(again)
@@ -724,7 +735,7 @@ class Trouble(WithInflux):
         influx.pause()
         outcome = store.write(700)
         self.assertEqual((outcome.status, outcome.stored), ("stopped", set()))
-        self.assertLess(outcome.took_ms, 1000)
+        self.assertLess(outcome.took_ms, 15000)
         influx.resume()
         self.assert_done(store.write())
 
@@ -796,7 +807,7 @@ class Trouble(WithInflux):
                 connection.sendall(b"x" * 65536)
         outcome = self.against(FakeServer(serve), timeout_seconds=1)
         self.assert_sick(outcome)
-        self.assertLess(outcome.took_ms, 1500)
+        self.assertLess(outcome.took_ms, 15000)
 
     def test_a_slow_drip(self):
         def serve(connection):
@@ -806,7 +817,7 @@ class Trouble(WithInflux):
                 time.sleep(0.05)
         outcome = self.against(FakeServer(serve), timeout_seconds=1)
         self.assert_sick(outcome)
-        self.assertLess(outcome.took_ms, 1500)
+        self.assertLess(outcome.took_ms, 15000)
 
     def test_a_name_that_does_not_resolve(self):
         store = self.store(ip_address="no-such-host.invalid")
@@ -828,10 +839,14 @@ class Trouble(WithInflux):
         self.assertEqual(server.connections, 1)
 
     def test_a_kept_connection_that_was_closed(self):
+        given, closed = threading.Semaphore(0), threading.Semaphore(0)
+
         def serve(connection):
             read_request(connection)
             connection.sendall(http(b"204 No Content"))
-            time.sleep(0.2)  # and close, as servers do with idle connections
+            given.acquire()  # and close, as servers do with idle connections
+            connection.close()
+            closed.release()
         server = FakeServer(serve)
         self.addCleanup(server.close)
         store = self.store(port=server.port)
@@ -839,7 +854,9 @@ class Trouble(WithInflux):
             store.add(*(metric("m", NOW_MS + i) for i in range(100)))
             self.assert_done(store.write())
             store.reset()
-            time.sleep(0.4)
+            given.release()
+            self.assertTrue(closed.acquire(timeout=60))
+        self.assertEqual(server.connections, 3)
 
 
 @unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
