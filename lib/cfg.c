@@ -93,6 +93,20 @@ cfg_option_default(const struct cfg_option *option)
     return option->text;
 }
 
+/* A URL, or USER:PASSWORD@HOST. */
+static bool
+may_have_password(const char *text)
+{
+    return strchr(text, '@') != NULL || strstr(text, "://") != NULL;
+}
+
+bool
+cfg_may_quote(const struct cfg_loading *l, size_t i)
+{
+    const char *text = l->raw[i].text;
+    return text == NULL || (strchr(text, '$') == NULL && !may_have_password(text));
+}
+
 int
 cfg_fail_option(const struct cfg_loading *l, size_t i, const char *what)
 {
@@ -282,7 +296,7 @@ resolve_option(const struct cfg_loading *l, size_t i, struct buf *text)
         return cfg_set_string(l, field, text->data);
     return parse_field(o, text->data, field) == 0
                ? 0
-               : fail_value(l, i, x.secret ? "****" : text->data);
+               : fail_value(l, i, x.secret || may_have_password(text->data) ? "****" : text->data);
 }
 
 int

@@ -180,17 +180,21 @@ static int
 check_driver(const struct cfg_loading *l, const char *name, const char *text,
              enum store_driver *driver)
 {
-    char what[400];
+    char what[400], subject[160] = "it";
+    int option = cfg_find_option("repositories", name);
+    assert(option != -1);
     for (size_t i = 0; i < COUNT_OF(drivers); i++)
         if (strcmp(text, drivers[i].name) == 0) {
             *driver = drivers[i].driver;
             return 0;
         }
-    snprintf(what, sizeof(what), "'%.150s' is %s; %s", text,
+    if (cfg_may_quote(l, (size_t)option))
+        snprintf(subject, sizeof(subject), "'%.150s'", text);
+    snprintf(what, sizeof(what), "%s is %s; %s", subject,
              strstr(text, "cassandra") != NULL ? "Cassandra, which is not supported"
                                                : "no store that is known here",
              stores);
-    return fail(l, "repositories", name, what);
+    return cfg_fail_option(l, (size_t)option, what);
 }
 
 static int
@@ -304,8 +308,6 @@ check_topic(const struct cfg_loading *l, enum topic_kind kind)
                     "rejected messages cannot go to a topic that is read");
     if (cfg_topic_driver(l->cfg, kind) != DRIVER_INFLUXDB)
         return 0;
-    if (l->cfg->influxdb.ip_address[0] == '\0')
-        return fail(l, "influxdb", "ip_address", "must be set; allowed: an address or a name");
     if (l->cfg->influxdb.database_name[0] == '\0')
         return fail(l, "influxdb", "database_name", "must not be empty");
     return 0;

@@ -9,15 +9,30 @@
 
 #include "lib/host.h"
 
+/* Takes: where text is one of a list, its place in it, from 1; else 0. */
 static int
-fail(const struct cfg_loading *l, const char *section, const char *name, const char *text,
-     const char *fault, const char *allowed)
+fail(const struct cfg_loading *l, size_t i, const char *text, unsigned nth, const char *fault,
+     const char *allowed)
 {
-    char what[400];
+    char what[400], subject[160] = "it";
+    if (text[0] == '\0')
+        snprintf(what, sizeof(what), "must be set; allowed: %s", allowed);
+    else {
+        if (cfg_may_quote(l, i))
+            snprintf(subject, sizeof(subject), "'%.150s'", text);
+        else if (nth > 0)
+            snprintf(subject, sizeof(subject), "number %u", nth);
+        snprintf(what, sizeof(what), "%s %s; allowed: %s", subject, fault, allowed);
+    }
+    return cfg_fail_option(l, i, what);
+}
+
+static size_t
+find_option(const char *section, const char *name)
+{
     int i = cfg_find_option(section, name);
     assert(i != -1);
-    snprintf(what, sizeof(what), "'%.150s' %s; allowed: %s", text, fault, allowed);
-    return cfg_fail_option(l, (size_t)i, what);
+    return (size_t)i;
 }
 
 /* Brackets are understood, and taken off. */
@@ -27,7 +42,7 @@ check_host(const struct cfg_loading *l, const char *section, const char *name, c
 {
     host_strip_brackets(text);
     const char *fault = host_find_fault(text);
-    return fault == NULL ? 0 : fail(l, section, name, text, fault, allowed);
+    return fault == NULL ? 0 : fail(l, find_option(section, name), text, 0, fault, allowed);
 }
 
 /* The list comes without blanks and empty elements. */
@@ -35,14 +50,14 @@ static int
 check_brokers(const struct cfg_loading *l, enum topic_kind kind)
 {
     const char *p = l->cfg->topic[kind].uri;
-    while (*p != '\0') {
+    for (unsigned nth = 1; *p != '\0'; nth++) {
         char broker[512];
         size_t n = strcspn(p, ",");
         snprintf(broker, sizeof(broker), "%.*s", (int)n, p);
         const char *fault = n >= sizeof(broker) ? "is longer than a name can be"
                                                 : host_find_broker_fault(broker);
         if (fault != NULL)
-            return fail(l, cfg_topic_section(kind), "uri", broker, fault,
+            return fail(l, find_option(cfg_topic_section(kind), "uri"), broker, nth, fault,
                         "HOST:PORT, several separated by commas");
         p += n + (p[n] == ',');
     }
@@ -62,7 +77,8 @@ cfg_check_hosts(const struct cfg_loading *l)
             return -1;
     }
     if (influxdb && check_host(l, "influxdb", "ip_address", cfg->influxdb.ip_address,
-                               "an address or a name; port and ssl are options of their own") == -1)
+                               "an address or a name; port, ssl, user and password are options of their "
+                               "own") == -1)
         return -1;
     if (cfg->statsd.enabled && check_host(l, "statsd", "host", cfg->statsd.host,
                                           "an address or a name; port is an option") == -1)

@@ -109,6 +109,12 @@ int cfg_check_statsd(const struct cfg_loading *l) MUST_CHECK;
 /* The part of it that is about hosts; takes brackets off. */
 int cfg_check_hosts(const struct cfg_loading *l) MUST_CHECK;
 
+/*
+ * Returns: false if the value of option i may have a password in it (a URL, USER:PASSWORD@HOST, a
+ * reference to another option): then no error may quote it.
+ */
+bool cfg_may_quote(const struct cfg_loading *l, size_t i);
+
 /* Says what is wrong with option i, in the form "FILE:LINE: [section] option: what". Returns -1. */
 int cfg_fail_option(const struct cfg_loading *l, size_t i, const char *what);
 

@@ -56,6 +56,8 @@ host_find_fault(const char *text)
         return "is empty";
     if (strstr(text, "://") != NULL)
         return "is a URL";
+    if (strchr(text, '@') != NULL)
+        return "has something before the host ('@')";
     if (strpbrk(text, " \t") != NULL)
         return "has a blank in it (a comment has a line of its own)";
     if (colon != NULL && is_ipv6(text))
@@ -109,6 +111,8 @@ host_find_broker_fault(const char *text)
         return "is a URL";
     if (scheme != NULL)
         text = scheme + 3;
+    if (strchr(text, '@') != NULL)
+        return host_find_fault(text);
     if ((size_t)snprintf(host, sizeof(host), "%s", text) >= sizeof(host))
         return "is longer than a name can be";
     host[strcspn(host, "/")] = '\0'; /* librdkafka ignores a path */

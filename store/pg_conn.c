@@ -16,7 +16,6 @@
 #include "lib/clock.h"
 #include "lib/host.h"
 #include "lib/log.h"
-#include "lib/num.h"
 
 enum {
     SLICE_MS = 100,

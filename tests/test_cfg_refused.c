@@ -106,21 +106,21 @@ static const struct {
     {GOOD "[persister]\nmemory_limit_mb = 32\nmax_message_bytes = 4194305\n",
      ":5: [persister] max_message_bytes: allowed: at most an eighth"},
     {GOOD "[statsd]\ndialect = etsy\n", ":4: [statsd] dialect: allowed: monasca, dogstatsd"},
-    {GOOD "[statsd]\nhost =\n", ":4: [statsd] host: '' is empty; allowed"},
+    {GOOD "[statsd]\nhost =\n", ":4: [statsd] host: must be set; allowed"},
     /* hosts */
     {"[influxdb]\nip_address = http://db:8086\n",
-     ":2: [influxdb] ip_address: 'http://db:8086' is a URL; allowed: an address or a name; port"},
+     ":2: [influxdb] ip_address: it is a URL; allowed: an address or a name; port"},
     {"[influxdb]\nip_address = db:8086\n", ":2: [influxdb] ip_address: 'db:8086' has a port"},
     {"[influxdb]\nip_address = [::1]:8086\n", ":2: [influxdb] ip_address: '[::1]:8086' has brack"},
     {"[influxdb]\nip_address = 10.0.0.1   # the database\n",
      ":2: [influxdb] ip_address: '10.0.0.1   # the database' has a blank in it (a comment"},
     {GOOD "[statsd]\nhost = 127.0.0.1:8125\n", ":4: [statsd] host: '127.0.0.1:8125' has a port"},
-    {GOOD "[admin]\nbind = http://127.0.0.1\n", ":4: [admin] bind: 'http://127.0.0.1' is a URL"},
+    {GOOD "[admin]\nbind = http://127.0.0.1\n", ":4: [admin] bind: it is a URL"},
     {GOOD "[admin]\nbind = 127.0.0.1:8091\n", ":4: [admin] bind: '127.0.0.1:8091' has a port"},
     {GOOD "[admin]\nbind = *\n", ":4: [admin] bind: '*' is neither an address nor a name"},
-    {GOOD "[admin]\nbind =\n", ":4: [admin] bind: '' is empty"},
+    {GOOD "[admin]\nbind =\n", ":4: [admin] bind: must be set; allowed"},
     {GOOD "[kafka_metrics]\nuri = a:9092, http://b:9092\n",
-     ":4: [kafka_metrics] uri: 'http://b:9092' is a URL; allowed: HOST:PORT, several"},
+     ":4: [kafka_metrics] uri: number 2 is a URL; allowed: HOST:PORT, several"},
     {GOOD "[kafka_alarm_history]\nuri = kafka:port\n",
      ":4: [kafka_alarm_history] uri: 'kafka:port' has a port that is none"},
     {GOOD "[statsd]\ninterval_seconds = 15\n",
@@ -218,4 +218,41 @@ Test(cfg_refused, secrets_are_not_in_errors)
     /* The value that is quoted comes from a secret by way of a reference. */
     assert_refused("[influxdb]\nport = $password\npassword = geheim\n", ":2: [influxdb] port: ");
     cr_expect_null(strstr(cfg_error.text, "geheim"), "%s", cfg_error.text);
+}
+
+Test(cfg_refused, nor_is_what_may_be_a_password)
+{
+    static const struct {
+        const char *text, *error;
+    } cases[] = {
+        {"[influxdb]\nip_address = http://u:geheim@db:8086\n",
+         ":2: [influxdb] ip_address: it is a URL; allowed: an address or a name; port, ssl, user and"},
+        {"[influxdb]\nip_address = u:geheim@db\n",
+         ":2: [influxdb] ip_address: it has something before the host ('@'); allowed"},
+        {"[influxdb]\nip_address = $password\npassword = geheim!:1\n",
+         ":2: [influxdb] ip_address: it has a port; allowed"},
+        {GOOD "[kafka_metrics]\nuri = a:1,SASL_SSL://u:ge,heim@b:2\n",
+         ":4: [kafka_metrics] uri: number 2 has a port that is none; allowed"},
+        {GOOD "[kafka_metrics]\nuri = u:geheim@b:2\n",
+         ":4: [kafka_metrics] uri: number 1 has something before the host"},
+        {GOOD "[statsd]\nhost = udp://u:geheim@s\n", ":4: [statsd] host: it is a URL; allowed"},
+        {GOOD "[admin]\nbind = u:geheim@s\n", ":4: [admin] bind: it has something before"},
+        {GOOD "[repositories]\nmetrics_driver = postgresql://u:geheim@db/mon\n",
+         ":4: [repositories] metrics_driver: it is no store that is known here; allowed"},
+        {"[influxdb]\nport = u:geheim@db:8086\n", ":2: [influxdb] port: '****' cannot be used"},
+        {"[influxdb]\nssl = https://u:geheim@db\n", ":2: [influxdb] ssl: '****' is neither"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_refused(cases[i].text, cases[i].error);
+        cr_expect_null(strstr(cfg_error.text, "heim"), "%s", cfg_error.text);
+    }
+}
+
+/* U+009B begins an escape sequence, U+202E turns the direction of writing. */
+Test(cfg_refused, a_value_is_shown_without_what_a_terminal_obeys)
+{
+    assert_refused("[influxdb]\nip_address = d\xc2\x9b""2Jb:8\xe2\x80\xae""6\n",
+                   ":2: [influxdb] ip_address: 'd?2Jb:8?6' has a port");
+    assert_refused("[influxdb]\nport = \xc2\x9b""2J\n", ":2: [influxdb] port: '?2J' cannot");
+    assert_refused("[influxdb]\nip_address = d\033[2J\n", ":2: a control character (0x1b)");
 }

@@ -29,7 +29,7 @@ class BadConfiguration(Scenario):
         ("[kafka]\nlibrdkafka.partition.assignment.strategy = cooperative-sticky\n",
          "cooperative-sticky"),
         ("[kafka_metrics]\ntopic = $kafka_metrics.topic\n", "topic"),
-        ("[kafka_metrics]\nuri = http://kafka:9092\n", "uri: 'http://kafka:9092' is a URL"),
+        ("[kafka_metrics]\nuri = http://kafka:9092\n", "uri: number 1 is a URL"),
         ("[admin]\nbind = 127.0.0.1:8091\n", "bind: '127.0.0.1:8091' has a port"),
         ("[repositories]\nmetrics_driver = postgresql\n[postgresql]\nconninfo = host=db:5432\n",
          "conninfo: host has a port"),
