@@ -19,6 +19,20 @@ static const char shm_directory[] = "/dev/shm/monasca-persister-";
 /* Where anybody may make directories root, too, takes only its own. */
 enum place { PLACE_OF_THE_SYSTEM, PLACE_FOR_ALL };
 
+/* The way out is a directory in it: what is there already may need the rights that it has. */
+static int
+refuse_shared(const char *path, unsigned mode, struct errbuf *err)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    return errbuf_set(err,
+                      "%s can be written by others (mode %03o); name a directory in it, such as "
+                      "[persister] run_directory = %.*s/monasca-persister, which is made if it is "
+                      "not there; if you make it, mode 0750 will do",
+                      path, mode, n > 1 ? (int)n : 0, path);
+}
+
 static int
 check_directory(const char *path, int fd, enum place place, struct errbuf *err)
 {
@@ -32,8 +46,7 @@ check_directory(const char *path, int fd, enum place place, struct errbuf *err)
                           "run_directory names another)",
                           path, (unsigned long)st.st_uid);
     if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        return errbuf_set(err, "%s can be written by others (mode %03o)", path,
-                          (unsigned)(st.st_mode & 07777));
+        return refuse_shared(path, st.st_mode & 07777, err);
     if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == -1)
         return errbuf_set(err, "%s: %s", path, strerror(errno));
     return 0;

@@ -149,6 +149,28 @@ Test(lock, refuses_directories_that_others_can_change)
     snprintf(directory, sizeof(directory), "%s", real);
 }
 
+/* The error names a directory, which does, whether the program makes it or somebody else. */
+Test(lock, the_way_out_of_a_shared_directory)
+{
+    char outer[64], shown[192];
+    snprintf(outer, sizeof(outer), "%s", directory);
+    cr_assert_eq(chmod(directory, 0775), 0);
+    snprintf(shown, sizeof(shown), "run_directory = %s/monasca-persister, which is made", outer);
+    cr_assert_eq(try_elsewhere("one", shown), 1);
+    snprintf(directory, sizeof(directory), "%s//", outer);
+    cr_assert_eq(try_elsewhere("one", shown), 1);
+    snprintf(directory, sizeof(directory), "%s/monasca-persister", outer);
+    cr_assert_eq(try_elsewhere("one", ""), 0);
+    snprintf(file, sizeof(file), "%s/one.lock", directory);
+    unlink(file);
+    cr_assert_eq(rmdir(directory), 0);
+    cr_assert_eq(mkdir(directory, 0750), 0);
+    cr_assert_eq(try_elsewhere("one", ""), 0);
+    unlink(file);
+    rmdir(directory);
+    snprintf(directory, sizeof(directory), "%s", outer);
+}
+
 Test(lock, makes_a_directory_that_is_not_there)
 {
     cr_assert_eq(rmdir(directory), 0);
