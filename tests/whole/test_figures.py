@@ -140,7 +140,7 @@ class Figures(Scenario):
     def wait_period(self, p, more=2):
         """Until so many periods have ended from now on."""
         number = p.figures()["period"]["number"] + more
-        proc.wait_until(lambda: p.figures()["period"]["number"] >= number, 10 + 2 * more,
+        proc.wait_until(lambda: p.figures()["period"]["number"] >= number, 60,
                         "periods end")
 
     def assert_periods_add_up(self, watch):
@@ -157,9 +157,9 @@ class Figures(Scenario):
             owned = [x["partitions"] for x in p.processes().values()]
             return sum(owned) == self.partitions and min(owned) > 0
 
-        proc.wait_until(shared_out, 20, "all partitions are shared out")
+        proc.wait_until(shared_out, 60, "all partitions are shared out")
 
-    def wait_totals(self, p, name, value, seconds=20):
+    def wait_totals(self, p, name, value, seconds=60):
         proc.wait_until(lambda: p.totals()[name] == value, seconds,
                         f"{name} is {value}; it is {p.totals()[name]}")
 
@@ -237,7 +237,7 @@ class Killed(Figures):
             if chance.random() < 0.4 and p.totals()["in_flight"] > 0:
                 os.kill(victim, signal.SIGKILL)
                 kills += 1
-                proc.wait_until(lambda pid=victim: pid not in p.workers(), 5, "it is reaped")
+                proc.wait_until(lambda pid=victim: pid not in p.workers(), 60, "it is reaped")
             else:
                 os.kill(victim, signal.SIGSTOP)
                 time.sleep(chance.uniform(0, 1.2))
@@ -251,7 +251,7 @@ class Timings(Figures):
     def test_a_database_that_is_held(self):
         self.use_shared()
         self.own_influx()
-        p = self.persister(influxdb={"timeout_seconds": 20},
+        p = self.persister(influxdb={"timeout_seconds": 60},
                            kafka_metrics={"num_processors": 1, "batch_size": 1000})
         self.feed(200, start_ms=self.now_ms())
         self.wait_totals(p, "completed", 200)
@@ -261,7 +261,7 @@ class Timings(Figures):
         self.influx.pause()
         began = time.monotonic()
         self.feed(1000, first=200, start_ms=self.now_ms() - 1200)
-        proc.wait_until(lambda: self.is_writing(p), 10, "all is in the write")
+        proc.wait_until(lambda: self.is_writing(p), 60, "all is in the write")
         time.sleep(3)
         held = 3
         self.influx.resume()
@@ -341,7 +341,7 @@ class Lag(Figures):
         """Nothing is stored: both ages grow as the clock does, by whole seconds."""
         for figure in ("lag_seconds", "lag_committed_seconds"):
             began, first = time.monotonic(), p.totals()[figure]
-            proc.wait_until(lambda f=figure, n=first: p.totals()[f] >= n + 5, 30, f"{figure} grows")
+            proc.wait_until(lambda f=figure, n=first: p.totals()[f] >= n + 5, 60, f"{figure} grows")
             # What was read first may be a second old, and the last second need not be over.
             self.assertGreater(time.monotonic() - began, 2.5, figure)
 
@@ -367,10 +367,10 @@ class Lag(Figures):
             t = p.totals()
             return t["lag_committed"] == self.lag() and t
 
-        return proc.wait_until(exact, 15, f"the lag is what Kafka says, {self.lag()}")
+        return proc.wait_until(exact, 60, f"the lag is what Kafka says, {self.lag()}")
 
     def wait_lags(self, p, value):
-        proc.wait_until(lambda: [p.totals()[n] for n in LAGS] == 4 * [value], 30,
+        proc.wait_until(lambda: [p.totals()[n] for n in LAGS] == 4 * [value], 60,
                         f"no lag; it is {[p.totals()[n] for n in LAGS]}")
 
     def test_unknown_is_not_0(self):
@@ -380,7 +380,7 @@ class Lag(Figures):
         p = self.persister(start=False, kafka_metrics={"num_processors": 1}, kafka={
             "librdkafka.fetch.min.bytes": 50000000, "librdkafka.fetch.wait.max.ms": 2500})
         p.start(wait=False)
-        proc.wait_until(p.figures, 10, "there is a segment")
+        proc.wait_until(p.figures, 60, "there is a segment")
         watch = self.watch(p)
         self.wait_drained()
         self.assert_true(watch, 20)
@@ -402,7 +402,7 @@ class Lag(Figures):
             self.assertEqual([p.totals()[n] for n in LAGS], 4 * [0])
             time.sleep(0.2)
         self.broker.pause()
-        proc.wait_until(lambda: p.totals()["lag"] is None, 35, "the lag is unknown")
+        proc.wait_until(lambda: p.totals()["lag"] is None, 60, "the lag is unknown")
         t = p.totals()
         self.assertEqual(t["partitions"], self.partitions)
         self.assertEqual([t[n] for n in LAGS], 4 * [None])
@@ -424,14 +424,14 @@ class StoreDown(Figures):
         self.assertIsNone(p.processes()[self.topic + "-0"]["waiting_for"])
         self.influx.kill()
         self.feed(500, first=500)
-        one = proc.wait_until(lambda: self.waiting(p), 15, "it waits")
+        one = proc.wait_until(lambda: self.waiting(p), 60, "it waits")
         self.assertEqual(one["waiting"]["whose"], "influxdb")
         self.assertIn(f"127.0.0.1:{self.influx.port}", one["waiting"]["text"])
         self.assertIn("influxdb", one["waiting_for"])
         self.assertIn(one["waiting"]["text"], one["waiting_for"])
         self.assertEqual(one["state"], "retrying")
         before = one["store_tries"]
-        proc.wait_until(lambda: p.totals()["store_tries"] > before, 10, "it tries again")
+        proc.wait_until(lambda: p.totals()["store_tries"] > before, 60, "it tries again")
         code, out, _ = p.pstats("-1")
         self.assertEqual(code, LIVE)
         self.assertIn("influxdb", out)
@@ -451,15 +451,17 @@ class MasterKilled(Figures):
     seconds = 25
 
     def read_lines(self, p):
-        """What `pstats -w 1` says first of all, and its exit code if it ends by itself."""
+        """What `pstats -w 1` says until it says stale, and its exit code if it ends by itself."""
         run = subprocess.Popen([PSTATS, "-f", p.segment, "-w", "1"], stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                preexec_fn=proc.die_with_parent)
-        try:
-            out, _ = run.communicate(timeout=2.5)
-        except subprocess.TimeoutExpired:
+        out = b""
+        with run:
+            for line in run.stdout:
+                out += line
+                if b"stale" in line or out.count(b"\n") > 20:
+                    break
             run.kill()
-            out, _ = run.communicate()
         return run.returncode, out.decode()
 
     def test_its_figures_are_stale_and_its_successors_begin_anew(self):
@@ -502,7 +504,7 @@ class Readers(Figures):
         program = shutil.copy(PSTATS, directory)
         done = subprocess.run(
             ["setpriv", "--reuid=nobody", f"--regid={gid}", "--clear-groups", "--", program, "-j",
-             "-f", path], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=10)
+             "-f", path], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
     def test_the_group_reads_and_nobody_else(self):

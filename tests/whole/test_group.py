@@ -15,7 +15,7 @@ class Rebalance(Scenario):
     partitions = 6  # one for each worker
 
     def wait_share(self, p):
-        proc.wait_until(lambda: all(s["partitions"] > 0 for s in p.processes().values()), 40,
+        proc.wait_until(lambda: all(s["partitions"] > 0 for s in p.processes().values()), 60,
                         "its workers have their share")
 
     def test_while_writing(self):
@@ -54,14 +54,14 @@ class TwoInstances(Scenario):
             owned = [sum(s["partitions"] for s in p.processes().values()) for p in (a, b)]
             return owned == [2, 2]
 
-        proc.wait_until(share, 20, "each instance owns two partitions")
+        proc.wait_until(share, 60, "each instance owns two partitions")
         feed = self.feeding(16000, rate=2000)
         self.wait_flowing(a)
         a.kill()
         killed = time.monotonic()
-        proc.wait_until(lambda: sum(s["partitions"] for s in b.processes().values()) == 4, 15,
+        proc.wait_until(lambda: sum(s["partitions"] for s in b.processes().values()) == 4, 60,
                         "the other instance owns all")
-        self.assertLess(time.monotonic() - killed, 15)
+        self.assertLess(time.monotonic() - killed, 30)  # librdkafka's own session is 45 s
         feed.wait()
         self.assert_all_well(16000)
         self.assertGreater(b.totals()["completed"], 4000)
@@ -96,7 +96,8 @@ class LostPositions(Scenario):
         self.feed(3000)
         self.wait_drained()
         self.broker.client.delete_topic(self.topic)
-        time.sleep(2)
+        proc.wait_until(lambda: not self.broker.client.has_leaders(self.topic, self.partitions), 60,
+                        "it is gone")
         self.make_topic()
         self.feed(1000, first=3000)
         self.wait_drained()
@@ -128,7 +129,7 @@ class NothingShared(Scenario):
         leader = self.lead(share)
         p = self.persister(kafka_metrics={"num_processors": 1})
         self.feed(500)
-        p.wait_log("that nobody in the group owns", 40)
+        p.wait_log("that nobody in the group owns")
         self.wait_drained()
         self.assertIsNone(leader.trouble)
         self.stop()
@@ -145,11 +146,11 @@ class NothingShared(Scenario):
 
         leader = self.lead(share)
         p = self.persister()
-        proc.wait_until(lambda: members[-1:] == [2], 20, "both have joined")
+        proc.wait_until(lambda: members[-1:] == [2], 60, "both have joined")
         proc.wait_until(lambda: sorted(w["partitions"] for w in p.processes().values())
-                        == [0, self.partitions], 20, "one worker has all")
+                        == [0, self.partitions], 60, "one worker has all")
         rounds = leader.rounds
-        p.wait_log("others own what there is", 30)
+        p.wait_log("others own what there is")
         self.feed(500)
         self.wait_drained()
         self.assertEqual((leader.rounds, leader.trouble), (rounds, None))

@@ -58,7 +58,7 @@ class Load(Scenario):
 
     def wait_some_there(self):
         proc.wait_until(
-            lambda: sum(self.broker.client.offsets(self.topic, self.partitions).values()) > 0, 20,
+            lambda: sum(self.broker.client.offsets(self.topic, self.partitions).values()) > 0, 60,
             "messages are in the topic")
 
     def test_term_ends_it_with_all_delivered(self):
@@ -67,7 +67,7 @@ class Load(Scenario):
                     os.path.join(self.dir, "load.log"))
         self.wait_some_there()
         feed.process.send_signal(signal.SIGTERM)
-        said = feed.wait(20)
+        said = feed.wait()
         self.assertGreater(said["sent"], 0)
         self.assertEqual(said["delivered"], said["sent"])
 
@@ -82,7 +82,7 @@ class Load(Scenario):
         time.sleep(1)
         self.assertIsNone(feed.process.poll(), "it waits for what is on its way")
         feed.process.send_signal(signal.SIGTERM)
-        out, _ = feed.process.communicate(timeout=20)
+        out, _ = feed.process.communicate(timeout=60)
         self.assertEqual(feed.process.returncode, 1)
         said = json.loads(out)
         self.assertLess(said["delivered"], said["sent"])

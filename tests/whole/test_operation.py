@@ -49,7 +49,7 @@ class BadConfiguration(Scenario):
                 self.assertIn(path, lines[0])
                 self.assertIn(named, lines[0])
                 done = subprocess.run([PROGRAM, "--config-file", path], capture_output=True,
-                                      check=False, timeout=20)
+                                      check=False, timeout=60)
                 self.assertEqual(done.returncode, 78)
 
     def test_a_file_that_is_not_there(self):
@@ -63,7 +63,7 @@ class CommandLine(Scenario):
 
     def dump(self, *arguments):
         done = subprocess.run([PROGRAM, *arguments, "--dump-config"], capture_output=True,
-                              check=False, timeout=20)
+                              check=False, timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.decode(), done.stderr.decode()
 
@@ -104,7 +104,7 @@ class CommandLine(Scenario):
                           said.replace("--no", "--"))
             self.assertIn("has no meaning here", said)
         done = subprocess.run([PROGRAM, "--shell_completion", "bash"], capture_output=True,
-                              check=False, timeout=20)
+                              check=False, timeout=60)
         self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1))
         self.assertIn(b"--shell_completion", done.stderr)
 
@@ -114,7 +114,7 @@ class SecondMaster(Scenario):
         self.use_shared()
         p = self.persister()
         second = subprocess.run([PROGRAM, "--config-file", p.config], capture_output=True,
-                                check=False, timeout=20, stdin=subprocess.DEVNULL)
+                                check=False, timeout=60, stdin=subprocess.DEVNULL)
         self.assertEqual(second.returncode, 1)
         said = second.stderr.decode()
         self.assertIn(str(p.pid), said)
@@ -136,7 +136,7 @@ class ClosedStandardFiles(Scenario):
 
         p.process = subprocess.Popen([PROGRAM, "--config-file", p.config], cwd=self.dir,
                                      preexec_fn=close)
-        proc.wait_until(lambda: p.ended_early() or p.all_run(), 20, "the persister has started")
+        proc.wait_until(lambda: p.ended_early() or p.all_run(), 60, "the persister has started")
         for fd in range(3):
             self.assertEqual(os.readlink(f"/proc/{p.pid}/fd/{fd}"), "/dev/null")
         self.feed(500)
@@ -154,7 +154,7 @@ class ClosedStandardFilesOfTools(Scenario):
                 self.assertIsNone(tool.poll(), f"{argv[0]} has ended")
                 return len(os.listdir(f"/proc/{tool.pid}/fd")) > 3
 
-            proc.wait_until(has_begun, 20, f"{argv[0]} has begun")
+            proc.wait_until(has_begun, 60, f"{argv[0]} has begun")
             for fd in range(3):
                 self.assertEqual(os.readlink(f"/proc/{tool.pid}/fd/{fd}"), "/dev/null", argv[0])
         finally:
@@ -165,7 +165,7 @@ class ClosedStandardFilesOfTools(Scenario):
         self.use_shared()
         p = self.persister()
         self.feed(100, bad=30)
-        proc.wait_until(lambda: os.path.exists(p.dead), 20, "there are dead letters")
+        proc.wait_until(lambda: os.path.exists(p.dead), 60, "there are dead letters")
         nowhere = "127.0.0.1:1"
         self.look(PSTATS, "-f", p.segment, "-w", "1")
         self.look(LOAD, "--brokers", nowhere, "--topic", "t", "--messages", "1")
@@ -189,12 +189,12 @@ class FirstProcess(Scenario):
         for _ in range(3):
             p.process = subprocess.Popen([*unshare, PROGRAM, "--config-file", p.config],
                                          cwd=self.dir, preexec_fn=proc.die_with_parent)
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not os.path.exists(p.log):  # it comes before the loop that takes signals
                 self.assertLess(time.monotonic(), deadline, "the log is open")
             os.kill(proc.children(p.pid)[0], signal.SIGTERM)
-            self.assertEqual(p.wait(20), 0)
-            p.wait_log(" stopped", 1)
+            self.assertEqual(p.wait(60), 0)
+            p.wait_log(" stopped")
             os.unlink(p.log)
 
 
@@ -211,7 +211,7 @@ class FileLimit(Scenario):
         everyone = sorted([p.pid, *p.workers()])
         self.limit(p, os.path.getsize(p.log) + 50)  # which no line fits into
         self.feed(6000, bad=30)
-        proc.wait_until(lambda: "File too large" in p.pstats("-j")[1], 20,
+        proc.wait_until(lambda: "File too large" in p.pstats("-j")[1], 60,
                         "a worker waits for room for its dead letters")
         self.limit(p, resource.RLIM_INFINITY)
         self.wait_drained()
@@ -239,7 +239,7 @@ class StalledLog(Scenario):
                                      stdin=subprocess.DEVNULL, stdout=writer, stderr=writer,
                                      preexec_fn=proc.die_with_parent)
         os.close(writer)
-        proc.wait_until(lambda: p.ended_early() or p.all_run(), 20, "the persister has started")
+        proc.wait_until(lambda: p.ended_early() or p.all_run(), 60, "the persister has started")
         os.set_blocking(reader, False)
         return reader
 
@@ -273,9 +273,9 @@ class StalledLog(Scenario):
             lines.extend(self.read(reader))
             return [line for line in lines if line.endswith("dropped here: nobody took them")]
 
-        proc.wait_until(lambda: any(" master[" in line for line in told()), 20, "the master tells")
+        proc.wait_until(lambda: any(" master[" in line for line in told()), 60, "the master tells")
         self.feed(100, first=500, bad=100)  # a worker logs what it rejects
-        proc.wait_until(lambda: any(" metrics-" in line for line in told()), 20,
+        proc.wait_until(lambda: any(" metrics-" in line for line in told()), 60,
                         "a worker tells")
         self.wait_drained()
         self.stop()
@@ -292,9 +292,9 @@ class Reopen(Scenario):
         for path in (p.log, p.dead):
             os.rename(path, path + ".1")
         p.signal(signal.SIGUSR1)
-        proc.wait_until(lambda: os.path.exists(p.log), 10, "there is a new log")
+        proc.wait_until(lambda: os.path.exists(p.log), 60, "there is a new log")
         proc.wait_until(lambda: not any(proc.has_open(pid, path + ".1") for pid in p.workers()
-                                        for path in (p.log, p.dead)), 10, "the workers have it, too")
+                                        for path in (p.log, p.dead)), 60, "the workers have it, too")
         old = [os.path.getsize(path + ".1") for path in (p.log, p.dead)]
         self.feed(1000, first=1000, bad=10)
         self.wait_drained()

@@ -29,7 +29,7 @@ class BrokerKilled(Outage):
         self.broker.kill()
         time.sleep(4)
         self.broker.start()
-        feed.wait(90)
+        feed.wait()
         self.assert_all_well(MESSAGES, seconds=60)
         self.assert_undisturbed(p)
 
@@ -46,7 +46,7 @@ class BrokerHung(Outage):
         self.broker.pause()
         time.sleep(14)
         self.broker.resume()
-        feed.wait(90)
+        feed.wait()
         self.assert_all_well(MESSAGES, seconds=60)
         self.assert_undisturbed(p)
 
@@ -98,11 +98,11 @@ class NothingThere(Outage):
         p = self.persister()
         time.sleep(3)
         self.broker.start()
-        proc.wait_until(lambda: all(s["state"] == "joining" for s in p.processes().values()), 40,
+        proc.wait_until(lambda: all(s["state"] == "joining" for s in p.processes().values()), 60,
                         "the broker has answered them")
         self.make_topic()  # made long after the consumers asked for it
         self.feed(3000)
-        p.wait_log("messages in hand", 40)
+        p.wait_log("messages in hand")
         self.influx.start()
         self.assert_all_well(3000)
         self.assert_undisturbed(p)
@@ -139,13 +139,13 @@ class AnyOrder(Outage):
             time.sleep(1)
             restart()
         for feed in feeds:
-            feed.wait(90)
+            feed.wait()
         self.assertTrue(p.is_running())
         self.assert_all_well(5000 * len(steps), seconds=60)
 
     def restart_master(self):
         p = self.persisters[0]
-        proc.wait_until(lambda: p.totals()["in_flight"] > 0, 40, "messages are in hand")
+        proc.wait_until(lambda: p.totals()["in_flight"] > 0, 60, "messages are in hand")
         p.kill()
         p.start()
 
@@ -199,7 +199,7 @@ class Memory(Outage):
         self.feed(messages)  # some 90 MB
         p = self.persister(persister={"memory_limit_mb": limit_mb},
                            kafka_metrics={"num_processors": 1, "batch_size": 1000000})
-        p.wait_log("messages in hand", 40)
+        p.wait_log("messages in hand")
         self.assertLess(self.worst(p, 10), bound)
         self.influx.start()
         self.assertLess(self.worst(p, 5), bound)
