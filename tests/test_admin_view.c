@@ -20,7 +20,7 @@
 #include "lib/clock.h"
 #include "shm/ledger.h"
 
-enum { MAX = 8, STALL_MS = 50 };
+enum { MAX = 8, STALL_MS = 1000 };
 
 static const struct view_names names = {
     .kinds = {{"metrics", "influxdb"}, {"alarm-state-transitions", "influxdb"}}};
@@ -285,7 +285,7 @@ Test(admin_health, idle_and_standby_are_healthy)
     expect(&s, "metrics.progress", HEALTH_GOOD, true, "nothing to do");
     set(&s, 1, STAT_PARTITIONS, 0);
     set(&s, 2, STAT_PARTITIONS, 0);
-    usleep(2 * STALL_MS * 1000);
+    usleep((STALL_MS + 100) * 1000);
     expect(&s, "metrics.progress", HEALTH_GOOD, true, "standby");
     expect(&s, "metrics.workers", HEALTH_GOOD, true, "2 of 2 run");
     expect(&s, "master", HEALTH_GOOD, true, "running");
@@ -297,15 +297,15 @@ Test(admin_health, work_without_progress_is_not)
     struct stage s;
     open_stage(&s);
     set_partitions(&s);
-    usleep(2 * STALL_MS * 1000); /* idle for long: not held against it when work comes */
+    usleep((STALL_MS + 100) * 1000); /* idle for long: not held against it when work comes */
     work(&s, 2, 10, 0, 0);
     expect(&s, "metrics.progress", HEALTH_GOOD, true, "in hand 10");
-    usleep(2 * STALL_MS * 1000);
+    usleep((STALL_MS + 100) * 1000);
     expect(&s, "metrics.progress", HEALTH_BAD, false, "nothing stored");
     recorder_add(s.recorders[2], STAT_COMPLETED, 1);
     set(&s, 2, STAT_IN_FLIGHT, 9);
     expect(&s, "metrics.progress", HEALTH_GOOD, true, "in hand 9");
-    usleep(2 * STALL_MS * 1000);
+    usleep((STALL_MS + 100) * 1000);
     expect(&s, "metrics.progress", HEALTH_BAD, false, "nothing stored");
     close_stage(&s);
 }
@@ -317,7 +317,7 @@ Test(admin_health, lag_alone_is_work)
     set_partitions(&s);
     set(&s, 3, STAT_LAG, 12345);
     expect(&s, "alarm-state-transitions.progress", HEALTH_GOOD, true, "lag 12,345");
-    usleep(2 * STALL_MS * 1000);
+    usleep((STALL_MS + 100) * 1000);
     expect(&s, "alarm-state-transitions.progress", HEALTH_BAD, false, "lag 12,345");
     close_stage(&s);
 }

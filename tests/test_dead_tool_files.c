@@ -214,7 +214,7 @@ Test(dead_from_file, a_torn_line_is_no_beginning_of_another, .init = setup, .fin
 }
 
 Test(dead_from_file, a_fifo_among_the_rotated_does_not_stop_it, .init = setup, .fini = teardown,
-     .timeout = 10)
+     .timeout = 60)
 {
     struct errbuf err;
     char name[96];
@@ -400,7 +400,7 @@ Test(dead_journal, forgets_letters_that_are_gone, .init = setup, .fini = teardow
 }
 
 /* What has no end, or no writer, would be read for ever. */
-Test(dead_journal, is_a_regular_file, .init = setup, .fini = teardown, .timeout = 10)
+Test(dead_journal, is_a_regular_file, .init = setup, .fini = teardown, .timeout = 60)
 {
     struct errbuf err;
     struct idset set = {.n = 0};

@@ -152,7 +152,7 @@ ask_child(const int *asks, const int *answers)
     return word;
 }
 
-Test(log, a_child_follows_its_parent_to_another_file_also_at_the_second_try, .timeout = 20)
+Test(log, a_child_follows_its_parent_to_another_file_also_at_the_second_try, .timeout = 60)
 {
     char directory[80], other[128], text[4096];
     struct errbuf err;

@@ -71,7 +71,7 @@ check_pipe(const int *pipes, struct log_sink sink)
     cr_assert_eq(done, sizeof(line));
 }
 
-Test(log_sink, does_not_wait_for_a_pipe, .timeout = 20)
+Test(log_sink, does_not_wait_for_a_pipe, .timeout = 60)
 {
     int pipes[2];
     cr_assert_eq(pipe(pipes), 0);
@@ -81,7 +81,7 @@ Test(log_sink, does_not_wait_for_a_pipe, .timeout = 20)
     check_pipe(pipes, sink);
 }
 
-Test(log_sink, nor_for_one_that_it_may_not_open, .timeout = 20)
+Test(log_sink, nor_for_one_that_it_may_not_open, .timeout = 60)
 {
     int pipes[2], status;
     cr_assert_eq(pipe(pipes), 0);
@@ -99,14 +99,14 @@ Test(log_sink, nor_for_one_that_it_may_not_open, .timeout = 20)
     check_is_blocking(pipes[1]);
 }
 
-Test(log_sink, nor_where_the_kernel_has_no_nowait, .timeout = 20)
+Test(log_sink, nor_where_the_kernel_has_no_nowait, .timeout = 60)
 {
     int pipes[2];
     cr_assert_eq(pipe(pipes), 0);
     check_pipe(pipes, (struct log_sink){.kind = LOG_SINK_SPLICE, .fd = pipes[1]});
 }
 
-Test(log_sink, nor_for_a_socket, .timeout = 20)
+Test(log_sink, nor_for_a_socket, .timeout = 60)
 {
     static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
     for (size_t i = 0; i < COUNT_OF(types); i++) {
@@ -119,7 +119,7 @@ Test(log_sink, nor_for_a_socket, .timeout = 20)
     }
 }
 
-Test(log_sink, nor_for_a_terminal, .timeout = 20)
+Test(log_sink, nor_for_a_terminal, .timeout = 60)
 {
     int master = posix_openpt(O_RDWR | O_NOCTTY);
     if (master == -1 || grantpt(master) == -1 || unlockpt(master) == -1)
@@ -156,7 +156,7 @@ read_some(int fd, char *text, size_t size)
     return n;
 }
 
-Test(log_sink, what_a_stalled_reader_did_not_take_is_told_later, .timeout = 20)
+Test(log_sink, what_a_stalled_reader_did_not_take_is_told_later, .timeout = 60)
 {
     int pipes[2];
     static char text[1 << 20];
@@ -195,7 +195,7 @@ open_log(const char *path)
 }
 
 /* As after a reload: it was in a file before. */
-Test(log_sink, standard_error_is_not_waited_for_after_a_file_either, .timeout = 20)
+Test(log_sink, standard_error_is_not_waited_for_after_a_file_either, .timeout = 60)
 {
     int pipes[2];
     char path[64], text[4096];
@@ -261,7 +261,7 @@ Test(log_sink, a_file_at_its_limit_tears_no_line)
         cr_assert(strncmp(p, "20", 2) == 0, "each line begins with its time: %s", text);
 }
 
-Test(log_sink, a_fifo_that_nobody_reads_is_refused, .timeout = 10)
+Test(log_sink, a_fifo_that_nobody_reads_is_refused, .timeout = 60)
 {
     char path[64];
     struct errbuf err;
@@ -302,7 +302,7 @@ check_message(const char *text, size_t n, const char *last)
     cr_assert_not_null(strstr(text, expected), "%s", text);
 }
 
-Test(log_sink, nor_for_the_syslog_daemon, .timeout = 20)
+Test(log_sink, nor_for_the_syslog_daemon, .timeout = 60)
 {
     char path[64], text[4096];
     int why;
@@ -326,7 +326,7 @@ Test(log_sink, nor_for_the_syslog_daemon, .timeout = 20)
     unlink(path);
 }
 
-Test(log_sink, a_syslog_daemon_may_want_a_stream, .timeout = 20)
+Test(log_sink, a_syslog_daemon_may_want_a_stream, .timeout = 60)
 {
     char path[64], text[4096];
     snprintf(path, sizeof(path), "/tmp/test_log_sink.%ld", (long)getpid());

@@ -33,7 +33,7 @@ enum manner {
     NEWCOMER    /* is in the state that the test wants, is GOOD otherwise */
 };
 
-enum { N_MAX = 4, BEAT_MS = 10, SLOW_MS = 4000, PATIENCE_MS = 10000 };
+enum { N_MAX = 4, BEAT_MS = 10, SLOW_MS = 4000, PATIENCE_MS = 30000 };
 
 static struct segment segment;
 static struct shm_reader *reader;
@@ -148,9 +148,9 @@ prepare(void)
                                            .respawn_cap_ms = 80,
                                            .loop_deaths = 3,
                                            .calm_ms = 400,
-                                           .hang_ms = 500,
-                                           .shutdown_ms = 6000,
-                                           .hurry_ms = 300,
+                                           .hang_ms = 3000,
+                                           .shutdown_ms = 20000,
+                                           .hurry_ms = 3000,
                                            .give_up_ms = 1000,
                                            .tick_ms = 100},
                                 .period_ms = 100};
@@ -174,7 +174,7 @@ clean_up(void)
     unlink(log_path);
 }
 
-TestSuite(master, .init = prepare, .fini = clean_up, .timeout = 30);
+TestSuite(master, .init = prepare, .fini = clean_up, .timeout = 120);
 
 static void
 start(void)
@@ -440,24 +440,23 @@ Test(master, a_stopped_group_is_not_blamed_when_it_goes_on)
     kill(master, SIGSTOP);
     sleep_ms(plan.timing.hang_ms + 300);
     kill(master, SIGCONT);
-    sleep_ms(150); /* the master looks while the workers still stand */
+    WAIT_UNTIL(count_in_log("the master did not run for") > 0); /* the workers still stand */
     for (size_t i = 0; i < 2; i++)
         kill(workers[i], SIGCONT);
     sleep_ms(300);
     cr_assert_eq(forks_of(0) + forks_of(1), 2u);
     cr_assert_eq(stop(), 0);
-    cr_assert_geq(count_in_log("the master did not run for"), 1);
 }
 
 Test(master, kills_the_deaf_after_the_deadline)
 {
     manners[0] = DEAF;
-    plan.timing.shutdown_ms = 300;
+    plan.timing.shutdown_ms = 2000;
     start();
     WAIT_UNTIL(is_consuming(0) && is_consuming(1));
     int64_t before = clock_mono_ms();
     cr_assert_eq(stop(), 1);
-    cr_assert_geq(clock_mono_ms() - before, 300);
+    cr_assert_geq(clock_mono_ms() - before, 2000);
     cr_assert_eq(count_in_log("killed since it had not stopped in time"), 1);
     cr_assert_eq(counted(STAT_DEATHS_LATE), 1u);
 }
@@ -537,22 +536,24 @@ Test(master, a_storm_of_signals_kills_nobody)
     cr_assert_eq(stop(), 0);
 }
 
+static bool
+beats_no_more(size_t i)
+{
+    int64_t last = heartbeat(i);
+    sleep_ms(20 * BEAT_MS);
+    return heartbeat(i) == last;
+}
+
 Test(master, its_workers_go_with_it)
 {
     manners[1] = DEAF;
     start();
     WAIT_UNTIL(is_consuming(0) && is_consuming(1));
-    pid_t pids[] = {pid_of(0), pid_of(1)};
     kill(master, SIGKILL);
     waitpid(master, NULL, 0);
     master = 0;
-    int64_t beats[2];
-    sleep_ms(200);
-    for (size_t i = 0; i < 2; i++)
-        beats[i] = heartbeat(i);
-    sleep_ms(10 * BEAT_MS);
     for (size_t i = 0; i < 2; i++) /* a zombie may stay, where nobody reaps orphans */
-        cr_assert_eq(heartbeat(i), beats[i], "pid %ld lives on", (long)pids[i]);
+        WAIT_UNTIL(beats_no_more(i));
 }
 
 /* --- another crew --- */

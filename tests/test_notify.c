@@ -35,7 +35,7 @@ clean_up(void)
     close(heard);
 }
 
-TestSuite(notify, .init = prepare, .fini = clean_up, .timeout = 10);
+TestSuite(notify, .init = prepare, .fini = clean_up, .timeout = 60);
 
 /* Returns: the next word, or "" if nothing was said. */
 static const char *

@@ -69,7 +69,7 @@ prepare(void)
     reload_init(&reload, &ops);
 }
 
-TestSuite(reload, .init = prepare, .timeout = 20);
+TestSuite(reload, .init = prepare, .timeout = 60);
 
 static void
 ask(void)

@@ -126,24 +126,26 @@ Test(segment_file, its_masters_life_is_told_by_the_lock)
 Test(segment_file, a_worker_that_outlives_the_master_does_not_pass_for_it)
 {
     int status, ready[2];
-    char byte;
+    pid_t outlives;
     cr_assert_eq(pipe(ready), 0);
     pid_t master = fork();
     if (master == 0) {
         create();
         pid_t worker = fork();
         if (worker == 0) {
-            sleep(2);
+            pause();
             _exit(0);
         }
-        (void)!write(ready[1], "x", 1);
+        (void)!write(ready[1], &worker, sizeof(worker));
         pause();
     }
-    cr_assert_eq(read(ready[0], &byte, 1), 1);
+    cr_assert_eq(read(ready[0], &outlives, sizeof(outlives)), (ssize_t)sizeof(outlives));
     cr_assert_eq(look(), 1);
     kill(master, SIGKILL);
     waitpid(master, &status, 0);
-    cr_assert_eq(look(), 0);
+    int alive = look();
+    cr_assert_eq(kill(outlives, SIGKILL), 0, "it has outlived the master");
+    cr_assert_eq(alive, 0);
 }
 
 static int

