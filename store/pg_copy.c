@@ -25,8 +25,6 @@ enum {
     UNSIFTED_BATCHES = 1000
 };
 
-static const int64_t day_us = 86400000000;
-
 struct copying {
     struct pg_copy *copy;
     const struct pg_copying *what;
@@ -308,8 +306,8 @@ static enum pg_outcome
 find_due(struct copying *c, const struct pg_entry *entry, bool *due)
 {
     enum pg_outcome outcome = PG_OK;
-    *due = entry->time_us >= c->what->oldest_us && entry->time_us <= c->what->now_us + day_us;
-    if (!*due || c->what->oldest_us != INT64_MIN || entry->time_us >= c->what->now_us - day_us)
+    *due = entry->time_us >= c->what->oldest_us && entry->time_us <= c->what->now_us + PG_ROW_DAY_US;
+    if (!*due || c->what->oldest_us != INT64_MIN || entry->time_us >= c->what->now_us - PG_ROW_DAY_US)
         return PG_OK;
     if (!c->knows_first)
         outcome = ask_first_partition(c);

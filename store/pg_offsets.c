@@ -204,6 +204,8 @@ pg_offsets_claim(struct pg_offsets *offsets, struct pg_conn *conn, const char *c
         offsets->cluster_id = id;
         offsets->owned = owned;
         offsets->n = n;
+        for (size_t i = 0; i < n; i++) /* none of them, before the server says so */
+            owned[i].partition = -1;
         outcome = claim_rows(offsets, conn, positions, n, &error);
     } else {
         free(id);

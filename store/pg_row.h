@@ -19,6 +19,7 @@ enum { PG_KEY_BYTES = 32 };
 
 /* From 1970 to 2000, where PostgreSQL's times begin. */
 #define PG_ROW_EPOCH_MS INT64_C(946684800000)
+#define PG_ROW_DAY_US INT64_C(86400000000)
 
 /* A series' identity: SHA-256 over tenant, region, name and the sorted dimensions, each with its
  * length. */

@@ -31,8 +31,6 @@ enum {
     CACHED_SERIES_BYTES = 160 /* of memory per id, at the cache's emptiest */
 };
 
-static const int64_t day_us = 86400000000;
-
 struct postgresql {
     struct store store;
     const struct config *cfg;
@@ -279,7 +277,7 @@ copy_rows(struct writing *w, const char **doing)
                               .n = pg->n,
                               .texts = pg->texts.data,
                               .now_us = now_us,
-                              .oldest_us = days == 0 ? INT64_MIN : now_us - days * day_us,
+                              .oldest_us = days == 0 ? INT64_MIN : now_us - days * PG_ROW_DAY_US,
                               .refuse = refuse,
                               .arg = w};
     return pg_copy_rows(&pg->copy, &what, &w->error, doing);
