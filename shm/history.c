@@ -153,20 +153,3 @@ snapshot_histogram(struct shm_reader *reader, enum stat_timing timing, int64_t s
     snapshot_free(&s);
     return covered_ms;
 }
-
-bool
-snapshot_process_histogram(struct shm_reader *reader, unsigned slot, enum stat_timing timing,
-                           uint64_t counts[HISTOGRAM_BUCKETS])
-{
-    struct snapshot s = {.n_processes = 0};
-    struct errbuf err;
-    assert(timing < STAT_HISTOGRAMS && slot <= reader->fixed.n_slots);
-    const uint64_t *buckets = NULL;
-    if (snapshot_take(reader, &s, &err) == 0)
-        buckets = snapshot_process_buckets(reader, slot, timing);
-    memset(counts, 0, HISTOGRAM_BUCKETS * sizeof(*counts));
-    if (buckets != NULL)
-        memcpy(counts, buckets, HISTOGRAM_BUCKETS * sizeof(*counts));
-    snapshot_free(&s);
-    return buckets != NULL;
-}

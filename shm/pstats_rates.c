@@ -91,12 +91,6 @@ rates_update(struct rates *rates, const struct snapshot *snapshot)
 }
 
 void
-rates_reset(struct rates *rates)
-{
-    rates->taken_ms = 0;
-}
-
-void
 rates_free(struct rates *rates)
 {
     free(rates->processes);

@@ -40,9 +40,6 @@ int rates_update(struct rates *rates, const struct snapshot *snapshot) MUST_CHEC
 const struct rates_process *rates_find(const struct rates *rates,
                                        const struct snapshot_process *process);
 
-/* Forgets the snapshot: the next one begins anew. */
-void rates_reset(struct rates *rates);
-
 void rates_free(struct rates *rates);
 
 #endif

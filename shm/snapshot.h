@@ -193,11 +193,4 @@ int64_t snapshot_window(struct shm_reader *reader, int64_t span_ms, struct stat_
 int64_t snapshot_histogram(struct shm_reader *reader, enum stat_timing timing, int64_t span_ms,
                            uint64_t counts[HISTOGRAM_BUCKETS]);
 
-/*
- * The same for one process since its generation's start.
- * Returns: false if the slot is not in use (counts are then all 0).
- */
-bool snapshot_process_histogram(struct shm_reader *reader, unsigned slot, enum stat_timing timing,
-                                uint64_t counts[HISTOGRAM_BUCKETS]);
-
 #endif

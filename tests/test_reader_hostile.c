@@ -202,7 +202,6 @@ look_back(struct shm_reader *reader)
         cr_assert_leq(snapshot_process_periods(reader, slot, of_process, SHM_PERIODS), SHM_PERIODS);
     cr_assert_eq(of_process[SHM_PERIODS].number, 4711u, "written beyond its room");
     cr_assert_geq(snapshot_histogram(reader, STAT_REQUEST, 3600000, counts), 0);
-    (void)snapshot_process_histogram(reader, 1, STAT_REQUEST, counts);
 }
 
 /* Takes: a reader, which it closes. */
