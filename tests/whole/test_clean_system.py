@@ -214,7 +214,7 @@ class CleanSystem(unittest.TestCase):
                         20, "there is a new log")
         self.assertEqual(d.says(f"stat -c %i {log}.1"), first)
         d.run(f"systemctl reload {UNIT}")
-        proc.wait_until(lambda: "HUP" in d.says(f"cat {log}"), 20, "it writes into the new one")
+        proc.wait_until(lambda: "HUP" in d.says(f"cat {log}"), 60, "it writes into the new one")
 
     def test_5_the_init_script(self):
         d = self.d
