@@ -82,9 +82,9 @@ class StoreAway(Killer):
         p.wait_log("no worker survives", 100)
         self.influx.stop()
         self.send(1, [metric(2)])
-        p.wait_log("waiting with", 40)
+        p.wait_log("waiting with")
         self.influx.start()
-        self.wait_drained(60)
+        self.wait_drained()
         self.assert_passed(p, 1, 1)
         self.stop()
         self.assertEqual(self.stored(), {0, 1, 2})
@@ -114,11 +114,11 @@ class KilledByHand(Unreadable):
         self.influx.stop()
         p = self.persister(kafka_metrics={"num_processors": 1})
         for _ in range(4):
-            proc.wait_until(lambda: self.worker(p)["in_flight"] == 5, 40, "they are in hand")
+            proc.wait_until(lambda: self.worker(p)["in_flight"] == 5, 60, "they are in hand")
             pid = self.worker(p)["pid"]
             os.kill(pid, signal.SIGKILL)
-            proc.wait_until(lambda: self.worker(p)["pid"] != pid, 20, "it is dead")
-        proc.wait_until(lambda: p.count_lines("nothing found from offset 0 on"), 40, "it has looked")
+            proc.wait_until(lambda: self.worker(p)["pid"] != pid, 60, "it is dead")
+        proc.wait_until(lambda: p.count_lines("nothing found from offset 0 on"), 60, "it has looked")
         self.influx.start()
         self.wait_drained()
         self.assertEqual(self.letters(), [])
@@ -133,12 +133,12 @@ class KilledByHand(Unreadable):
         self.influx.stop()
         p = self.persister(kafka_metrics={"num_processors": 1})
         for _ in range(3):
-            proc.wait_until(lambda: self.worker(p)["in_flight"] == 5, 40, "they are in hand")
+            proc.wait_until(lambda: self.worker(p)["in_flight"] == 5, 60, "they are in hand")
             pid = self.worker(p)["pid"]
             os.kill(pid, signal.SIGKILL)
-            proc.wait_until(lambda: self.worker(p)["pid"] != pid, 20, "it is dead")
+            proc.wait_until(lambda: self.worker(p)["pid"] != pid, 60, "it is dead")
         killed, since = set(), time.monotonic()
-        while time.monotonic() - since < (2 if killed else 20):
+        while time.monotonic() - since < (2 if killed else 60):
             children = [c for worker in p.workers() for c in proc.children(worker)]
             for child in set(children) - killed:
                 os.kill(child, signal.SIGKILL)
