@@ -374,18 +374,18 @@ class Lag(Figures):
                         f"no lag; it is {[p.totals()[n] for n in LAGS]}")
 
     def test_unknown_is_not_0(self):
-        """A backlog whose first fetch takes its time."""
+        """A backlog whose first fetch takes its time: it is less than an answer is to have."""
         self.use_shared()
-        self.feed(8000)
+        self.feed(800)
         p = self.persister(start=False, kafka_metrics={"num_processors": 1}, kafka={
-            "librdkafka.fetch.min.bytes": 50000000, "librdkafka.fetch.wait.max.ms": 2500})
+            "librdkafka.fetch.min.bytes": 50000000, "librdkafka.fetch.wait.max.ms": 5000})
         p.start(wait=False)
         proc.wait_until(p.figures, 60, "there is a segment")
         watch = self.watch(p)
         self.wait_drained()
         self.assert_true(watch, 20)
         self.assertGreater(watch.lags.count(None), 10)
-        self.assertLessEqual(set(watch.lags), {None, 8000})
+        self.assertLessEqual(set(watch.lags), {None, 800})
 
     def test_a_broker_that_is_silent(self):
         """Its messages' end is unknown, after a while; then it speaks again."""
