@@ -37,6 +37,7 @@ static struct {
     int fd;          /* of the file, once there was one; from then on it stays the same number */
     _Atomic bool has_file;
     bool syslog, stderr_too;
+    _Atomic bool syslog_absent; /* it could not be reached, and that was told */
     int facility;
     enum log_level level;
     char process[64];
@@ -177,6 +178,7 @@ log_open(const struct log_options *options, struct errbuf *err)
         return errbuf_set(err, "log file %.100s...: the path is too long", options->file);
     if (apply(&choice, err) == -1)
         return -1;
+    state.syslog_absent = state.syslog_absent || options->syslog_absent;
     tell_children(&choice);
     return 0;
 }
@@ -285,10 +287,22 @@ format_line(struct line *line, enum log_level level, const char *format, va_list
 
 /* --- where it goes --- */
 
+static bool
+goes_to_stderr(void)
+{
+    return state.stderr_too || (!state.syslog && !state.has_file);
+}
+
+bool
+log_syslog_is_absent(void)
+{
+    return state.syslog && state.syslog_absent;
+}
+
 bool
 log_reaches_stderr(void)
 {
-    return state.stderr_too || (!state.syslog && !state.has_file);
+    return goes_to_stderr() || log_syslog_is_absent();
 }
 
 /*
@@ -353,6 +367,8 @@ put_stderr(struct line *line, bool torn, size_t *done)
     return log_sink_write(stderr_sink(), start, line->n - skip, done);
 }
 
+static bool tell_absence(int why);
+
 /* Where there is no daemon, the line would be nowhere: then it goes to standard error. */
 static int
 put_syslog(struct line *line, bool torn, size_t *done)
@@ -363,7 +379,14 @@ put_syslog(struct line *line, bool torn, size_t *done)
     int why = log_syslog_send(LOG_SYSLOG_PATH, priority, state.process, text_of(line) + line->body);
     *end = '\n';
     *done = 0;
-    return log_syslog_is_absent(why) && !state.stderr_too ? put_stderr(line, torn, done) : why;
+    if (!log_syslog_means_absent(why)) {
+        state.syslog_absent = state.syslog_absent && why != 0;
+        return why;
+    }
+    /* Once; by the first thread that comes, and again if nobody took it. */
+    if (!atomic_exchange(&state.syslog_absent, true) && !tell_absence(why))
+        state.syslog_absent = false;
+    return state.stderr_too ? why : put_stderr(line, torn, done);
 }
 
 /* A place where lines go, and what it did not take. */
@@ -397,6 +420,15 @@ static int PRINTF_LIKE(2, 3) put_notice(struct place *place, const char *format,
     format_line(&line, LOG_LEVEL_WARNING, format, args);
     va_end(args);
     return put_at(place, &line);
+}
+
+static bool
+tell_absence(int why)
+{
+    return put_notice(&to_stderr,
+                      "syslog cannot be reached (" LOG_SYSLOG_PATH ": %s): until it can, lines go "
+                      "to standard error",
+                      strerror(why)) == 0;
 }
 
 static void
@@ -433,7 +465,7 @@ log_line(enum log_level level, const char *format, ...)
         deliver(&to_syslog, &line);
     else if (state.has_file)
         deliver(&to_file, &line);
-    if (log_reaches_stderr())
+    if (goes_to_stderr())
         deliver(&to_stderr, &line);
     errno = saved;
 }

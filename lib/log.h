@@ -31,6 +31,7 @@ struct log_options {
     const char *file;     /* path, or NULL/"" for stderr; copied */
     bool syslog;          /* to syslog instead (wins over file); without a daemon to stderr */
     const char *facility; /* "LOG_USER", "LOG_DAEMON", "LOG_LOCAL0"...; only with syslog */
+    bool syslog_absent;   /* it is told already that there is no syslog: log_syslog_is_absent */
     bool stderr_too;      /* to stderr as well */
     enum log_level level; /* the most detailed level that is written */
 };
@@ -58,8 +59,14 @@ int log_reopen(struct errbuf *err) MUST_CHECK;
 /* Names this process in its lines; text is copied, at most 63 bytes. */
 void log_set_process(const char *name);
 
-/* True if lines reach standard error, also if that is not the only place. */
+/* True if lines reach standard error, be it beside another place or for want of syslog. */
 bool log_reaches_stderr(void);
+
+/*
+ * True if lines were to go to syslog, the last one could not, and a line on standard error has said
+ * so. Children inherit that, so that it is said once.
+ */
+bool log_syslog_is_absent(void);
 
 /* True if a line of that level would be written. */
 bool log_wants(enum log_level level);

@@ -59,7 +59,7 @@ log_syslog_send(const char *path, int priority, const char *process, const char 
 }
 
 bool
-log_syslog_is_absent(int error)
+log_syslog_means_absent(int error)
 {
     return error == ENOENT || error == ECONNREFUSED || error == EACCES || error == ENOTDIR;
 }

@@ -22,6 +22,6 @@ int log_syslog_send(const char *path, int priority, const char *process,
                     const char *text) MUST_CHECK;
 
 /* Returns: true if the errno means that there is no daemon, rather than one that is busy. */
-bool log_syslog_is_absent(int error);
+bool log_syslog_means_absent(int error);
 
 #endif

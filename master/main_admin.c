@@ -39,6 +39,7 @@ enum field {
     FIELD_LOG_FILE,
     FIELD_LOG_SYSLOG,
     FIELD_LOG_FACILITY,
+    FIELD_LOG_SYSLOG_ABSENT,
     FIELD_LOG_STDERR,
     FIELD_LOG_LEVEL,
     FIELD_CONFIGURATION,
@@ -116,6 +117,7 @@ add_all(struct buf *out, const struct config *cfg, const struct log_options *log
     add_text(out, log->file);
     add_number(out, log->syslog);
     add_text(out, log->facility);
+    add_number(out, log->syslog_absent);
     add_number(out, log->stderr_too);
     add_number(out, log->level);
     add_configuration(out, cfg);
@@ -149,6 +151,7 @@ log_of(const struct handed *h)
     return (struct log_options){.file = h->fields[FIELD_LOG_FILE],
                                 .syslog = number_of(h, FIELD_LOG_SYSLOG) != 0,
                                 .facility = h->fields[FIELD_LOG_FACILITY],
+                                .syslog_absent = number_of(h, FIELD_LOG_SYSLOG_ABSENT) != 0,
                                 .stderr_too = number_of(h, FIELD_LOG_STDERR) != 0,
                                 .level = (enum log_level)number_of(h, FIELD_LOG_LEVEL)};
 }

@@ -20,6 +20,7 @@ main_reload_log_options(const struct config *cfg, const char *log_file)
     return (struct log_options){.file = says ? cfg->DEFAULT.log_file : log_file,
                                 .syslog = cfg->DEFAULT.use_syslog,
                                 .facility = cfg->DEFAULT.syslog_log_facility,
+                                .syslog_absent = log_syslog_is_absent(),
                                 .stderr_too = cfg->DEFAULT.use_stderr,
                                 .level = cfg->DEFAULT.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO};
 }

@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import socket
 import subprocess
 import time
 import unittest
@@ -281,6 +282,53 @@ class StalledLog(Scenario):
         self.stop()
         self.assert_stored(500)
         self.assertEqual(len(self.dead_letters()), 100)
+
+
+class AbsentSyslog(Scenario):
+    """A container mostly has no /dev/log."""
+
+    PATH = "/dev/log"
+
+    def setUp(self):
+        super().setUp()
+        if os.path.lexists(self.PATH):
+            self.skipTest(f"there is a {self.PATH} here")
+
+    def said(self, p):
+        return p.lines("syslog cannot be reached (/dev/log: No such file or directory)", p.stderr)
+
+    def test_it_is_said_once_where_the_lines_are(self):
+        self.use_shared()
+        p = self.persister(start=False, DEFAULT={"use_syslog": True},
+                           admin={"enabled": True, "port": proc.free_ports()})
+        p.start()
+        self.feed(500, bad=10)  # workers log what they reject
+        self.wait_drained()
+        proc.wait_until(lambda: p.lines("rejected", p.stderr), 20, "a worker's line is there")
+        proc.wait_until(lambda: p.lines(" admin[", p.stderr), 20, "the admin port's is, too")
+        self.assertEqual(len(self.said(p)), 1)
+        if os.geteuid() != 0:
+            self.skipTest("only root can be a daemon at /dev/log")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+            daemon.bind(self.PATH)
+            self.addCleanup(os.unlink, self.PATH)
+            self.stop()
+            daemon.settimeout(20)
+            lines = []
+            while not any(line.endswith(": stopped") for line in lines):
+                lines.append(daemon.recv(8192).decode())
+        self.assertEqual(p.lines("master: stopped", p.stderr), [])
+        self.assertEqual(len(self.said(p)), 1)
+
+    def test_a_refusal_is_printed_once(self):
+        path = os.path.join(self.dir, "refused.conf")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("[DEFAULT]\nuse_syslog = True\n[influxdb]\nip_address = 127.0.0.1\n"
+                    "[dead_letter]\nfile = /no/such/directory/x\n")
+        done = subprocess.run([PROGRAM, "--config-file", path], capture_output=True, check=False,
+                              timeout=60)
+        lines = [line for line in done.stderr.decode().splitlines() if "/no/such" in line]
+        self.assertEqual(len(lines), 1, done.stderr)
 
 
 class Reopen(Scenario):
