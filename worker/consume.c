@@ -127,7 +127,7 @@ forget_partitions(struct consumer *c)
     free(c->partitions);
     c->partitions = NULL;
     c->n_partitions = 0;
-    c->lost_some = c->unclaimed = c->halted = false;
+    c->lost_some = c->unclaimed = c->unasked = c->halted = false;
     c->commit_again_ms = 0;
     fatal_write_places(c);
     recorder_set(c->recorder, STAT_PARTITIONS, 0);
@@ -168,11 +168,20 @@ take_partitions(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
     return 0;
 }
 
-/* Where to begin is known from the store, from the group's offsets, or by looking. */
+/*
+ * Where to begin is known from the store, from the group's offsets, or by looking.  What the group
+ * does not tell is asked again, with nothing assigned: librdkafka (2.0.2) would ask for it itself,
+ * but not once more if the coordinator changes right then, and wait for ever.
+ */
 static void
 start_partitions(struct consumer *c)
 {
-    if (position_ask_committed(c) && c->lost_some)
+    c->unasked = !position_ask_committed(c);
+    if (c->unasked) {
+        position_fetch_nothing(c);
+        return;
+    }
+    if (c->lost_some)
         position_find_lost(c); /* those it cannot find now are looked for again later */
     position_assign_all(c);
 }
@@ -448,6 +457,8 @@ consumer_serve(struct consumer *consumer, int wait_ms, struct errbuf *err)
     rd_kafka_queue_poll_callback(consumer->answers, 0);
     if (consumer->unclaimed && clock_mono_ms() >= consumer->look_again_ms)
         try_claim(consumer);
+    else if (consumer->unasked && clock_mono_ms() >= consumer->look_again_ms)
+        start_partitions(consumer);
     if (consume_join_when_due(consumer, err) == -1)
         return -1;
     position_restart_lost(consumer);

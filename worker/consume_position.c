@@ -147,10 +147,16 @@ position_ask_committed(struct consumer *c)
         if (list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
             take_committed(c, consume_find_partition(c, list->elems[i].partition), &list->elems[i]);
     rd_kafka_topic_partition_list_destroy(list);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        log_warning("cannot read the committed offsets of %s: %s; the client will", c->topic,
-                    rd_kafka_err2str(code));
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR;
+    bool all = true;
+    for (size_t i = 0; i < c->n_partitions; i++)
+        all = all && (c->partitions[i].position >= 0 || c->partitions[i].lost_position);
+    if (!all) {
+        struct errbuf text;
+        errbuf_set(&text, "cannot read the committed offsets of %s: %s", c->topic,
+                   rd_kafka_err2str(code));
+        consume_note_error(c, text.text);
+    }
+    return all;
 }
 
 static void
@@ -255,7 +261,7 @@ position_fetch_nothing(struct consumer *c)
 void
 position_restart_lost(struct consumer *c)
 {
-    if (c->unclaimed || !c->lost_some || clock_mono_ms() < c->look_again_ms)
+    if (c->unclaimed || c->unasked || !c->lost_some || clock_mono_ms() < c->look_again_ms)
         return;
     if (!c->halted) {
         (void)c->hooks.revoked(c->hooks.arg, false);

@@ -72,6 +72,7 @@ struct consumer {
     struct reject fault; /* of the batch passed last */
     bool halted;             /* nothing is assigned at librdkafka, so as to start anew */
     bool unclaimed;          /* the store has not taken the partitions over yet */
+    bool unasked;            /* the group has not told its offsets yet */
     bool lost_some;          /* a partition has lost its position */
     bool topic_gone;         /* the brokers said so, and nothing was assigned since */
     int64_t join_again_ms;   /* not before then: joining again without partitions */
