@@ -17,8 +17,8 @@
 #include "admin/page.h"
 #include "admin/threads.h"
 #include "lib/buf.h"
-#include "shm/figures_json.h"
-#include "shm/openmetrics.h"
+#include "figures/figures_json.h"
+#include "figures/openmetrics.h"
 
 enum { BODY_BYTES = 16 * 1024 * 1024, NONCE_BYTES = 33, MISDIRECTED_REQUEST = 421 };
 

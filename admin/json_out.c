@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "shm/figures_json.h"
+#include "figures/figures_json.h"
 
 void
 json_out_init(struct json_out *j, struct buf *b, bool pretty)

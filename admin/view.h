@@ -14,7 +14,7 @@
 #include "admin/progress.h"
 #include "admin/spread.h"
 #include "lib/errbuf.h"
-#include "shm/figures.h"
+#include "figures/figures.h"
 #include "shm/snapshot.h"
 
 /* The topics that have a name of their own in the Java persister's figures. */

@@ -15,7 +15,7 @@
 #include "dead/when.h"
 #include "lib/clock.h"
 #include "lib/num.h"
-#include "lib/reject.h"
+#include "conf/reject.h"
 
 static const char usage[] =
     "Usage: persister-dead list [OPTION]...\n"

@@ -7,7 +7,7 @@
 #define DEAD_ARGS_H
 
 #include "dead/filter.h"
-#include "lib/cfg.h"
+#include "conf/cfg.h"
 
 enum { ARGS_PROPERTIES_MAX = 64, ARGS_SOURCES_MAX = 64, ARGS_TEXT_BYTES_MAX = 1 << 30 };
 

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "worker/decode.h"
+#include "record/decode.h"
 
 enum { MESSAGE_BYTES = 1048576 }; /* [persister] max_message_bytes by default */
 

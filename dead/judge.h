@@ -9,8 +9,8 @@
 #define DEAD_JUDGE_H
 
 #include "dead/letter.h"
-#include "lib/cfg.h"
-#include "lib/reject.h"
+#include "conf/cfg.h"
+#include "conf/reject.h"
 
 struct judge;
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "worker/kafka_conf.h"
+#include "kafka/kafka_conf.h"
 
 enum { METADATA_MS = 10000 };
 

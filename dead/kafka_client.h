@@ -11,7 +11,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "lib/base.h"
-#include "lib/cfg.h"
+#include "conf/cfg.h"
 #include "lib/errbuf.h"
 
 /* Singly: one message a batch. */

@@ -25,7 +25,7 @@ find_help(struct slice reason)
         const char *name, *help;
     } reasons[] = {
 #define REJECT(NAME, name, help) {#name, help},
-#include "lib/reject.def"
+#include "conf/reject.def"
 #undef REJECT
     };
     for (size_t i = 0; i < COUNT_OF(reasons); i++)

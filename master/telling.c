@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "lib/cfg.h"
+#include "conf/cfg.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "master/courier.h"

@@ -163,7 +163,7 @@ def reap(p):
 def run_bare(world, name, _store, _workers):
     before = world.cpu(None)
     code, said, cpu, tree = run_program(
-        [world.options.build + "/perf/count-consumer", "--brokers", world.kafka.address, "--topic",
+        [world.options.build + "/perf/bench/count-consumer", "--brokers", world.kafka.address, "--topic",
          world.topic, "--group", name, "--messages", str(world.messages)])
     found = result(world, None, before, cpu=cpu, mib=tree.largest(), processes=tree.each())
     if code not in (0, 1):

@@ -12,10 +12,10 @@
 #define STORE_STORE_H
 
 #include "lib/base.h"
-#include "lib/cfg.h"
+#include "conf/cfg.h"
 #include "lib/errbuf.h"
-#include "lib/reject.h"
-#include "store/record.h"
+#include "conf/reject.h"
+#include "record/record.h"
 
 enum store_status {
     STORE_DONE, /* everything added is settled */

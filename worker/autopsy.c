@@ -31,8 +31,8 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "worker/decode.h"
-#include "worker/kafka_conf.h"
+#include "record/decode.h"
+#include "kafka/kafka_conf.h"
 
 enum {
     SUSPECTS = 16,      /* looked at before one worker goes on */

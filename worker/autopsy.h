@@ -7,7 +7,7 @@
 #ifndef WORKER_AUTOPSY_H
 #define WORKER_AUTOPSY_H
 
-#include "lib/cfg.h"
+#include "conf/cfg.h"
 #include "shm/hands.h"
 
 /*

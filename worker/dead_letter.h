@@ -16,11 +16,11 @@
 
 #include "lib/base.h"
 #include "lib/buf.h"
-#include "lib/cfg.h"
+#include "conf/cfg.h"
 #include "lib/errbuf.h"
-#include "lib/reject.h"
+#include "conf/reject.h"
 #include "store/store.h"
-#include "worker/message.h"
+#include "batch/message.h"
 
 enum { DEAD_LETTER_WHOLE = 16 << 20, DEAD_LETTER_HEAD = 1 << 16 };
 

@@ -16,7 +16,7 @@
 #include <librdkafka/rdkafka.h>
 #include <stdlib.h>
 
-#include "worker/kafka_conf.h"
+#include "kafka/kafka_conf.h"
 
 struct dead_topic {
     const struct config *cfg;

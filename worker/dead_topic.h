@@ -7,7 +7,7 @@
 #define WORKER_DEAD_TOPIC_H
 
 #include "lib/base.h"
-#include "lib/cfg.h"
+#include "conf/cfg.h"
 #include "lib/errbuf.h"
 #include "store/store.h"
 

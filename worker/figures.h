@@ -7,7 +7,7 @@
 #define WORKER_FIGURES_H
 
 #include "shm/recorder.h"
-#include "worker/batch.h"
+#include "batch/batch.h"
 
 /*
  * Counts a batch whose messages are all dealt with: those stored as completed, with a request time

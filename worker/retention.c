@@ -10,7 +10,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "shm/recorder.h"
-#include "store/pg_retention.h"
+#include "store/pg/pg_retention.h"
 #include "worker/signals.h"
 #include "worker/worker.h"
 

@@ -8,7 +8,7 @@
 #ifndef WORKER_RETENTION_H
 #define WORKER_RETENTION_H
 
-#include "lib/cfg.h"
+#include "conf/cfg.h"
 #include "shm/segment.h"
 
 /* Returns: true if the configuration asks for such a process. */

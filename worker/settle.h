@@ -10,8 +10,8 @@
 #include "lib/backoff.h"
 #include "lib/log.h"
 #include "store/store.h"
-#include "worker/batch.h"
-#include "worker/consume.h"
+#include "batch/batch.h"
+#include "kafka/consume.h"
 #include "worker/worker.h"
 
 struct worker {

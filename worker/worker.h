@@ -8,7 +8,7 @@
 #define WORKER_WORKER_H
 
 #include "lib/base.h"
-#include "lib/cfg.h"
+#include "conf/cfg.h"
 #include "shm/hands.h"
 #include "shm/segment.h"
 

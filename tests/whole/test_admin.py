@@ -1,6 +1,6 @@
 """The admin port, over real HTTP: what it serves, to whom it is kind, and that a browser shows it.
 
-Without Kafka: tests/admin-driver plays master and workers. Only the last class has a whole pipeline.
+Without Kafka: tests/tools/admin-driver plays master and workers. Only the last class has a whole pipeline.
 """
 
 import concurrent.futures
@@ -25,7 +25,7 @@ from fixtures.scenario import Scenario
 WORKERS = ("metrics:2", "alarm-state-transitions:1")  # those of the capture
 CAPTURE = os.path.join(proc.CORPUS, "dropwizard-metrics.json")
 HANDLER = "monasca.persister.pipeline.event.MetricHandler[metric-0]."
-PSTATS = os.path.join(proc.BUILD, "pstats")
+PSTATS = os.path.join(proc.BUILD, "pstats", "pstats")
 SCRAPER = ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
            "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
 

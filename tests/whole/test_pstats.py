@@ -1,4 +1,4 @@
-"""pstats on segments with known figures (tests/figures-driver): forms, exit codes, the live view."""
+"""pstats on segments with known figures (tests/tools/figures-driver): forms, exit codes, the live view."""
 
 import contextlib
 import json
@@ -23,8 +23,8 @@ try:
 except ImportError:
     text_string_to_metric_families = None
 
-PSTATS = os.path.join(proc.BUILD, "pstats")
-DRIVER = os.path.join(proc.BUILD, "tests", "figures-driver")
+PSTATS = os.path.join(proc.BUILD, "pstats", "pstats")
+DRIVER = os.path.join(proc.BUILD, "tests", "tools", "figures-driver")
 LIVE, USAGE, STALE, NOT_THERE, REFUSED = 0, 2, 3, 4, 5
 NOBODY = 65534
 

@@ -15,7 +15,7 @@ from fixtures.persister import PROGRAM, ask
 from fixtures.scenario import Scenario, is_bad
 from test_postgresql import PostgresScenario
 
-HEARTBEAT_SECONDS = 2  # heartbeat.interval.ms in worker/kafka_conf.c
+HEARTBEAT_SECONDS = 2  # heartbeat.interval.ms in kafka/kafka_conf.c
 
 
 class Watch(threading.Thread):

@@ -1,0 +1,152 @@
+/*
+ * consume_commit.c - telling the brokers what is durable.
+ *
+ * Each partition remembers the next offset that is durable and the one that is committed; a commit
+ * sends the difference, so that a failed one is made up for by the next.
+ *
+ * Where the partition's end was reached, and only offsets without a message lie between it and what
+ * is durable (a transaction's marker, an aborted batch), the end is committed: then other programs
+ * that look at the group see no lag, either.  With a store that keeps the offsets the group's never
+ * pass the store's, which move with rows only; there such a gap is no lag in our figures alone.
+ *
+ * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread.
+ */
+#include <stdlib.h>
+
+#include "lib/clock.h"
+#include "kafka/consume_priv.h"
+
+void
+consumer_note_durable(struct consumer *consumer, int32_t partition, int64_t next, int64_t last_ms)
+{
+    struct partition *p = consume_find_partition(consumer, partition);
+    if (p == NULL || next <= p->durable)
+        return;
+    p->durable = next;
+    p->durable_ms = last_ms;
+    lag_note_durable(&p->lag, next);
+    fatal_note_durable(consumer, p);
+    if (p->resume >= 0 && next >= p->resume) {
+        p->resume = -1;
+        p->lost_position = consumer->lost_some = true;
+    }
+    consume_commit_gap(consumer, p);
+}
+
+void
+consume_commit_gap(struct consumer *c, struct partition *p)
+{
+    int64_t at = p->durable >= 0 ? p->durable : p->start;
+    int64_t past = lag_pass_gap(&p->lag, at);
+    if (c->hooks.claim != NULL || at < 0 || past == at)
+        return;
+    p->durable = past;
+    if (c->commit_again_ms == 0)
+        c->commit_again_ms = clock_mono_ms() + RETRY_MS;
+}
+
+static bool
+all_committed(const struct consumer *c)
+{
+    for (size_t i = 0; i < c->n_partitions; i++)
+        if (c->partitions[i].durable > c->partitions[i].committed)
+            return false;
+    return true;
+}
+
+/* One partition's part of an answer. False if it was refused. */
+static bool
+take_answer(struct consumer *c, const rd_kafka_topic_partition_t *answer, bool failed)
+{
+    struct partition *p = consume_find_partition(c, answer->partition);
+    failed = failed || answer->err != RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (p != NULL && !failed && answer->offset > p->committed) {
+        p->committed = answer->offset;
+        lag_note_committed(&p->lag, answer->offset);
+    }
+    if (p != NULL && failed && p->sent == answer->offset)
+        p->sent = p->committed;
+    return !failed;
+}
+
+static void
+take_answers(struct consumer *c, rd_kafka_resp_err_t code,
+             const rd_kafka_topic_partition_list_t *list)
+{
+    bool failed = code != RD_KAFKA_RESP_ERR_NO_ERROR;
+    c->commits_under_way--;
+    for (int i = 0; list != NULL && i < list->cnt; i++)
+        if (!take_answer(c, &list->elems[i], failed) && code == RD_KAFKA_RESP_ERR_NO_ERROR)
+            code = list->elems[i].err;
+    recorder_add(c->recorder, STAT_COMMITS, 1);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    recorder_add(c->recorder, STAT_COMMITS_FAILED, 1);
+    c->commit_again_ms = clock_mono_ms() + RETRY_MS;
+    consume_note_error(c, rd_kafka_err2str(code));
+}
+
+/* Takes: when the commit was sent, clock_mono_ns; NULL if there was no memory for that. */
+static void
+on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
+          void *opaque)
+{
+    struct consumer *c = rd_kafka_opaque(rk);
+    int64_t *sent_ns = opaque;
+    if (sent_ns != NULL)
+        recorder_time(c->recorder, STAT_COMMIT, clock_mono_ns() - *sent_ns, 1);
+    free(sent_ns);
+    take_answers(c, code, list);
+}
+
+/* Sends a commit. Several may be under way. */
+static void
+send_commit(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
+{
+    int64_t *sent_ns = malloc(sizeof(*sent_ns));
+    if (sent_ns != NULL)
+        *sent_ns = clock_mono_ns();
+    c->commits_under_way++;
+    rd_kafka_resp_err_t code = rd_kafka_commit_queue(c->rk, list, c->answers, on_commit, sent_ns);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    free(sent_ns);
+    take_answers(c, code, list); /* it was not sent: nothing to time */
+}
+
+static rd_kafka_topic_partition_list_t *
+list_uncommitted(struct consumer *c)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_partitions);
+    for (size_t i = 0; i < c->n_partitions; i++) {
+        struct partition *p = &c->partitions[i];
+        if (p->durable <= p->sent)
+            continue;
+        rd_kafka_topic_partition_t *element =
+            rd_kafka_topic_partition_list_add(list, c->topic, p->id);
+        element->offset = p->durable;
+        position_write_metadata(p->durable_ms, element);
+        p->sent = p->durable;
+    }
+    return list;
+}
+
+void
+consumer_commit(struct consumer *consumer)
+{
+    consumer->commit_again_ms = 0;
+    rd_kafka_topic_partition_list_t *list = list_uncommitted(consumer);
+    if (list->cnt > 0)
+        send_commit(consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+bool
+consumer_settle_commits(struct consumer *consumer, int64_t deadline_ms)
+{
+    while (consumer->commits_under_way > 0 && clock_mono_ms() < deadline_ms) {
+        rd_kafka_queue_poll_callback(consumer->answers, 50);
+        consumer->hooks.tick(consumer->hooks.arg);
+    }
+    return all_committed(consumer);
+}

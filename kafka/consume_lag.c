@@ -1,0 +1,134 @@
+/*
+ * consume_lag.c - where the ends of the owned partitions are, and what follows from it (lag.h).
+ *
+ * librdkafka keeps the end that came with the last fetch of each partition.  That costs nothing,
+ * but freezes when fetching does: while the store is sick, while a broker is silent, and also when
+ * there is nothing to fetch.  So an end that has not moved for a while is asked for, all in one
+ * request to each leader, as seldom as can be.  The answer is waited for: librdkafka 2.0.2 has no
+ * such question that is answered later.  A broker answers what comes through one connection in
+ * order, so an idle one keeps the answer back for up to fetch.wait.max.ms, though not longer than
+ * until there is something to fetch.
+ *
+ * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread.
+ */
+#include "lib/clock.h"
+#include "lib/num.h"
+#include "kafka/consume_priv.h"
+
+enum {
+    LOOK_MS = 1000, /* between two looks at what is known */
+    ASK_APART_MS = 5000,
+    ANSWER_MS = 300,      /* for the answer, once the broker comes to the question */
+    ANSWER_CAP_MS = 2000, /* in all */
+    ASK_SELDOM = 10       /* at most that part of the time is spent with asking */
+};
+
+static int64_t
+cached_end(struct consumer *c, int32_t id)
+{
+    int64_t low = -1, high = -1;
+    if (rd_kafka_get_watermark_offsets(c->rk, c->topic, id, &low, &high) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        return -1;
+    return high;
+}
+
+void
+consume_begin_lag(struct consumer *c, struct partition *p)
+{
+    lag_begin(&p->lag, cached_end(c, p->id), clock_mono_ms());
+    c->look_at_lag_ms = 0;
+}
+
+static void
+show(struct consumer *c, const struct lag_levels *levels)
+{
+    recorder_set(c->recorder, STAT_LAG, levels->taken);
+    recorder_set(c->recorder, STAT_LAG_SECONDS, levels->taken_seconds);
+    recorder_set(c->recorder, STAT_LAG_COMMITTED, levels->committed);
+    recorder_set(c->recorder, STAT_LAG_COMMITTED_SECONDS, levels->committed_seconds);
+}
+
+void
+consume_show_lag(struct consumer *c, int64_t now_ms)
+{
+    struct lag_levels levels;
+    int64_t wall_ms = clock_wall_ms();
+    lag_levels_clear(&levels);
+    for (size_t i = 0; i < c->n_partitions; i++) {
+        struct partition *p = &c->partitions[i];
+        lag_add(&p->lag, p->position, consume_committed(p), now_ms, wall_ms, &levels);
+    }
+    show(c, &levels);
+}
+
+/* Returns: how long an answer may take, ms. */
+static int
+answer_ms(const struct consumer *c)
+{
+    char text[32];
+    size_t size = sizeof(text);
+    int64_t fetch_ms;
+    if (rd_kafka_conf_get(rd_kafka_conf(c->rk), "fetch.wait.max.ms", text, &size) !=
+            RD_KAFKA_CONF_OK ||
+        num_parse_int(text, 0, ANSWER_CAP_MS - ANSWER_MS, &fetch_ms) == -1)
+        return ANSWER_CAP_MS;
+    return (int)fetch_ms + ANSWER_MS;
+}
+
+/* Asks for the ends of all partitions; what is not answered is left as it is. */
+static void
+ask_ends(struct consumer *c)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_partitions);
+    for (size_t i = 0; i < c->n_partitions; i++)
+        rd_kafka_topic_partition_list_add(list, c->topic, c->partitions[i].id)->offset =
+            RD_KAFKA_OFFSET_END;
+    int64_t asked_ms = clock_mono_ms(); /* what is answered is no older */
+    /* Where no answer came, the offset is still the negative one of the question. */
+    (void)rd_kafka_offsets_for_times(c->rk, list, answer_ms(c));
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *answer = &list->elems[i];
+        struct partition *p = consume_find_partition(c, answer->partition);
+        if (p != NULL && answer->err == RD_KAFKA_RESP_ERR_NO_ERROR && answer->offset >= 0)
+            lag_hear(&p->lag, answer->offset, asked_ms);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static bool
+some_is_stale(const struct consumer *c, int64_t now_ms, bool holding_back)
+{
+    for (size_t i = 0; i < c->n_partitions; i++)
+        if (lag_is_stale(&c->partitions[i].lag, now_ms, holding_back))
+            return true;
+    return false;
+}
+
+/* Not in the middle of a rebalance, which should end soon, nor of a client that is closing. */
+static void
+ask_if_due(struct consumer *c, int64_t now_ms, bool holding_back)
+{
+    if (c->closing || c->rebalancing || now_ms < c->ask_again_ms ||
+        !some_is_stale(c, now_ms, holding_back))
+        return;
+    int64_t began_ms = clock_mono_ms();
+    ask_ends(c);
+    int64_t took_ms = clock_mono_ms() - began_ms;
+    int64_t apart_ms = took_ms * ASK_SELDOM > ASK_APART_MS ? took_ms * ASK_SELDOM : ASK_APART_MS;
+    c->ask_again_ms = began_ms + apart_ms;
+}
+
+void
+consumer_update_lag(struct consumer *consumer, int64_t now_ms, bool holding_back)
+{
+    if (now_ms < consumer->look_at_lag_ms)
+        return;
+    consumer->look_at_lag_ms = now_ms + LOOK_MS;
+    for (size_t i = 0; i < consumer->n_partitions; i++) {
+        struct partition *p = &consumer->partitions[i];
+        lag_look(&p->lag, cached_end(consumer, p->id), now_ms);
+    }
+    ask_if_due(consumer, now_ms, holding_back);
+    consume_show_lag(consumer, now_ms);
+}

@@ -1,0 +1,244 @@
+/*
+ * consume_unreadable.c - batches that librdkafka cannot read: how often they are tried, where they
+ * end, and how a partition gets past them.
+ *
+ * A batch that cannot be decompressed (kafka_conf.c says how large it may become) or checked (its
+ * CRC) makes librdkafka send an error with the batch's first offset in the place of messages. After
+ * a failed decompression it fetches the same batch for ever; after a failed CRC it may go on behind
+ * it without another word, or (2.0.2) at an offset that it read from the middle of a record, find
+ * that out of range, and stop.  So the partition is held at the first such error: what comes after
+ * is dropped, and it is fetched anew from the position, after a seek, or where that may not reach
+ * librdkafka as all partitions are whose position was lost.  After TRIES of them a second client,
+ * which belongs to no group, asks for one offset after the other: as long as librdkafka's error
+ * names the same first offset, that one is in the batch; the first that is not is found by doubling
+ * and halving, 2 log2(n) questions for a batch of n.  A message without payload stands for all of
+ * it (message.more); it becomes a dead letter and is committed as any other.
+ *
+ * What is not the bytes' fault never gets here: a compression that librdkafka was built without
+ * (NOT_IMPLEMENTED), or want of memory (CRIT_SYS_RESOURCE), is waited for.
+ *
+ * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread.
+ */
+#include <stdio.h>
+
+#include "lib/clock.h"
+#include "kafka/consume_priv.h"
+#include "kafka/kafka_conf.h"
+
+enum {
+    TRIES = 3,
+    TRY_AGAIN_MS = 100,
+    ANSWER_MS = 10000, /* for the answer to a question of one offset */
+    SEARCH_MS = 60000  /* for all questions about one batch */
+};
+
+enum answer { ANSWER_SAME_BATCH, ANSWER_ANOTHER, ANSWER_NONE };
+
+/* The second client reads one batch at a time, whatever it is told to read. */
+static const struct kafka_setting probe_settings[] = {
+    {"enable.partition.eof", "true"},
+    {"queued.min.messages", "1"},
+    {"fetch.message.max.bytes", "1"}, /* the first batch comes whole all the same (KIP-74) */
+    {"fetch.error.backoff.ms", "10"},
+};
+
+bool
+unreadable_is(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__BAD_COMPRESSION || code == RD_KAFKA_RESP_ERR__BAD_MSG ||
+           code == RD_KAFKA_RESP_ERR_INVALID_MSG || code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+}
+
+void
+unreadable_note(struct consumer *c, const rd_kafka_message_t *message)
+{
+    struct partition *p = consume_find_partition(c, message->partition);
+    if (p == NULL || c->halted || p->unreadable.held || message->offset < 0)
+        return;
+    struct unreadable *u = &p->unreadable;
+    u->tries = u->base == message->offset ? u->tries + 1 : 1;
+    u->base = message->offset;
+    u->held = c->held_some = true;
+    u->astray = message->err != RD_KAFKA_RESP_ERR__BAD_COMPRESSION;
+    u->due_ms = clock_mono_ms() + (u->tries < TRIES ? TRY_AGAIN_MS : 0);
+    snprintf(u->text, sizeof(u->text), "%s", rd_kafka_message_errstr(message));
+}
+
+/* --- where it ends --- */
+
+static int
+make_probe(struct consumer *c, struct errbuf *err)
+{
+    char text[512];
+    rd_kafka_conf_t *conf = kafka_conf_new(c->cfg, c->kind, KAFKA_CONSUMER, err);
+    if (conf == NULL)
+        return -1;
+    rd_kafka_conf_set_log_cb(conf, consume_log);
+    if (kafka_conf_set_all(conf, probe_settings, COUNT_OF(probe_settings), err) == 0) {
+        c->probe = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+        if (c->probe != NULL)
+            conf = NULL; /* it is the client's now */
+        else
+            errbuf_set(err, "Kafka client: %s", text);
+    }
+    if (conf != NULL)
+        rd_kafka_conf_destroy(conf);
+    return c->probe != NULL ? 0 : -1;
+}
+
+static enum answer
+judge_answer(const rd_kafka_message_t *message, int64_t base)
+{
+    if (unreadable_is(message->err) && message->offset == base)
+        return ANSWER_SAME_BATCH;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || unreadable_is(message->err) ||
+        message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF ||
+        message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+        message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
+        return ANSWER_ANOTHER;
+    return ANSWER_NONE; /* the connection's, or the broker's */
+}
+
+/* Asks what comes from an offset on. */
+static enum answer
+ask(struct consumer *c, int32_t partition, int64_t offset, int64_t base)
+{
+    enum answer answer = ANSWER_NONE;
+    int64_t until = clock_mono_ms() + ANSWER_MS;
+    if (rd_kafka_consume_start(c->probe_topic, partition, offset) == -1)
+        return ANSWER_NONE;
+    while (answer == ANSWER_NONE && clock_mono_ms() < until) {
+        rd_kafka_message_t *message = rd_kafka_consume(c->probe_topic, partition, 100);
+        if (message != NULL) {
+            answer = judge_answer(message, base);
+            rd_kafka_message_destroy(message);
+        }
+        rd_kafka_poll(c->probe, 0);
+        c->hooks.tick(c->hooks.arg);
+    }
+    rd_kafka_consume_stop(c->probe_topic, partition);
+    return answer;
+}
+
+/*
+ * Finds the first offset from `first` on that is not of the batch.
+ * Returns: false if the brokers did not answer: ask again later.
+ */
+static bool
+find_end(struct consumer *c, const struct partition *p, int64_t first, int64_t *end)
+{
+    int64_t low = first - 1, high = first, step = 1; /* low is in the batch, or before first */
+    int64_t until = clock_mono_ms() + SEARCH_MS, base = p->unreadable.base;
+    bool found = false; /* high is known not to be in the batch */
+    while (!found || high - low > 1) {
+        int64_t at = found ? low + (high - low) / 2 : high;
+        enum answer answer = ask(c, p->id, at, base);
+        if (answer == ANSWER_NONE || clock_mono_ms() >= until)
+            return false;
+        if (answer == ANSWER_ANOTHER) {
+            found = true;
+            high = at;
+        } else {
+            low = at;
+            high = found ? high : at + step;
+            step *= 2;
+        }
+    }
+    *end = high;
+    return true;
+}
+
+static bool
+look_for_end(struct consumer *c, const struct partition *p, int64_t first, int64_t *end)
+{
+    struct errbuf err;
+    if (c->probe == NULL && make_probe(c, &err) == -1) {
+        consume_note_error(c, err.text);
+        return false;
+    }
+    if (c->probe_topic == NULL)
+        c->probe_topic = rd_kafka_topic_new(c->probe, c->topic, NULL);
+    return c->probe_topic != NULL && find_end(c, p, first, end);
+}
+
+/* --- trying again, and passing --- */
+
+/* Has librdkafka fetch a partition anew from an offset on; what it has fetched is dropped. */
+static void
+go_on(struct consumer *c, struct partition *p, int64_t offset)
+{
+    if (p->unreadable.astray) {
+        p->lost_position = c->lost_some = true; /* held until all start anew */
+        return;
+    }
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, c->topic, p->id)->offset = offset;
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(c->rk, list, 0);
+    if (error != NULL)
+        rd_kafka_error_destroy(error); /* then it goes on by itself, and the error comes again */
+    rd_kafka_topic_partition_list_destroy(list);
+    p->unreadable.held = false;
+}
+
+void
+unreadable_pass(struct consumer *c, struct partition *p, int64_t end, struct message *out)
+{
+    int64_t first = p->position;
+    *out = (struct message){.offset = first,
+                            .more = end - 1 - first,
+                            .partition = p->id,
+                            .time_ms = -1,
+                            .unreadable = &c->fault};
+    lag_take(&p->lag, end - 1, -1,
+             p->position <= lag_pass_gap(&p->lag, consume_committed(p)));
+    p->position = end;
+    p->expected_ms = -1; /* nobody knows the time of the message before it */
+}
+
+/* Returns: whether the batch was passed and *out stands for it. */
+static bool
+retry_or_pass(struct consumer *c, struct partition *p, struct message *out)
+{
+    struct unreadable *u = &p->unreadable;
+    int64_t first = p->position >= 0 ? p->position : u->base, end;
+    if (u->tries < TRIES) {
+        go_on(c, p, first);
+        return false;
+    }
+    if (!look_for_end(c, p, first, &end)) {
+        u->due_ms = clock_mono_ms() + RETRY_MS;
+        return false;
+    }
+    u->tries = 0;
+    if (end > first && u->astray)
+        p->resume = end; /* held until then */
+    else
+        go_on(c, p, end);
+    if (end == first) {
+        /* It can be read now, or the message before the position is in what cannot. */
+        p->expected_ms = p->start_ms = p->durable_ms = -1;
+        return false;
+    }
+    p->position = first;
+    reject_set(&c->fault, REJECT_UNREADABLE, "%lld messages at most, offsets %lld to %lld: %s",
+               (long long)(end - first), (long long)first, (long long)(end - 1), u->text);
+    unreadable_pass(c, p, end, out);
+    return true;
+}
+
+bool
+unreadable_take(struct consumer *c, struct message *out)
+{
+    if (!c->held_some || c->halted)
+        return false;
+    bool passed = false, held = false;
+    for (size_t i = 0; i < c->n_partitions; i++) {
+        struct partition *p = &c->partitions[i];
+        if (!passed && p->unreadable.held && !p->lost_position && p->resume < 0 &&
+            clock_mono_ms() >= p->unreadable.due_ms)
+            passed = retry_or_pass(c, p, out);
+        held = held || p->unreadable.held;
+    }
+    c->held_some = held;
+    return passed;
+}

@@ -1,0 +1,19 @@
+## What knows nothing of metrics: text, numbers, clocks, files, the log.
+noinst_LIBRARIES += lib/liblib.a
+lib_liblib_a_SOURCES = \
+	lib/backoff.c lib/backoff.h \
+	lib/base.h \
+	lib/buf.c lib/buf.h \
+	lib/clock.h \
+	lib/errbuf.c lib/errbuf.h \
+	lib/host.c lib/host.h \
+	lib/json.c lib/json.h \
+	lib/lined_file.c lib/lined_file.h \
+	lib/log.c lib/log.h \
+	lib/log_sink.c lib/log_sink.h \
+	lib/log_syslog.c lib/log_syslog.h \
+	lib/num.c lib/num.h \
+	lib/printable.c lib/printable.h \
+	lib/program.c lib/program.h \
+	lib/regular_file.c lib/regular_file.h \
+	lib/roff.c lib/roff.h

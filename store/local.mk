@@ -1,0 +1,27 @@
+## What every store does, and the stores.
+noinst_LIBRARIES += store/libstore.a
+store_libstore_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(LIBPQ_CFLAGS) $(CRYPTO_CFLAGS)
+store_libstore_a_SOURCES = \
+	store/discard.c \
+	store/http.c store/http.h \
+	store/influx/influx_answer.c store/influx/influx_answer.h \
+	store/influx/influx_line.c store/influx/influx_line.h \
+	store/influx/influx_plan.c store/influx/influx_plan.h \
+	store/influx/influx_rows.c store/influx/influx_rows.h \
+	store/influx/influx_suspects.c store/influx/influx_suspects.h \
+	store/influx/influxdb.c \
+	store/pg/pg_conn.c store/pg/pg_conn.h \
+	store/pg/pg_copy.c store/pg/pg_copy.h \
+	store/pg/pg_fault.c store/pg/pg_fault.h \
+	store/pg/pg_generation.c store/pg/pg_generation.h \
+	store/pg/pg_jsonb.c store/pg/pg_jsonb.h \
+	store/pg/pg_offsets.c store/pg/pg_offsets.h \
+	store/pg/pg_plan.c store/pg/pg_plan.h \
+	store/pg/pg_retention.c store/pg/pg_retention.h \
+	store/pg/pg_row.c store/pg/pg_row.h \
+	store/pg/pg_schema.c store/pg/pg_schema.h \
+	store/pg/pg_series.c store/pg/pg_series.h \
+	store/pg/pg_sift.c store/pg/pg_sift.h \
+	store/pg/postgresql.c \
+	store/rows.h \
+	store/store.c store/store.h

@@ -1,0 +1,506 @@
+/*
+ * pg_series.c - see pg_series.h.
+ *
+ * The cache has two halves: what is found or added goes into the young one; when that is full, the
+ * old one is dropped and the young one becomes old.  So it stays within its bound and keeps what is
+ * in use.
+ *
+ * Process: workers.  Owner: struct pg_series.  Concurrency: one thread.
+ */
+#include "store/pg/pg_series.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/buf.h"
+#include "lib/log.h"
+#include "store/pg/pg_plan.h"
+#include "store/pg/pg_schema.h"
+
+enum { RESOLVE_AT_ONCE = 1000, MAX_TEXT_BYTES = 1 << 28, MAX_ADVANCES = 10 };
+
+/* Open addressing, linear probing, at most half full. An entry with value 0 is empty. */
+struct entry {
+    struct pg_key key;
+    int64_t value;
+};
+
+struct map {
+    struct entry *entries;
+    size_t capacity, n; /* capacity is a power of two */
+};
+
+/* A series of this batch that had no id when it came. */
+struct fresh {
+    struct pg_key key;
+    size_t text, tenant_n, region_n, name_n, dimensions_n; /* in texts, one behind the other */
+    int64_t id;                                            /* 0 until resolved */
+    char *refused; /* the database's reason; NULL if it has none */
+};
+
+struct pg_series {
+    struct map young, old;
+    size_t max_half;
+    struct map numbers; /* key -> index in fresh + 1 */
+    struct fresh *fresh;
+    size_t n_fresh, capacity_fresh, n_resolved;
+    struct buf texts, work;
+};
+
+/* --- the map --- */
+
+static size_t
+slot_of(const struct map *map, const struct pg_key *key)
+{
+    size_t hash;
+    memcpy(&hash, key->bytes, sizeof(hash)); /* a digest is its own hash */
+    size_t i = hash & (map->capacity - 1);
+    while (map->entries[i].value != 0 &&
+           memcmp(map->entries[i].key.bytes, key->bytes, PG_KEY_BYTES) != 0)
+        i = (i + 1) & (map->capacity - 1);
+    return i;
+}
+
+static int64_t
+map_find(const struct map *map, const struct pg_key *key)
+{
+    return map->n == 0 ? 0 : map->entries[slot_of(map, key)].value;
+}
+
+static int
+map_grow(struct map *map)
+{
+    struct map bigger = {.capacity = map->capacity == 0 ? 1024 : map->capacity * 2, .n = map->n};
+    bigger.entries = calloc(bigger.capacity, sizeof(*bigger.entries));
+    if (bigger.entries == NULL)
+        return -1;
+    for (size_t i = 0; i < map->capacity; i++)
+        if (map->entries[i].value != 0)
+            bigger.entries[slot_of(&bigger, &map->entries[i].key)] = map->entries[i];
+    free(map->entries);
+    *map = bigger;
+    return 0;
+}
+
+static int
+map_add(struct map *map, const struct pg_key *key, int64_t value)
+{
+    if ((map->n + 1) * 2 > map->capacity && map_grow(map) == -1)
+        return -1;
+    struct entry *entry = &map->entries[slot_of(map, key)];
+    map->n += entry->value == 0;
+    *entry = (struct entry){.key = *key, .value = value};
+    return 0;
+}
+
+static void
+map_clear(struct map *map)
+{
+    free(map->entries);
+    *map = (struct map){.entries = NULL};
+}
+
+/* --- the cache --- */
+
+static int
+remember(struct pg_series *s, const struct pg_key *key, int64_t id)
+{
+    if (s->young.n >= s->max_half) {
+        map_clear(&s->old);
+        s->old = s->young;
+        s->young = (struct map){.entries = NULL};
+    }
+    return map_add(&s->young, key, id);
+}
+
+static int64_t
+recall(struct pg_series *s, const struct pg_key *key)
+{
+    int64_t id = map_find(&s->young, key);
+    if (id != 0)
+        return id;
+    id = map_find(&s->old, key);
+    if (id != 0)
+        (void)remember(s, key, id); /* if memory is out, it just stays old */
+    return id;
+}
+
+struct pg_series *
+pg_series_new(size_t max_entries)
+{
+    struct pg_series *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return NULL;
+    /* Two halves, each in a table that is between a quarter and a half full. */
+    s->max_half = max_entries / 2;
+    buf_init(&s->texts, MAX_TEXT_BYTES);
+    buf_init(&s->work, MAX_TEXT_BYTES);
+    return s;
+}
+
+void
+pg_series_clear(struct pg_series *series)
+{
+    for (size_t i = 0; i < series->n_fresh; i++)
+        free(series->fresh[i].refused);
+    series->n_fresh = series->n_resolved = 0;
+    if (series->numbers.n > 0)
+        map_clear(&series->numbers);
+    buf_clear(&series->texts);
+}
+
+void
+pg_series_forget(struct pg_series *series)
+{
+    map_clear(&series->young);
+    map_clear(&series->old);
+}
+
+void
+pg_series_free(struct pg_series **series)
+{
+    struct pg_series *s = *series;
+    if (s == NULL)
+        return;
+    pg_series_clear(s);
+    pg_series_forget(s);
+    buf_free(&s->texts);
+    buf_free(&s->work);
+    free(s->fresh);
+    free(s);
+    *series = NULL;
+}
+
+size_t
+pg_series_bytes(const struct pg_series *series)
+{
+    return series->texts.size + series->n_fresh * sizeof(*series->fresh);
+}
+
+/* --- a batch's new series --- */
+
+static struct fresh *
+next_fresh(struct pg_series *s)
+{
+    if (s->n_fresh == s->capacity_fresh) {
+        size_t capacity = s->capacity_fresh == 0 ? 256 : s->capacity_fresh * 2;
+        struct fresh *bigger = realloc(s->fresh, capacity * sizeof(*bigger));
+        if (bigger == NULL)
+            return NULL;
+        s->fresh = bigger;
+        s->capacity_fresh = capacity;
+    }
+    return &s->fresh[s->n_fresh];
+}
+
+static int64_t
+add_fresh(struct pg_series *s, const struct pg_key *key, const struct measurement *m)
+{
+    size_t start = s->texts.size;
+    struct fresh *f = next_fresh(s);
+    if (f == NULL)
+        return 0;
+    buf_add_slice(&s->texts, m->tenant_id);
+    buf_add_slice(&s->texts, m->region);
+    buf_add_slice(&s->texts, m->name);
+    size_t dimensions = s->texts.size;
+    pg_row_add_dimensions(&s->texts, m);
+    if (s->texts.failed || map_add(&s->numbers, key, (int64_t)s->n_fresh + 1) == -1) {
+        buf_truncate(&s->texts, start);
+        return 0;
+    }
+    *f = (struct fresh){.key = *key,
+                        .text = start,
+                        .tenant_n = m->tenant_id.n,
+                        .region_n = m->region.n,
+                        .name_n = m->name.n,
+                        .dimensions_n = s->texts.size - dimensions};
+    return -(int64_t)++s->n_fresh;
+}
+
+int64_t
+pg_series_find(struct pg_series *series, const struct measurement *m, struct pg_key *key)
+{
+    if (pg_row_key(m, &series->work, key) == -1)
+        return 0;
+    int64_t id = recall(series, key);
+    if (id != 0)
+        return id;
+    int64_t number = map_find(&series->numbers, key);
+    return number != 0 ? -number : add_fresh(series, key, m);
+}
+
+int64_t
+pg_series_id(const struct pg_series *series, int64_t number, const char **why)
+{
+    const struct fresh *f = &series->fresh[-number - 1];
+    *why = f->refused;
+    return f->id;
+}
+
+/* --- resolving --- */
+
+static void
+add_quoted(struct buf *b, const char *p, size_t n)
+{
+    buf_add_char(b, '"');
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] == '"' || p[i] == '\\')
+            buf_add_char(b, '\\');
+        buf_add_char(b, p[i]);
+    }
+    buf_add_char(b, '"');
+}
+
+enum column { KEY, TENANT, REGION, NAME, DIMENSIONS, COLUMNS };
+
+static void
+add_element(struct pg_series *s, const struct fresh *f, enum column column)
+{
+    const char *p = s->texts.data + f->text;
+    if (column == KEY) {
+        buf_add_text(&s->work, "\"\\\\x");
+        for (int i = 0; i < PG_KEY_BYTES; i++)
+            buf_printf(&s->work, "%02x", f->key.bytes[i]);
+        buf_add_char(&s->work, '"');
+    } else if (column == TENANT) {
+        add_quoted(&s->work, p, f->tenant_n);
+    } else if (column == REGION) {
+        add_quoted(&s->work, p + f->tenant_n, f->region_n);
+    } else if (column == NAME) {
+        add_quoted(&s->work, p + f->tenant_n + f->region_n, f->name_n);
+    } else {
+        add_quoted(&s->work, p + f->tenant_n + f->region_n + f->name_n, f->dimensions_n);
+    }
+}
+
+/* Writes PostgreSQL's array literals for the columns, unresolved series only, behind each other. */
+static int
+build_arrays(struct pg_series *s, size_t from, size_t to, int columns, size_t starts[COLUMNS])
+{
+    buf_clear(&s->work);
+    for (int c = 0; c < columns; c++) {
+        bool first = true;
+        starts[c] = s->work.size;
+        buf_add_char(&s->work, '{');
+        for (size_t i = from; i < to; i++) {
+            if (s->fresh[i].id != 0)
+                continue;
+            if (!first)
+                buf_add_char(&s->work, ',');
+            first = false;
+            add_element(s, &s->fresh[i], (enum column)c);
+        }
+        buf_add_char(&s->work, '}');
+        buf_add_char(&s->work, '\0');
+    }
+    return s->work.failed ? -1 : 0;
+}
+
+static int
+from_hex(char c)
+{
+    return c <= '9' ? c - '0' : c - 'a' + 10;
+}
+
+static int64_t
+parse_id(const char *text)
+{
+    return strtoll(text, NULL, 10); /* a bigint of the server's own making */
+}
+
+/* Takes rows of (key, id). */
+static int
+take_ids(struct pg_series *s, const PGresult *result)
+{
+    for (int row = 0; row < PQntuples(result); row++) {
+        struct pg_key key;
+        const char *hex = pg_conn_value(result, row, 0); /* 64 digits */
+        if (PQgetlength(result, row, 0) != 2 * PG_KEY_BYTES)
+            continue;
+        for (int i = 0; i < PG_KEY_BYTES; i++)
+            key.bytes[i] = (unsigned char)(from_hex(hex[2 * i]) << 4 | from_hex(hex[2 * i + 1]));
+        int64_t number = map_find(&s->numbers, &key);
+        if (number == 0)
+            continue;
+        s->fresh[number - 1].id = parse_id(pg_conn_value(result, row, 1));
+        if (remember(s, &key, s->fresh[number - 1].id) == -1)
+            return -1;
+    }
+    return 0;
+}
+
+struct resolving {
+    struct pg_series *series;
+    struct pg_conn *conn;
+    const char *schema;
+    struct pg_error error;
+    struct buf sql;
+    unsigned advanced; /* so often was the sequence set forward */
+};
+
+static enum pg_outcome
+ask(struct resolving *r, const char *sql, size_t from, size_t to, int columns)
+{
+    struct pg_series *s = r->series;
+    size_t starts[COLUMNS];
+    const char *values[COLUMNS];
+    const char *text = pg_schema_fill(&r->sql, r->schema, sql);
+    PGresult *result;
+    if (text == NULL || build_arrays(s, from, to, columns, starts) == -1) {
+        snprintf(r->error.message, sizeof(r->error.message), "out of memory");
+        return PG_WORLD;
+    }
+    for (int c = 0; c < columns; c++)
+        values[c] = s->work.data + starts[c];
+    enum pg_outcome outcome = pg_conn_run(r->conn, text, columns, values, &result, &r->error);
+    if (outcome != PG_OK)
+        return outcome;
+    int taken = take_ids(s, result);
+    PQclear(result);
+    if (taken == 0)
+        return PG_OK;
+    snprintf(r->error.message, sizeof(r->error.message), "out of memory");
+    return PG_WORLD;
+}
+
+static bool
+all_known(const struct pg_series *s, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        if (s->fresh[i].id == 0)
+            return false;
+    return true;
+}
+
+static const char select_sql[] =
+    "SELECT encode(key, 'hex'), id FROM @.metrics WHERE key = ANY($1::bytea[])";
+static const char insert_sql[] =
+    "INSERT INTO @.metrics (key, tenant_id, region, name, dimensions)"
+    " SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::jsonb[]) AS s(key)"
+    " ORDER BY key ON CONFLICT (key) DO NOTHING"
+    " RETURNING encode(key, 'hex'), id";
+
+/* Looks for a range, inserts what is not there, and looks again for what others inserted meanwhile.
+ */
+static enum pg_outcome
+resolve_range(struct resolving *r, size_t from, size_t to)
+{
+    struct pg_series *s = r->series;
+    enum pg_outcome outcome = ask(r, select_sql, from, to, 1);
+    for (int i = 0; i < 5 && outcome == PG_OK && !all_known(s, from, to); i++) {
+        outcome = ask(r, insert_sql, from, to, COLUMNS);
+        if (outcome == PG_RETRY)
+            outcome = PG_OK;
+        if (outcome == PG_OK && !all_known(s, from, to))
+            outcome = ask(r, select_sql, from, to, 1);
+    }
+    if (outcome == PG_OK && !all_known(s, from, to)) {
+        snprintf(r->error.message, sizeof(r->error.message), "new series cannot be found again");
+        outcome = PG_WORLD;
+    }
+    return outcome;
+}
+
+/* A row if the sequence was behind. Two who do this at once may find that they have to again. */
+static const char advance_sql[] =
+    "SELECT setval(s.name, s.last)"
+    " FROM (SELECT pg_get_serial_sequence(format('%I.metrics', $1::text), 'id')::regclass AS name,"
+    " (SELECT max(id) FROM @.metrics) AS last) AS s"
+    " WHERE s.last >= nextval(s.name)";
+
+/*
+ * Series whose ids were given to others already are no worse than others: the table's sequence is
+ * behind, as it is on a logical replica that has taken over, or where rows were restored alone.
+ */
+static enum pg_outcome
+advance_ids(struct resolving *r, bool *moved)
+{
+    struct pg_error refusal = r->error;
+    const char *values[] = {r->schema};
+    const char *text = pg_schema_fill(&r->sql, r->schema, advance_sql);
+    PGresult *result;
+    if (text == NULL) {
+        snprintf(r->error.message, sizeof(r->error.message), "out of memory");
+        return PG_WORLD;
+    }
+    enum pg_outcome outcome = pg_conn_run(r->conn, text, 1, values, &result, &r->error);
+    if (outcome != PG_OK)
+        return outcome == PG_STOPPED ? outcome : PG_WORLD;
+    *moved = PQntuples(result) > 0;
+    PQclear(result);
+    if (*moved)
+        log_notice("PostgreSQL: the sequence of metrics.id was behind (%s); it is set to the last "
+                   "id that is there",
+                   refusal.message);
+    r->error = refusal;
+    return PG_OK;
+}
+
+/* Is a duplicate the sequence's fault, and mended? Returns what the outcome is then. */
+static enum pg_outcome
+mend_ids(struct resolving *r, enum pg_outcome outcome, bool *again)
+{
+    *again = false;
+    if (outcome != PG_UNIQUE)
+        return outcome;
+    enum pg_outcome advanced = advance_ids(r, again);
+    if (advanced != PG_OK)
+        return advanced;
+    if (*again && ++r->advanced > MAX_ADVANCES)
+        return PG_WORLD;
+    return outcome;
+}
+
+/* The same, finding those that the database finds wrong in themselves. At most RESOLVE_AT_ONCE. */
+static enum pg_outcome
+resolve_sifting(struct resolving *r, size_t from, size_t to)
+{
+    uint32_t rows[RESOLVE_AT_ONCE], bad;
+    struct pg_plan plan;
+    enum pg_outcome outcome = PG_OK;
+    assert(to - from <= RESOLVE_AT_ONCE);
+    for (size_t i = from; i < to; i++)
+        rows[i - from] = (uint32_t)i;
+    pg_plan_start(&plan, rows, to - from);
+    while (outcome == PG_OK && pg_plan_next(&plan)) {
+        bool again;
+        outcome = mend_ids(r, resolve_range(r, rows[plan.from], rows[plan.to - 1] + 1), &again);
+        if (outcome == PG_OK) {
+            pg_plan_note_stored(&plan);
+        } else if (outcome == PG_UNIQUE && again) {
+            outcome = PG_OK;
+        } else if (outcome == PG_DATA || outcome == PG_UNIQUE) {
+            outcome = PG_OK;
+            if (!pg_plan_note_refused(&plan, 0, &bad))
+                continue;
+            r->series->fresh[bad].refused = strdup(r->error.message);
+            if (r->series->fresh[bad].refused == NULL)
+                outcome = PG_WORLD;
+        }
+    }
+    return outcome;
+}
+
+enum pg_outcome
+pg_series_resolve(struct pg_series *series, struct pg_conn *conn, const char *schema,
+                  struct errbuf *err)
+{
+    struct resolving r = {.series = series, .conn = conn, .schema = schema};
+    enum pg_outcome outcome = PG_OK;
+    buf_init(&r.sql, 1 << 16);
+    while (outcome == PG_OK && series->n_resolved < series->n_fresh) {
+        size_t to = series->n_resolved + RESOLVE_AT_ONCE;
+        if (to > series->n_fresh)
+            to = series->n_fresh;
+        outcome = resolve_sifting(&r, series->n_resolved, to);
+        if (outcome == PG_OK)
+            series->n_resolved = to;
+    }
+    buf_free(&r.sql);
+    if (outcome != PG_OK && outcome != PG_STOPPED) {
+        pg_conn_explain(&r.error, "cannot find the series", err);
+        outcome = PG_WORLD;
+    }
+    return outcome;
+}

@@ -1,0 +1,39 @@
+/*
+ * pg_sift.h - has the database look at each of some rows alone: it stores those that it takes and
+ * lists the others.
+ *
+ * For spells of many bad rows.  A COPY ends at its first bad row, so that each costs a few round
+ * trips (pg_plan.h); here it costs a subtransaction within the server, as does each good one.  That
+ * wants the right to make temporary tables, and the language plpgsql.
+ *
+ * Process: workers.  Owner: the store.  Concurrency: one thread.
+ */
+#ifndef STORE_PG_SIFT_H
+#define STORE_PG_SIFT_H
+
+#include "lib/buf.h"
+#include "conf/cfg.h"
+#include "store/pg/pg_conn.h"
+
+/* One of the rows that were refused: alone, each. Texts are the result's. */
+struct pg_sift_refusal {
+    int64_t row;
+    const char *sqlstate, *message, *table, *column, *constraint;
+};
+
+/*
+ * Stores rows, each under a savepoint of its own. To be called within a transaction.
+ * Takes: the table's schema and kind; room for SQL; COPY's stream, in whose rows a number that the
+ * caller knows the row by (int8) stands before the table's fields; ascending; whether it was called
+ * before in this transaction.
+ * Returns: PG_OK and in *refusals a result for pg_sift_refusal, to be cleared by the caller; or
+ * anything else with *error: then nothing is stored, and the transaction can only be rolled back.
+ */
+enum pg_outcome pg_sift_rows(struct pg_conn *conn, const char *schema, enum topic_kind kind,
+                             struct buf *sql, const struct buf *stream, bool again,
+                             PGresult **refusals, struct pg_error *error) MUST_CHECK;
+
+/* Takes: 0 to PQntuples(result) - 1. Returns: 0, or -1 if that is no such row: a strange server. */
+int pg_sift_refusal(const PGresult *result, int i, struct pg_sift_refusal *refusal) MUST_CHECK;
+
+#endif

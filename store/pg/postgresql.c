@@ -1,0 +1,487 @@
+/*
+ * postgresql.c - the store for PostgreSQL: rows and Kafka's offsets in one transaction.
+ *
+ * A batch.  Series that are new get their ids first, outside the transaction.  Rows are sorted by
+ * (series, time), so that all writers lock in one order; of rows with the same key the one that
+ * came last is written.  Then, in one transaction: the offsets are moved (fencing: pg_offsets.h),
+ * and the rows are copied (pg_copy.h), less those that the database refuses.
+ *
+ * COMMIT.  If its answer is lost, the next attempt looks the offsets up before it does anything
+ * else.
+ *
+ * Process: workers.  Owner: struct postgresql.  Concurrency: one thread.
+ */
+#include <stdlib.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "store/pg/pg_conn.h"
+#include "store/pg/pg_copy.h"
+#include "store/pg/pg_generation.h"
+#include "store/pg/pg_jsonb.h"
+#include "store/pg/pg_offsets.h"
+#include "store/pg/pg_row.h"
+#include "store/pg/pg_schema.h"
+#include "store/pg/pg_series.h"
+#include "store/rows.h"
+#include "store/store.h"
+
+enum {
+    MAX_BYTES = 1 << 30,
+    CACHED_SERIES_BYTES = 160 /* of memory per id, at the cache's emptiest */
+};
+
+struct postgresql {
+    struct store store;
+    const struct config *cfg;
+    enum topic_kind kind;
+    const char *schema;
+    struct pg_conn conn;
+    unsigned prepared; /* the number of the connection that the schema was seen on */
+    bool in_doubt;     /* a COMMIT was sent and not answered */
+    struct pg_series *series;
+    struct pg_offsets *offsets;
+    struct pg_generation generation;
+    struct pg_entry *entries;
+    size_t n, capacity;
+    struct buf texts;
+    struct pg_copy copy;
+};
+
+/* --- collecting --- */
+
+/* Returns: 0, or -1 and the reason if `text`, which is JSON or empty, is not for jsonb. */
+static int
+check_jsonb(const char *what, struct slice text, struct reject *why)
+{
+    const char *flaw = pg_jsonb_find_flaw(text);
+    return flaw == NULL ? 0
+                        : reject_set(why, REJECT_UNSTORABLE, "%s %s, which jsonb cannot hold", what,
+                                     flaw);
+}
+
+/* A row that an index cannot hold is refused by the server (54000) for what it is to the index. */
+static bool
+fits_index(struct slice tenant_id, struct slice other, const char *what, struct reject *why)
+{
+    if (tenant_id.n + other.n <= PG_INDEXED_BYTES)
+        return true;
+    reject_set(why, REJECT_UNSTORABLE,
+               "tenant_id and %s are %zu bytes together; PostgreSQL can index %d", what,
+               tenant_id.n + other.n, PG_INDEXED_BYTES);
+    return false;
+}
+
+static enum store_added
+add_measurement(struct postgresql *pg, const struct measurement *m, struct pg_entry *entry,
+                struct reject *why)
+{
+    if (pg_row_time(m->time_ms, &entry->time_us) == -1) {
+        reject_set(why, REJECT_BAD_TIME, "timestamp %lld ms is outside what PostgreSQL can hold",
+                   (long long)m->time_ms);
+        return STORE_REFUSED;
+    }
+    if (check_jsonb("metric.value_meta", m->value_meta, why) == -1)
+        return STORE_REFUSED;
+    if (!fits_index(m->tenant_id, m->name, "name", why))
+        return STORE_REFUSED;
+    entry->series = pg_series_find(pg->series, m, &entry->key);
+    char number[64];
+    if (m->value_text.n < sizeof(number)) {
+        memcpy(number, m->value_text.p, m->value_text.n);
+        number[m->value_text.n] = '\0';
+        entry->value = strtod(number, NULL);
+    } else {
+        size_t start = pg->texts.size;
+        buf_add_slice(&pg->texts, m->value_text);
+        buf_add_char(&pg->texts, '\0');
+        if (pg->texts.failed)
+            return STORE_NO_MEMORY;
+        entry->value = strtod(pg->texts.data + start, NULL);
+        buf_truncate(&pg->texts, start);
+    }
+    entry->text = pg->texts.size;
+    entry->text_n = (uint32_t)m->value_meta.n;
+    buf_add_slice(&pg->texts, m->value_meta);
+    return entry->series == 0 ? STORE_NO_MEMORY : STORE_ADDED;
+}
+
+/* In the order of alarm_columns. */
+static enum store_added
+add_alarm(struct postgresql *pg, const struct alarm_transition *a, struct pg_entry *entry,
+          struct reject *why)
+{
+    const struct slice texts[] = {a->tenant_id,
+                                  a->alarm_id,
+                                  a->alarm_definition_id,
+                                  a->alarm_name,
+                                  a->alarm_description,
+                                  a->new_state,
+                                  a->old_state,
+                                  a->severity,
+                                  a->link,
+                                  a->lifecycle_state,
+                                  a->reason};
+    if (pg_row_time(a->time_ms, &entry->time_us) == -1) {
+        reject_set(why, REJECT_BAD_TIME, "timestamp %lld ms is outside what PostgreSQL can hold",
+                   (long long)a->time_ms);
+        return STORE_REFUSED;
+    }
+    if (check_jsonb("metrics", a->metrics, why) == -1 ||
+        check_jsonb("subAlarms", a->sub_alarms, why) == -1)
+        return STORE_REFUSED;
+    if (!fits_index(a->tenant_id, a->alarm_id, "alarm_id", why))
+        return STORE_REFUSED;
+    entry->text = pg->texts.size;
+    pg_row_start(&pg->texts, 1 + (int)COUNT_OF(texts) + 2);
+    pg_row_add_int8(&pg->texts, entry->time_us);
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        pg_row_add_text(&pg->texts, texts[i]);
+    pg_row_add_jsonb(&pg->texts, a->metrics);
+    pg_row_add_jsonb(&pg->texts, a->sub_alarms);
+    entry->text_n = (uint32_t)(pg->texts.size - entry->text);
+    return STORE_ADDED;
+}
+
+static enum store_added
+postgresql_add(struct store *store, const struct record *record, uint32_t row, struct reject *why)
+{
+    struct postgresql *pg = (struct postgresql *)store;
+    size_t start = pg->texts.size;
+    struct pg_entry *entries = rows_reserve(pg->entries, &pg->capacity, pg->n, sizeof(*entries));
+    if (entries == NULL)
+        return STORE_NO_MEMORY;
+    pg->entries = entries;
+    struct pg_entry *entry = &entries[pg->n];
+    *entry = (struct pg_entry){.row = row};
+    enum store_added added = record->kind == RECORD_MEASUREMENT
+                                 ? add_measurement(pg, &record->measurement, entry, why)
+                                 : add_alarm(pg, &record->alarm, entry, why);
+    if (added == STORE_ADDED && pg->texts.failed)
+        added = STORE_NO_MEMORY;
+    if (added == STORE_ADDED)
+        pg->n++;
+    else
+        buf_truncate(&pg->texts, start);
+    return added;
+}
+
+static size_t
+postgresql_bytes(const struct store *store)
+{
+    const struct postgresql *pg = (const struct postgresql *)store;
+    return pg->n * sizeof(struct pg_entry) + pg->texts.size + pg_series_bytes(pg->series);
+}
+
+static void
+postgresql_reset(struct store *store)
+{
+    struct postgresql *pg = (struct postgresql *)store;
+    pg->n = 0;
+    pg->in_doubt = false;
+    buf_clear(&pg->texts);
+    pg_series_clear(pg->series);
+}
+
+/* --- a write --- */
+
+struct writing {
+    struct postgresql *pg;
+    const struct store_write *write;
+    struct errbuf *err;
+    struct pg_error error;
+};
+
+static enum store_status
+fail(struct writing *w, enum pg_outcome outcome, const char *doing)
+{
+    pg_conn_close(&w->pg->conn);
+    if (outcome == PG_STOPPED)
+        return STORE_STOPPED;
+    pg_conn_explain(&w->error, doing, w->err);
+    return STORE_SICK;
+}
+
+/* A connection that may be to another server than the last one: nothing is taken for granted. */
+static enum store_status
+connect_server(struct postgresql *pg, struct errbuf *err)
+{
+    enum pg_outcome outcome = pg_conn_open(&pg->conn, err);
+    if (outcome == PG_OK && pg->prepared != pg->conn.opened) {
+        pg_series_forget(pg->series);
+        bool additions;
+        outcome = pg_schema_prepare(&pg->conn, pg->schema, &additions, err);
+        pg_generation_forget(&pg->generation, additions);
+        pg_offsets_keep_times(pg->offsets, additions);
+        pg->prepared = outcome == PG_OK ? pg->conn.opened : 0;
+    }
+    return outcome == PG_OK ? STORE_DONE : outcome == PG_STOPPED ? STORE_STOPPED : STORE_SICK;
+}
+
+static void
+refuse(void *arg, struct pg_entry *entry, const char *why)
+{
+    struct writing *w = arg;
+    struct reject reject;
+    entry->refused = true;
+    reject_set(&reject, REJECT_REFUSED, "PostgreSQL: %s", why);
+    w->write->settle(w->write->arg, entry->row, &reject);
+}
+
+/* Puts ids in the place of numbers; a series the database refuses takes its rows with it. */
+static enum store_status
+resolve_series(struct writing *w)
+{
+    struct postgresql *pg = w->pg;
+    enum pg_outcome outcome = pg_series_resolve(pg->series, &pg->conn, pg->schema, w->err);
+    if (outcome != PG_OK) {
+        pg_conn_close(&pg->conn);
+        return outcome == PG_STOPPED ? STORE_STOPPED : STORE_SICK;
+    }
+    for (size_t i = 0; i < pg->n; i++) {
+        struct pg_entry *entry = &pg->entries[i];
+        const char *why;
+        if (entry->series >= 0 || entry->refused)
+            continue;
+        int64_t id = pg_series_id(pg->series, entry->series, &why);
+        if (id != 0)
+            entry->series = id;
+        else
+            refuse(w, entry, why);
+    }
+    return STORE_DONE;
+}
+
+/* By series, time and row: the last of equals is the one that came last. */
+static int
+compare_entries(const void *a, const void *b)
+{
+    const struct pg_entry *x = a, *y = b;
+    if (x->series != y->series)
+        return x->series < y->series ? -1 : 1;
+    if (x->time_us != y->time_us)
+        return x->time_us < y->time_us ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* --- a transaction --- */
+
+static enum pg_outcome
+copy_rows(struct writing *w, const char **doing)
+{
+    struct postgresql *pg = w->pg;
+    int64_t now_us = (clock_wall_ms() - PG_ROW_EPOCH_MS) * 1000;
+    int64_t days = pg->cfg->postgresql.retention_days;
+    struct pg_copying what = {.conn = &pg->conn,
+                              .entries = pg->entries,
+                              .n = pg->n,
+                              .texts = pg->texts.data,
+                              .now_us = now_us,
+                              .oldest_us = days == 0 ? INT64_MIN : now_us - days * PG_ROW_DAY_US,
+                              .refuse = refuse,
+                              .arg = w};
+    return pg_copy_rows(&pg->copy, &what, &w->error, doing);
+}
+
+/* After the transaction is known to be committed. */
+static enum store_status
+settle_all(struct writing *w)
+{
+    struct postgresql *pg = w->pg;
+    pg_offsets_moved(pg->offsets, w->write->positions, w->write->n_positions);
+    for (size_t i = 0; i < pg->n; i++)
+        if (!pg->entries[i].refused)
+            w->write->settle(w->write->arg, pg->entries[i].row, NULL);
+    pg->in_doubt = false;
+    pg->n = 0;
+    pg_copy_note_committed(&pg->copy);
+    return STORE_DONE;
+}
+
+static enum store_status
+commit(struct writing *w)
+{
+    struct postgresql *pg = w->pg;
+    pg->in_doubt = true; /* from here on, until there is an answer */
+    enum pg_outcome outcome = pg_conn_run(&pg->conn, "COMMIT", 0, NULL, NULL, &w->error);
+    if (outcome == PG_OK)
+        return settle_all(w);
+    if (w->error.sqlstate[0] != '\0' && outcome != PG_STOPPED)
+        pg->in_doubt = false; /* the server said no: nothing was committed */
+    return fail(w, outcome, "cannot commit");
+}
+
+/* A rule of the operator's that is deferred would be broken by COMMIT, which names no row. */
+static const char begin_sql[] =
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE";
+
+/*
+ * Has series that are gone made anew: their names are in the messages only, so these are read once
+ * more.
+ */
+static enum pg_outcome
+hold_series(struct writing *w, bool *gone)
+{
+    struct postgresql *pg = w->pg;
+    enum pg_series_state state = PG_SERIES_SAME;
+    enum pg_outcome outcome = PG_OK;
+    if (pg->kind == TOPIC_METRICS)
+        outcome = pg_generation_hold(&pg->generation, &pg->conn, pg->entries, pg->n, &state,
+                                     &w->error);
+    if (state != PG_SERIES_SAME)
+        pg_series_forget(pg->series);
+    *gone = state == PG_SERIES_GONE;
+    if (*gone)
+        log_notice("PostgreSQL: series that this batch refers to were deleted; it is read again");
+    return outcome;
+}
+
+/* Moves the offsets and copies the rows; the transaction is open when it returns STORE_DONE. */
+static enum store_status
+fill_transaction(struct writing *w)
+{
+    struct postgresql *pg = w->pg;
+    const char *doing = "cannot write";
+    enum pg_outcome outcome = pg_conn_run(&pg->conn, begin_sql, 0, NULL, NULL, &w->error);
+    if (outcome == PG_OK)
+        outcome = pg_offsets_move(pg->offsets, &pg->conn, w->write->positions,
+                                  w->write->n_positions, &w->error);
+    bool fenced = outcome == PG_UNIQUE, gone = false;
+    if (outcome == PG_OK)
+        outcome = hold_series(w, &gone);
+    if (fenced)
+        log_warning("PostgreSQL: somebody else has taken partitions over");
+    if (fenced || gone) {
+        (void)!pg_conn_run(&pg->conn, "ROLLBACK", 0, NULL, NULL, &w->error);
+        return STORE_FENCED;
+    }
+    if (outcome == PG_OK)
+        outcome = copy_rows(w, &doing);
+    return outcome == PG_OK ? STORE_DONE : fail(w, outcome, doing);
+}
+
+static enum store_status
+write_batch(struct writing *w)
+{
+    struct postgresql *pg = w->pg;
+    enum store_status status = resolve_series(w);
+    if (status != STORE_DONE)
+        return status;
+    if (pg->n > 0)
+        qsort(pg->entries, pg->n, sizeof(*pg->entries), compare_entries);
+    status = fill_transaction(w);
+    if (status != STORE_DONE)
+        return status;
+    status = w->write->before_commit(w->write->arg, w->err);
+    if (status == STORE_DONE)
+        return commit(w);
+    pg_conn_close(&pg->conn); /* rolls back */
+    return status;
+}
+
+/* Was the batch committed, whose answer was lost? */
+static enum store_status
+clear_doubt(struct writing *w)
+{
+    struct postgresql *pg = w->pg;
+    enum pg_fate fate;
+    enum pg_outcome outcome = pg_offsets_look_up(pg->offsets, &pg->conn, w->write->positions,
+                                                 w->write->n_positions, &fate, &w->error);
+    if (outcome != PG_OK)
+        return fail(w, outcome, "cannot look up whether the batch was committed");
+    pg->in_doubt = false;
+    if (fate == PG_COMMITTED) {
+        log_notice("the batch whose commit was not answered is in the database");
+        return settle_all(w);
+    }
+    return fate == PG_FENCED ? STORE_FENCED : write_batch(w);
+}
+
+static enum store_status
+postgresql_write(struct store *store, const struct store_write *write, struct errbuf *err)
+{
+    struct postgresql *pg = (struct postgresql *)store;
+    struct writing w = {.pg = pg, .write = write, .err = err};
+    enum store_status status = connect_server(pg, err);
+    if (status != STORE_DONE)
+        return status;
+    return pg->in_doubt ? clear_doubt(&w) : write_batch(&w);
+}
+
+static enum store_status
+postgresql_claim(struct store *store, const char *cluster_id, struct store_position *positions,
+                 size_t n, struct errbuf *err)
+{
+    struct postgresql *pg = (struct postgresql *)store;
+    enum store_status status = connect_server(pg, err);
+    if (status != STORE_DONE)
+        return status;
+    /*
+     * Whoever lost the partitions may have a former state of the database before him, that was put
+     * back under his feet: its number may be the one that he knows, but its series are not.
+     */
+    pg_series_forget(pg->series);
+    pg_generation_forget(&pg->generation, pg->generation.kept);
+    enum pg_outcome outcome =
+        pg_offsets_claim(pg->offsets, &pg->conn, cluster_id, positions, n, err);
+    return outcome == PG_OK ? STORE_DONE : outcome == PG_STOPPED ? STORE_STOPPED : STORE_SICK;
+}
+
+/* --- life --- */
+
+static void
+postgresql_close(struct store **store)
+{
+    struct postgresql *pg = (struct postgresql *)*store;
+    pg_conn_close(&pg->conn);
+    pg_series_free(&pg->series);
+    pg_offsets_free(&pg->offsets);
+    pg_generation_free(&pg->generation);
+    buf_free(&pg->texts);
+    pg_copy_free(&pg->copy);
+    free(pg->entries);
+    free(pg);
+    *store = NULL;
+}
+
+static struct store *
+postgresql_open(const struct config *cfg, enum topic_kind kind, const struct store_hooks *hooks,
+                struct errbuf *err)
+{
+    if (pg_conninfo_check(cfg->postgresql.conninfo, err) == -1) {
+        errbuf_prefix(err, "[postgresql] conninfo");
+        return NULL;
+    }
+    struct postgresql *pg = calloc(1, sizeof(*pg));
+    if (pg == NULL) {
+        errbuf_set(err, "out of memory");
+        return NULL;
+    }
+    pg->store.ops = &store_postgresql;
+    pg->cfg = cfg;
+    pg->kind = kind;
+    pg->schema = cfg->postgresql.schema;
+    pg->conn = (struct pg_conn){.conninfo = cfg->postgresql.conninfo, .hooks = hooks};
+    buf_init(&pg->texts, MAX_BYTES);
+    pg_copy_init(&pg->copy, pg->schema, kind);
+    /* An eighth of the memory for ids. */
+    pg->series =
+        pg_series_new(((size_t)cfg->persister.memory_limit_mb << 17) / CACHED_SERIES_BYTES);
+    pg_generation_init(&pg->generation, pg->schema);
+    pg->offsets = pg_offsets_new(pg->schema, cfg->topic[kind].group_id, cfg->topic[kind].topic);
+    struct store *store = &pg->store;
+    if (pg->series != NULL && pg->offsets != NULL)
+        return store;
+    errbuf_set(err, "out of memory");
+    postgresql_close(&store);
+    return NULL;
+}
+
+const struct store_ops store_postgresql = {.name = "postgresql",
+                                           .open = postgresql_open,
+                                           .add = postgresql_add,
+                                           .bytes = postgresql_bytes,
+                                           .write = postgresql_write,
+                                           .claim = postgresql_claim,
+                                           .reset = postgresql_reset,
+                                           .close = postgresql_close};

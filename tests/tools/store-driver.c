@@ -1,0 +1,213 @@
+/*
+ * store-driver.c - one store without Kafka around it, for tests with a real server: reads commands
+ * from stdin, a line each, and answers with lines on stdout.
+ *
+ *   store-driver CONFIG metrics|alarms
+ *
+ *   add HEX      decode the message (its bytes in hex) and add it as the next row
+ *                -> added ROW, or rejected ROW REASON DETAIL
+ *   write [MS]   write; give up waiting after so many ms
+ *                -> stored ROW or refused ROW REASON DETAIL for each row that got settled, then
+ *                   done|sick|stopped TEXT, preceded by "took MS gap MS": how long it was, and the
+ *                   longest time in it during which the worker could not have lived on
+ *   bytes        -> bytes N
+ *   reset        -> reset
+ *
+ * Process: a tool of the tests.  Owner: itself.  Concurrency: one thread.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/clock.h"
+#include "lib/num.h"
+#include "store/store.h"
+#include "record/decode.h"
+
+struct driver {
+    struct config *cfg;
+    enum topic_kind kind;
+    struct decoder *decoder;
+    struct store *store;
+    uint32_t rows;
+    int64_t last_ms, gap_ms, until_ms;
+};
+
+static void
+note_sign_of_life(struct driver *d)
+{
+    int64_t now = clock_mono_ms();
+    if (now - d->last_ms > d->gap_ms)
+        d->gap_ms = now - d->last_ms;
+    d->last_ms = now;
+}
+
+static bool
+keep_waiting(void *arg)
+{
+    struct driver *d = arg;
+    note_sign_of_life(d);
+    return d->last_ms < d->until_ms;
+}
+
+static void
+show_reject(const char *how, uint32_t row, const struct reject *why)
+{
+    printf("%s %u %s %s\n", how, row, reject_name(why->reason), why->detail);
+}
+
+static void
+settle(void *arg, uint32_t row, const struct reject *why)
+{
+    (void)arg;
+    if (why == NULL)
+        printf("stored %u\n", row);
+    else
+        show_reject("refused", row, why);
+}
+
+static enum store_status
+commit_nothing(void *arg, struct errbuf *err)
+{
+    (void)arg;
+    (void)err;
+    return STORE_DONE;
+}
+
+static int
+hex_value(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *at = c != '\0' ? strchr(digits, c) : NULL;
+    return at != NULL ? (int)(at - digits) : -1;
+}
+
+/* Decodes hex in place. Returns: the number of bytes. */
+static size_t
+unhex(char *text)
+{
+    size_t n = 0;
+    for (; hex_value(text[2 * n]) != -1 && hex_value(text[2 * n + 1]) != -1; n++)
+        text[n] = (char)(hex_value(text[2 * n]) << 4 | hex_value(text[2 * n + 1]));
+    return n;
+}
+
+static void
+add(struct driver *d, char *hex)
+{
+    struct record record;
+    struct reject why;
+    uint32_t row = d->rows++;
+    struct slice message = {hex, unhex(hex)};
+    if (decoder_decode(d->decoder, d->kind, message, &record, &why) == -1) {
+        show_reject("rejected", row, &why);
+        return;
+    }
+    switch (d->store->ops->add(d->store, &record, row, &why)) {
+    case STORE_ADDED:
+        printf("added %u\n", row);
+        break;
+    case STORE_REFUSED:
+        show_reject("rejected", row, &why);
+        break;
+    case STORE_NO_MEMORY:
+        printf("nomemory %u\n", row);
+        break;
+    }
+}
+
+static void
+write_rows(struct driver *d, int64_t allowed_ms)
+{
+    static const char *const names[] = {
+        [STORE_DONE] = "done",
+        [STORE_SICK] = "sick",
+        [STORE_STOPPED] = "stopped",
+        [STORE_FENCED] = "fenced",
+    };
+    struct errbuf err = {.text = ""};
+    struct store_write write = {.settle = settle, .arg = d, .before_commit = commit_nothing};
+    int64_t start = clock_mono_ms();
+    d->last_ms = start;
+    d->gap_ms = 0;
+    d->until_ms = allowed_ms == 0 ? INT64_MAX : start + allowed_ms;
+    enum store_status status = d->store->ops->write(d->store, &write, &err);
+    note_sign_of_life(d);
+    printf("took %lld gap %lld\n", (long long)(d->last_ms - start), (long long)d->gap_ms);
+    printf("%s %s\n", names[status], status == STORE_DONE ? "" : err.text);
+}
+
+static int
+run_command(struct driver *d, char *line)
+{
+    int64_t ms = 0;
+    if (strncmp(line, "add ", 4) == 0) {
+        add(d, line + 4);
+    } else if (strcmp(line, "write") == 0) {
+        write_rows(d, 0);
+    } else if (strncmp(line, "write ", 6) == 0 && num_parse_int(line + 6, 1, 100000, &ms) == 0) {
+        write_rows(d, ms);
+    } else if (strcmp(line, "bytes") == 0) {
+        printf("bytes %zu\n", d->store->ops->bytes(d->store));
+    } else if (strcmp(line, "reset") == 0) {
+        d->store->ops->reset(d->store);
+        d->rows = 0;
+        printf("reset\n");
+    } else {
+        fprintf(stderr, "store-driver: what is \"%.40s\"?\n", line);
+        return -1;
+    }
+    fflush(stdout);
+    return 0;
+}
+
+static int
+run(struct driver *d)
+{
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t n;
+    int result = 0;
+    while (result == 0 && (n = getline(&line, &size, stdin)) > 0) {
+        if (line[n - 1] == '\n')
+            line[n - 1] = '\0';
+        result = run_command(d, line);
+    }
+    free(line);
+    return result;
+}
+
+static int
+open_all(struct driver *d, const struct store_hooks *hooks, const char *file, struct errbuf *err)
+{
+    d->cfg = cfg_load(file, NULL, err);
+    if (d->cfg == NULL)
+        return -1;
+    const struct store_ops *ops = store_find(cfg_topic_driver(d->cfg, d->kind));
+    d->decoder = decoder_new((size_t)d->cfg->persister.max_message_bytes);
+    d->store = ops->open(d->cfg, d->kind, hooks, err);
+    return d->decoder != NULL && d->store != NULL ? 0 : -1;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct driver d = {.kind = TOPIC_METRICS};
+    struct store_hooks hooks = {keep_waiting, &d};
+    struct errbuf err = {.text = "out of memory"};
+    if (argc != 3) {
+        fprintf(stderr, "usage: store-driver CONFIG metrics|alarms\n");
+        return 2;
+    }
+    if (strcmp(argv[2], "alarms") == 0)
+        d.kind = TOPIC_ALARM_HISTORY;
+    int result = open_all(&d, &hooks, argv[1], &err);
+    if (result == -1)
+        fprintf(stderr, "store-driver: %s\n", err.text);
+    else
+        result = run(&d);
+    if (d.store != NULL)
+        d.store->ops->close(&d.store);
+    decoder_free(&d.decoder);
+    cfg_free(&d.cfg);
+    return result == 0 ? 0 : 1;
+}

@@ -1,0 +1,191 @@
+/*
+ * test_batch.c - when a batch is due, and that a commit covers exactly what was settled.
+ *
+ * Process: the unit tests.  Owner: each test.  Concurrency: none.
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "batch/batch.h"
+
+static struct batch batch;
+
+static void
+setup(uint32_t count, size_t bytes, int64_t age_ms)
+{
+    struct batch_limits limits = {count, bytes, age_ms};
+    batch_init(&batch, &limits);
+}
+
+static uint32_t
+add(int32_t partition, int64_t offset, size_t size, int64_t now_ms)
+{
+    struct message m = {.payload = {"", size}, .partition = partition, .offset = offset};
+    int64_t row = batch_add(&batch, &m, now_ms);
+    cr_assert_geq(row, 0);
+    return (uint32_t)row;
+}
+
+static int64_t told[8], told_ms[8];
+
+static void
+tell(void *arg, int32_t partition, int64_t next, int64_t last_ms)
+{
+    (void)arg;
+    told_ms[partition] = last_ms;
+    told[partition] = next;
+}
+
+static void
+ask(void)
+{
+    memset(told, 0, sizeof(told));
+    cr_assert_eq(batch_committable(&batch, tell, NULL), 0);
+}
+
+static const struct reject bad = {.reason = REJECT_NOT_JSON, .detail = "x"};
+
+Test(batch, is_due_by_count)
+{
+    setup(3, 1000, 1000);
+    cr_assert(!batch_due(&batch, 0));
+    cr_assert_eq(batch_wait_ms(&batch, 0), INT64_MAX, "an empty batch never gets due");
+    add(0, 1, 1, 0);
+    add(0, 2, 1, 0);
+    cr_assert(!batch_due(&batch, 0));
+    cr_assert_eq(batch_room(&batch), 1u);
+    add(0, 3, 1, 0);
+    cr_assert(batch_due(&batch, 0));
+    cr_assert_eq(batch_room(&batch), 0u);
+    batch_free(&batch);
+}
+
+Test(batch, is_due_by_bytes)
+{
+    setup(100, 1000, 1000);
+    add(0, 1, 999, 0);
+    cr_assert(!batch_due(&batch, 0));
+    add(0, 2, 1, 0);
+    cr_assert(batch_due(&batch, 0));
+    batch_free(&batch);
+}
+
+Test(batch, is_due_by_the_age_of_its_oldest_message)
+{
+    setup(100, 1000, 500);
+    add(0, 1, 1, 100);
+    add(0, 2, 1, 590);
+    cr_assert_eq(batch_wait_ms(&batch, 599), 1);
+    cr_assert(batch_due(&batch, 600));
+    batch_reset(&batch);
+    add(0, 3, 1, 5000);
+    cr_assert(!batch_due(&batch, 5400));
+    batch_free(&batch);
+}
+
+Test(batch, commits_the_unbroken_run_of_each_partition)
+{
+    setup(100, 1000, 500);
+    uint32_t a0 = add(0, 10, 1, 0), b0 = add(1, 70, 1, 0), a1 = add(0, 11, 1, 0);
+    uint32_t a2 = add(0, 12, 1, 0), b1 = add(1, 75, 1, 0);
+    ask();
+    cr_assert_eq(told[0] + told[1], 0);
+    cr_assert_eq(batch_settle(&batch, a1, NULL), 0);
+    ask();
+    cr_assert_eq(told[0], 0, "11 is stored, but 10 is not");
+    cr_assert_eq(batch_settle(&batch, a0, NULL), 0);
+    cr_assert_eq(batch_settle(&batch, b0, NULL), 0);
+    ask();
+    cr_assert_eq(told[0], 12);
+    cr_assert_eq(told[1], 71);
+    cr_assert_eq(batch_settle(&batch, a2, NULL), 0);
+    cr_assert_eq(batch_settle(&batch, b1, NULL), 0);
+    ask();
+    cr_assert_eq(told[0], 13);
+    cr_assert_eq(told[1], 76, "gaps between offsets are Kafka's, not ours");
+    batch_free(&batch);
+}
+
+Test(batch, a_refused_message_holds_the_commit_until_it_is_buried)
+{
+    setup(100, 1000, 500);
+    uint32_t first = add(3, 0, 1, 0), second = add(3, 1, 1, 0);
+    cr_assert_eq(batch_settle(&batch, first, &bad), 0);
+    cr_assert_eq(batch_settle(&batch, second, NULL), 0);
+    ask();
+    cr_assert_eq(told[3], 0);
+    batch_bury(&batch);
+    ask();
+    cr_assert_eq(told[3], 2);
+    batch_free(&batch);
+}
+
+Test(batch, advances_over_nothing_but_bad_messages)
+{
+    setup(10000, 1000000, 500);
+    for (int i = 0; i < 500; i++)
+        cr_assert_eq(batch_settle(&batch, add(0, i, 1, 0), &bad), 0);
+    cr_assert_eq(batch.in_state[ENTRY_REFUSED], 500u);
+    batch_bury(&batch);
+    cr_assert_eq(batch.in_state[ENTRY_BURIED], 500u);
+    ask();
+    cr_assert_eq(told[0], 500);
+    batch_free(&batch);
+}
+
+Test(batch, a_row_that_stands_for_several_offsets_moves_past_them_all)
+{
+    setup(10, 1000, 1000);
+    struct message m = {.partition = 1, .offset = 5, .more = 3};
+    add(1, 4, 1, 0);
+    cr_assert_eq(batch_add(&batch, &m, 0), 1);
+    cr_assert_eq(batch_settle(&batch, 0, NULL), 0);
+    cr_assert_eq(batch_settle(&batch, 1, &bad), 0);
+    ask();
+    cr_assert_eq(told[1], 5);
+    batch_bury(&batch);
+    ask();
+    cr_assert_eq(told[1], 9);
+    memset(told, 0, sizeof(told));
+    cr_assert_eq(batch_ends(&batch, tell, NULL), 0);
+    cr_assert_eq(told[1], 9);
+    batch_free(&batch);
+}
+
+Test(batch, ends_are_those_of_the_whole_batch)
+{
+    setup(100, 1000, 500);
+    add(0, 10, 1, 0);
+    add(1, 70, 1, 0);
+    cr_assert_eq(batch_settle(&batch, add(0, 11, 1, 0), &bad), 0);
+    memset(told, 0, sizeof(told));
+    cr_assert_eq(batch_ends(&batch, tell, NULL), 0);
+    cr_assert_eq(told[0], 12);
+    cr_assert_eq(told[1], 71);
+    batch_free(&batch);
+}
+
+/* The rule, written down a second time as slowly as possible, against random batches. */
+Test(batch, commits_as_the_rule_says_for_random_batches)
+{
+    srand(7);
+    for (int round = 0; round < 300; round++) {
+        int64_t offsets[4] = {0}, expected[8] = {0};
+        bool broken[4] = {false};
+        setup(1000, 1000000, 500);
+        for (int i = 0; i < 60; i++) {
+            int32_t p = rand() % 4;
+            uint32_t row = add(p, offsets[p] += 1 + rand() % 3, 1, 0);
+            bool pending = rand() % 12 == 0;
+            if (!pending)
+                cr_assert_eq(batch_settle(&batch, row, rand() % 3 == 0 ? &bad : NULL), 0);
+            broken[p] |= pending;
+            if (!broken[p])
+                expected[p] = offsets[p] + 1;
+        }
+        batch_bury(&batch);
+        ask();
+        cr_assert_arr_eq(told, expected, sizeof(told), "round %d", round);
+        batch_free(&batch);
+    }
+}
