@@ -28,7 +28,7 @@ static const struct kafka_setting reader[] = {
 };
 
 static void
-be_silent(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+log_nothing(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     (void)rk;
     (void)level;
@@ -129,7 +129,7 @@ kafka_client_new(const struct kafka_client_options *options, enum kafka_client_r
         return NULL;
     }
     rd_kafka_conf_set_opaque(conf, c);
-    rd_kafka_conf_set_log_cb(conf, be_silent);
+    rd_kafka_conf_set_log_cb(conf, log_nothing);
     rd_kafka_conf_set_error_cb(conf, on_error);
     if (role != CLIENT_READS)
         rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);

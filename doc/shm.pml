@@ -134,7 +134,7 @@ typedef Retired {
     byte folded[SLOTS]; /* the last generation of each slot that is in it */
 #ifdef HEIR
     int mine[SLOTS];    /* of a and b, what belongs to the process in each slot */
-    bool nobodys[SLOTS];
+    bool released[SLOTS];
 #endif
 };
 
@@ -447,7 +447,7 @@ inline begin_fold() {
             retired[TO].folded[j] = retired[FROM].folded[j];
 #ifdef HEIR
             retired[TO].mine[j] = retired[FROM].mine[j];
-            retired[TO].nobodys[j] = retired[FROM].nobodys[j];
+            retired[TO].released[j] = retired[FROM].released[j];
 #endif
             j++
         :: else -> break
@@ -518,7 +518,7 @@ inline release(heir) {
     retired[TO].mine[heir] = retired[TO].mine[heir] + retired[TO].mine[i];
 #endif
     retired[TO].mine[i] = 0;
-    retired[TO].nobodys[i] = 1;
+    retired[TO].released[i] = 1;
     fold++;
 #ifdef HEIR_LATE
     begin_fold();
@@ -531,7 +531,7 @@ inline release(heir) {
 
 inline his() {
     begin_fold();
-    retired[TO].nobodys[i] = 0;
+    retired[TO].released[i] = 0;
     fold++
 }
 
@@ -540,7 +540,7 @@ inline assign(n) {
     slot[i].assigned = 0;
     begin_fold();
     retired[TO].mine[i] = 0;
-    retired[TO].nobodys[i] = 1;
+    retired[TO].released[i] = 1;
     fold++;
 #ifdef HIS_EARLY
     slot[i].assigned = 1;
@@ -683,7 +683,7 @@ inline read_book() {
 #ifdef NO_NOBODYS
 #define SHOWN slot[i].assigned
 #else
-#define SHOWN (slot[i].assigned && !retired[f & 1].nobodys[i])
+#define SHOWN (slot[i].assigned && !retired[f & 1].released[i])
 #endif
 #define MAY_HAVE(n)                                                                                \
     ((n) == 0 -> DIGIT(0, 1, 0)                                                                    \

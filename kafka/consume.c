@@ -435,7 +435,7 @@ check_fatal(struct consumer *c, struct errbuf *err)
  * when it is asked something: members who join at the same time and meet would wait for 2 s.
  */
 static void
-hasten_join(const struct consumer *c)
+nudge_join(const struct consumer *c)
 {
     rd_kafka_topic_partition_list_t *list;
     if (c->n_partitions == 0 && !c->closing &&
@@ -463,7 +463,7 @@ consumer_serve(struct consumer *consumer, int wait_ms, struct errbuf *err)
         return -1;
     position_restart_lost(consumer);
     consume_join_for_topic(consumer);
-    hasten_join(consumer);
+    nudge_join(consumer);
     if (consumer->commit_again_ms != 0 && clock_mono_ms() >= consumer->commit_again_ms)
         consumer_commit(consumer);
     return check_fatal(consumer, err);

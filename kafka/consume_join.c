@@ -135,7 +135,7 @@ count_owned(const struct consumer *c, const struct rd_kafka_group_list *groups)
  * the broker goes away meanwhile (an assertion in rd_kafka_enq_once_del_source_return).
  */
 static bool
-some_are_nobodys(struct consumer *c)
+some_are_unowned(struct consumer *c)
 {
     const struct rd_kafka_group_list *groups;
     rd_kafka_resp_err_t code = rd_kafka_list_groups(c->rk, c->group, &groups, ASK_GROUP_MS);
@@ -162,7 +162,7 @@ consume_join_for_topic(struct consumer *c)
         return;
     c->join_again_ms = now_ms + JOIN_AGAIN_MS;
     if (!c->topic_gone) {
-        if (!c->joined || !some_are_nobodys(c))
+        if (!c->joined || !some_are_unowned(c))
             return;
         rd_kafka_unsubscribe(c->rk);
     }

@@ -1,5 +1,5 @@
 /*
- * buf.h - a growable byte buffer that is given its maximum at init (habit 11).
+ * buf.h - a growable byte buffer that is given its maximum at init.
  *
  * Process: all.  Owner: whoever called buf_init; buf_free ends it.
  * Concurrency: one thread.

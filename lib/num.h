@@ -1,5 +1,5 @@
 /*
- * num.h - the one checked parser for numbers in text (habit 12).
+ * num.h - the one checked parser for numbers in text.
  *
  * Process: all.  Owner: none.  Concurrency: any thread.
  */

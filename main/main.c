@@ -165,7 +165,7 @@ open_figures(struct persister *p, const struct lock *lock, struct errbuf *err)
 static void
 close_figures(struct persister *p)
 {
-    telling_free(&p->plan.plan.telling);
+    statsd_sender_free(&p->plan.plan.sender);
     hands_free(&p->hands);
     shm_reader_close(&p->reader);
     ledger_free(&p->ledger);
@@ -209,7 +209,7 @@ run_master(struct persister *p, const struct lock *lock, const char *pid_file, s
     struct notify notify;
     const struct reload_ops reload = main_reload_ops(p);
     if (open_figures(p, lock, err) == -1 || make_hands(p, err) == -1 ||
-        main_reload_telling(p, p->cfg, &p->plan.plan, err) == -1 ||
+        main_reload_statsd(p, p->cfg, &p->plan.plan, err) == -1 ||
         notify_open(&notify, pid_file, err) == -1) {
         complain(err);
         return EXIT_FAILED;
@@ -402,11 +402,11 @@ run_with_configuration(const struct arguments *args)
     if (cfg == NULL) {
         log_notices();
         complain(&err);
-    } else if (args->deed == DEED_CHECK) {
+    } else if (args->action == ACTION_CHECK) {
         code = check(cfg);
-    } else if (args->deed == DEED_RELOAD) {
+    } else if (args->action == ACTION_RELOAD) {
         code = reload(cfg);
-    } else if (args->deed == DEED_DUMP) {
+    } else if (args->action == ACTION_DUMP) {
         code = dump(cfg);
     } else {
         code = run(cfg, args);
@@ -447,17 +447,17 @@ flush_output(int code)
 static int
 do_as_told(const struct arguments *args)
 {
-    switch (args->deed) {
-    case DEED_HELP:
+    switch (args->action) {
+    case ACTION_HELP:
         main_options_help();
         return EXIT_GOOD;
-    case DEED_VERSION:
+    case ACTION_VERSION:
         printf("%s\n", PACKAGE_STRING);
         return EXIT_GOOD;
-    case DEED_SAMPLE:
+    case ACTION_SAMPLE:
         cfg_sample(stdout);
         return EXIT_GOOD;
-    case DEED_MAN:
+    case ACTION_MAN:
         return print_man(args->list);
     default:
         return run_with_configuration(args);
@@ -478,7 +478,7 @@ main(int argc, char **argv)
     buf_init(&notices, NOTICES_BYTES);
     int code = EXIT_USAGE;
     if (main_options_parse(&args, argc, argv, keep_notice) == 0) {
-        if (args.deed != DEED_RUN)
+        if (args.action != ACTION_RUN)
             let_end();
         title_init(argc, argv);
         code = flush_output(do_as_told(&args));

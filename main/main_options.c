@@ -57,8 +57,8 @@ static const struct {
 
 /* What getopt_long returns; settings follow. */
 enum option_code {
-    OPTION_DEED = 256, /* and the deed */
-    OPTION_FILE = OPTION_DEED + DEED_VERSION + 1,
+    OPTION_ACTION = 256, /* and the action */
+    OPTION_FILE = OPTION_ACTION + ACTION_VERSION + 1,
     OPTION_DIRECTORY,
     OPTION_SINGLE,
     OPTION_DEFAULT_LOG_FILE,
@@ -70,17 +70,17 @@ enum option_code {
 static const struct option own_options[] = {
     {"config-file", required_argument, NULL, OPTION_FILE},
     {"config-dir", required_argument, NULL, OPTION_DIRECTORY},
-    {"check", no_argument, NULL, OPTION_DEED + DEED_CHECK},
-    {"reload", no_argument, NULL, OPTION_DEED + DEED_RELOAD},
-    {"dump-config", no_argument, NULL, OPTION_DEED + DEED_DUMP},
-    {"sample-config", no_argument, NULL, OPTION_DEED + DEED_SAMPLE},
-    {"man", required_argument, NULL, OPTION_DEED + DEED_MAN},
+    {"check", no_argument, NULL, OPTION_ACTION + ACTION_CHECK},
+    {"reload", no_argument, NULL, OPTION_ACTION + ACTION_RELOAD},
+    {"dump-config", no_argument, NULL, OPTION_ACTION + ACTION_DUMP},
+    {"sample-config", no_argument, NULL, OPTION_ACTION + ACTION_SAMPLE},
+    {"man", required_argument, NULL, OPTION_ACTION + ACTION_MAN},
     {"single", required_argument, NULL, OPTION_SINGLE},
     {"default-log-file", required_argument, NULL, OPTION_DEFAULT_LOG_FILE},
     {"pid-file", required_argument, NULL, OPTION_PID_FILE},
     {"shell_completion", required_argument, NULL, OPTION_COMPLETION},
-    {"version", no_argument, NULL, OPTION_DEED + DEED_VERSION},
-    {"help", no_argument, NULL, OPTION_DEED + DEED_HELP},
+    {"version", no_argument, NULL, OPTION_ACTION + ACTION_VERSION},
+    {"help", no_argument, NULL, OPTION_ACTION + ACTION_HELP},
 };
 
 void
@@ -261,15 +261,15 @@ take_option(struct arguments *args, int code)
     case 'v':
         return append_setting(args, find_setting("verbose"), NULL);
     case 'h':
-        args->deed = DEED_HELP;
+        args->action = ACTION_HELP;
         return 0;
     default:
         break;
     }
     if (code >= OPTION_SETTING)
         return append_setting(args, (size_t)(code - OPTION_SETTING), optarg);
-    args->deed = (enum deed)(code - OPTION_DEED);
-    return args->deed == DEED_MAN ? keep_text(&args->list, optarg) : 0;
+    args->action = (enum action)(code - OPTION_ACTION);
+    return args->action == ACTION_MAN ? keep_text(&args->list, optarg) : 0;
 }
 
 int
@@ -277,7 +277,7 @@ main_options_parse(struct arguments *args, int argc, char **argv, void (*notice)
 {
     struct option options[N_OWN + N_SETTINGS + 1];
     int code;
-    *args = (struct arguments){.deed = DEED_RUN};
+    *args = (struct arguments){.action = ACTION_RUN};
     fill_options(options);
     while ((code = getopt_long(argc, argv, "dvh", options, NULL)) != -1) {
         if (code == '?') { /* getopt has said why */
@@ -305,5 +305,5 @@ main_options_free(struct arguments *args)
     free(args->default_log_file);
     free(args->pid_file);
     free(args->list);
-    *args = (struct arguments){.deed = DEED_RUN};
+    *args = (struct arguments){.action = ACTION_RUN};
 }

@@ -9,21 +9,21 @@
 #include "conf/cfg.h"
 
 /* What is to be done. */
-enum deed {
-    DEED_RUN,
-    DEED_CHECK,
-    DEED_DUMP,
-    DEED_RELOAD,
-    DEED_SAMPLE,
-    DEED_MAN,
-    DEED_HELP,
-    DEED_VERSION
+enum action {
+    ACTION_RUN,
+    ACTION_CHECK,
+    ACTION_DUMP,
+    ACTION_RELOAD,
+    ACTION_SAMPLE,
+    ACTION_MAN,
+    ACTION_HELP,
+    ACTION_VERSION
 };
 
 /* All texts are copies: titles overwrite argv. */
 struct arguments {
-    enum deed deed;
-    struct cfg_source *sources; /* in the order of the command line; none for DEED_HELP etc. */
+    enum action action;
+    struct cfg_source *sources; /* in the order of the command line; none for ACTION_HELP etc. */
     size_t n_sources;
     char *single;           /* --single, or NULL */
     char *default_log_file; /* --default-log-file, or NULL */

@@ -14,7 +14,7 @@
 enum { CREW_RETENTION = TOPIC_KINDS, CREW_ADMIN, CREWS };
 
 struct main_plan {
-    struct master_plan plan; /* without telling */
+    struct master_plan plan; /* without sender */
     struct seat *seats;
     bool same[CREWS];
 };

@@ -33,19 +33,19 @@ main_reload_log(const struct config *cfg, const char *log_file, struct errbuf *e
 }
 
 int
-main_reload_telling(const struct persister *p, const struct config *cfg, struct master_plan *plan,
+main_reload_statsd(const struct persister *p, const struct config *cfg, struct master_plan *plan,
                     struct errbuf *err)
 {
-    struct telling_options options;
+    struct statsd_sender_options options;
     if (!cfg->statsd.enabled) {
-        telling_free(&plan->telling);
+        statsd_sender_free(&plan->sender);
         return 0;
     }
-    telling_options_from(&options, cfg);
-    if (plan->telling != NULL)
-        return telling_change(plan->telling, &options, err);
-    plan->telling = telling_new(&options, p->reader, ledger_recorder(p->ledger), err);
-    return plan->telling == NULL ? -1 : 0;
+    statsd_sender_options_from(&options, cfg);
+    if (plan->sender != NULL)
+        return statsd_sender_change(plan->sender, &options, err);
+    plan->sender = statsd_sender_new(&options, p->reader, ledger_recorder(p->ledger), err);
+    return plan->sender == NULL ? -1 : 0;
 }
 
 static void
@@ -88,14 +88,14 @@ static int
 take_telling(struct persister *p, struct errbuf *err)
 {
     struct master_plan *plan = &p->plan.plan;
-    bool was_told = plan->telling != NULL;
+    bool was_told = plan->sender != NULL;
     if (cfg_same_section(p->cfg, p->next, "statsd") &&
         plan->period_ms == p->next_plan.plan.period_ms)
         return 0;
-    if (main_reload_telling(p, p->next, plan, err) == -1)
+    if (main_reload_statsd(p, p->next, plan, err) == -1)
         return -1;
-    if (!was_told && plan->telling != NULL)
-        telling_start(plan->telling, clock_mono_ms());
+    if (!was_told && plan->sender != NULL)
+        statsd_sender_start(plan->sender, clock_mono_ms());
     return 0;
 }
 
@@ -112,7 +112,7 @@ take(void *arg, struct errbuf *err)
         return -1;
     }
     program_allow_dumps(p->next->persister.core_dumps);
-    p->next_plan.plan.telling = p->plan.plan.telling;
+    p->next_plan.plan.sender = p->plan.plan.sender;
     main_plan_free(&p->plan);
     cfg_free(&p->cfg);
     p->plan = p->next_plan;

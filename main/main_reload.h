@@ -40,10 +40,10 @@ int main_reload_log(const struct config *cfg, const char *log_file, struct errbu
 
 /*
  * Has the figures told as a configuration asks for, or not at all.
- * Takes: the plan in effect, whose telling may be NULL. Returns: 0, or -1 with a text if memory is
+ * Takes: the plan in effect, whose sender may be NULL. Returns: 0, or -1 with a text if memory is
  * out: nothing has changed.
  */
-int main_reload_telling(const struct persister *p, const struct config *cfg,
+int main_reload_statsd(const struct persister *p, const struct config *cfg,
                         struct master_plan *plan, struct errbuf *err) MUST_CHECK;
 
 /* Returns: the operations of master/reload.h for p, which outlives them. */

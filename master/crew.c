@@ -80,8 +80,8 @@ crew_list_fds(const struct crew *crew, int fds[CREW_FDS])
     fds[0] = crew->signals;
     fds[1] = crew->reload != NULL ? crew->reload->checking.fd : -1;
     memcpy(fds + 2, o->fds, sizeof(o->fds));
-    if (o->plan->telling != NULL)
-        telling_list_fds(o->plan->telling, fds + 2 + MASTER_FDS);
+    if (o->plan->sender != NULL)
+        statsd_sender_list_fds(o->plan->sender, fds + 2 + MASTER_FDS);
     return CREW_FDS;
 }
 
@@ -148,8 +148,8 @@ vacate(struct crew *c, unsigned slot, bool left)
 {
     const struct master_options *o = c->options;
     unsigned heir = roster_heir(c->roster, slot);
-    if (o->plan->telling != NULL)
-        telling_note_release(o->plan->telling, slot);
+    if (o->plan->sender != NULL)
+        statsd_sender_note_release(o->plan->sender, slot);
     ledger_release(o->ledger, slot, heir);
     roster_note_gone(c->roster, slot, left);
 }
@@ -189,7 +189,7 @@ static bool
 follow_roster(struct crew *c)
 {
     struct roster_action action = roster_next(c->roster, clock_mono_ms());
-    switch (action.deed) {
+    switch (action.kind) {
     case ROSTER_NOTHING:
         return false;
     case ROSTER_PLACE:
@@ -216,7 +216,7 @@ follow_pool(struct crew *c)
     struct pool_action action = pool_next_action(c->pool, clock_mono_ms());
     const struct pool_timing *timing = &c->options->plan->timing;
     unsigned slot = (unsigned)action.worker + 1;
-    switch (action.deed) {
+    switch (action.kind) {
     case POOL_NOTHING:
         return false;
     case POOL_FORK:
@@ -310,7 +310,7 @@ log_death(const char *name, pid_t pid, int status, const struct pool_death *deat
 }
 
 static enum ledger_death
-way_to_die(int status, const struct pool_death *death)
+death_kind(int status, const struct pool_death *death)
 {
     if (death->late)
         return LEDGER_LATE;
@@ -336,7 +336,7 @@ note_rejoin(struct crew *c, unsigned slot, int status, int64_t now)
 }
 
 static void
-bury(struct crew *c, unsigned slot, int status)
+reap(struct crew *c, unsigned slot, int status)
 {
     const char *name = name_of(c, slot);
     int64_t now = clock_mono_ms();
@@ -346,7 +346,7 @@ bury(struct crew *c, unsigned slot, int status)
         hands_note_end(c->options->hands, slot, WIFSIGNALED(status));
     struct pool_death death = pool_note_death(c->pool, slot - 1, now);
     enum slot_state state = death.asked ? SLOT_FREE : death.in_loop ? SLOT_BACKOFF : SLOT_DEAD;
-    int64_t returned = ledger_reap(c->options->ledger, slot, way_to_die(status, &death), state);
+    int64_t returned = ledger_reap(c->options->ledger, slot, death_kind(status, &death), state);
     if (returned == -1)
         log_error("%s: more messages settled than received; its counters are wrong", name);
     log_death(name, c->pids[slot], status, &death, returned);
@@ -357,11 +357,11 @@ bury(struct crew *c, unsigned slot, int status)
 }
 
 bool
-crew_bury(struct crew *crew, pid_t pid, int status)
+crew_reap(struct crew *crew, pid_t pid, int status)
 {
     for (unsigned slot = 1; slot <= crew->n_slots; slot++)
         if (crew->pids[slot] == pid) {
-            bury(crew, slot, status);
+            reap(crew, slot, status);
             return true;
         }
     return false;

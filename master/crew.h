@@ -29,7 +29,7 @@ int crew_init(struct crew *crew, const struct master_options *options) MUST_CHEC
 void crew_free(struct crew *crew);
 
 /* The descriptors that a child has to close. Returns: how many there are. */
-enum { CREW_FDS = 4 + TELLING_FDS + MASTER_FDS };
+enum { CREW_FDS = 4 + STATSD_SENDER_FDS + MASTER_FDS };
 size_t crew_list_fds(const struct crew *crew, int fds[CREW_FDS]);
 
 /* Does all that pool and roster want done now. Takes: false to place nobody any more. */
@@ -39,7 +39,7 @@ void crew_act(struct crew *crew, bool placing);
 void crew_look(struct crew *crew);
 
 /* A child has ended. Returns: false if it is none of the crew. */
-bool crew_bury(struct crew *crew, pid_t pid, int status);
+bool crew_reap(struct crew *crew, pid_t pid, int status);
 
 /* Sends a signal to all that run. */
 void crew_signal(const struct crew *crew, int number);

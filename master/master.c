@@ -116,7 +116,7 @@ reap(struct master *m)
             continue;
         if (pid <= 0)
             return;
-        if (!crew_bury(&m->crew, pid, status))
+        if (!crew_reap(&m->crew, pid, status))
             (void)end_check(m, pid, status);
     }
 }
@@ -264,16 +264,16 @@ is_due(int64_t *due_ms, int64_t interval_ms, int64_t now)
 static void
 keep_figures(struct master *m)
 {
-    struct telling *telling = m->options->plan->telling;
+    struct statsd_sender *sender = m->options->plan->sender;
     int64_t now = clock_mono_ms();
     ledger_turn(m->options->ledger);
     if (is_due(&m->period_due_ms, m->period_ms, now)) {
         ledger_close_period(m->options->ledger, now);
-        if (telling != NULL)
-            telling_note_period(telling, now);
+        if (sender != NULL)
+            statsd_sender_note_period(sender, now);
     }
-    if (telling != NULL)
-        telling_turn(telling, now);
+    if (sender != NULL)
+        statsd_sender_turn(sender, now);
     if (is_due(&m->totals_due_ms, m->options->totals_ms, now))
         log_totals(m);
 }
@@ -289,12 +289,12 @@ earlier(int64_t a, int64_t b)
 static void
 wait_a_while(struct master *m)
 {
-    const struct telling *telling = m->options->plan->telling;
+    const struct statsd_sender *sender = m->options->plan->sender;
     int64_t now = clock_mono_ms();
     int64_t due_ms = now + pool_plan_wait(m->crew.pool, now);
     due_ms = earlier(due_ms, earlier(m->totals_due_ms, m->period_due_ms));
-    if (telling != NULL)
-        due_ms = earlier(due_ms, telling_due_ms(telling));
+    if (sender != NULL)
+        due_ms = earlier(due_ms, statsd_sender_due_ms(sender));
     /* Nothing wakes us when a worker says what it does. */
     if (!m->stopping && (m->ready_limit_ms != INT64_MAX || !roster_is_settled(m->crew.roster)))
         due_ms = earlier(due_ms, now + CHANGE_TICK_MS);
@@ -340,8 +340,8 @@ begin(struct master *m, sigset_t *old, struct errbuf *err)
     m->ready_limit_ms = now + READY_LIMIT_MS;
     ledger_set_master(o->ledger, MASTER_RUNNING);
     crew_act(&m->crew, true); /* so that the first word names them all */
-    if (o->plan->telling != NULL)
-        telling_start(o->plan->telling, now);
+    if (o->plan->sender != NULL)
+        statsd_sender_start(o->plan->sender, now);
     return 0;
 }
 
@@ -351,8 +351,8 @@ end(struct master *m)
     const struct master_options *o = m->options;
     crew_log_left_over(&m->crew);
     ledger_close_period(o->ledger, clock_mono_ms());
-    if (o->plan->telling != NULL)
-        telling_finish(o->plan->telling);
+    if (o->plan->sender != NULL)
+        statsd_sender_finish(o->plan->sender);
     ledger_set_master(o->ledger, MASTER_STOPPED);
     log_totals(m);
 }

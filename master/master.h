@@ -7,7 +7,7 @@
  *   HUP         reads the configuration again (reload.h); if it is good, another crew may take over
  *               (roster.h)
  *
- * What to do is decided in pool.c and roster.c; here it is done.  Signals stay blocked and come
+ * What to do is decided in pool.c and roster.c; crew.c does it.  Signals stay blocked and come
  * through a signalfd, so nothing ever runs in a handler.
  *
  * Process: master.  Owner: the caller of master_run.  Concurrency: one thread.
@@ -21,7 +21,7 @@
 #include "master/pool.h"
 #include "master/reload.h"
 #include "master/roster.h"
-#include "master/telling.h"
+#include "master/statsd_sender.h"
 #include "shm/hands.h"
 #include "shm/ledger.h"
 
@@ -34,7 +34,7 @@ struct master_plan {
     const bool *same; /* as roster_change takes it */
     struct pool_timing timing;
     int64_t period_ms;       /* length of a period of the figures, 1.. */
-    struct telling *telling; /* tells the figures by StatsD; NULL: nobody does */
+    struct statsd_sender *sender; /* tells the figures by StatsD; NULL: nobody does */
 };
 
 struct master_options {

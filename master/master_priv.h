@@ -1,6 +1,6 @@
 /*
  * master_priv.h - included last by every file of the master except main.c: refuses the libraries
- * whose handles and threads do not survive a fork (habit 1).  tests/check_master_objects proves the
+ * whose handles and threads do not survive a fork.  tests/check_master_objects proves the
  * same on the objects.
  *
  * Process: master.  Owner: none.  Concurrency: none.

@@ -268,7 +268,7 @@ hang_at(const struct pool *pool, const struct member *m)
     return later(m->heartbeat_ms, pool->forgive_ms) + pool->timing.hang_ms;
 }
 
-static enum pool_deed
+static enum pool_action_kind
 deed_when_leaving(struct pool *pool, struct member *m, int64_t now_ms)
 {
     if (now_ms >= m->deadline_ms) {
@@ -284,7 +284,7 @@ deed_when_leaving(struct pool *pool, struct member *m, int64_t now_ms)
     return POOL_TERM;
 }
 
-static enum pool_deed
+static enum pool_action_kind
 deed_when_running(struct pool *pool, struct member *m, int64_t now_ms)
 {
     if (m->phase == PHASE_DOWN)
@@ -305,13 +305,13 @@ pool_next_action(struct pool *pool, int64_t now_ms)
 {
     for (size_t i = 0; i < pool->n; i++) {
         struct member *m = &pool->members[i];
-        enum pool_deed deed = m->phase == PHASE_NONE ? POOL_NOTHING
+        enum pool_action_kind kind = m->phase == PHASE_NONE ? POOL_NOTHING
                               : is_dismissed(m)      ? deed_when_leaving(pool, m, now_ms)
                                                      : deed_when_running(pool, m, now_ms);
-        if (deed != POOL_NOTHING)
-            return (struct pool_action){.deed = deed, .worker = i};
+        if (kind != POOL_NOTHING)
+            return (struct pool_action){.kind = kind, .worker = i};
     }
-    return (struct pool_action){.deed = POOL_NOTHING};
+    return (struct pool_action){.kind = POOL_NOTHING};
 }
 
 static int64_t

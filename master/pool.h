@@ -2,7 +2,7 @@
  * pool.h - the policy of supervision: when to fork a worker again, when it hangs, how to stop.
  *
  * Pure: takes the time and what happened, returns what is to be done.  It neither forks nor sends
- * signals nor looks at a clock; master.c does.  All times are ms of the monotonic clock.
+ * signals nor looks at a clock; crew.c does.  All times are ms of the monotonic clock.
  *
  *   respawn   after each death a delay from lib/backoff.h; after calm_ms of work it starts anew
  *   loop      so many deaths in a row without calm_ms of work are a crash loop: a state one can see
@@ -32,7 +32,7 @@ struct pool_timing {
     int64_t tick_ms;           /* the longest sleep; to wake later than that by as much is late */
 };
 
-enum pool_deed {
+enum pool_action_kind {
     POOL_NOTHING,   /* until pool_plan_wait has passed or something happens */
     POOL_FORK,      /* fork it, then call pool_note_forked or pool_note_fork_failed */
     POOL_TERM,      /* send TERM */
@@ -42,7 +42,7 @@ enum pool_deed {
 };
 
 struct pool_action {
-    enum pool_deed deed;
+    enum pool_action_kind kind;
     size_t worker;
 };
 
@@ -94,7 +94,7 @@ bool pool_note_retired(struct pool *pool, size_t worker);
 
 /*
  * Says what to do next; the action counts as done when it is returned.
- * Returns: an action; deed is POOL_NOTHING when there is no more for now.
+ * Returns: an action; kind is POOL_NOTHING when there is no more for now.
  */
 struct pool_action pool_next_action(struct pool *pool, int64_t now_ms) MUST_CHECK;
 

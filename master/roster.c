@@ -147,7 +147,7 @@ place_next(struct roster *r, int64_t now_ms, struct roster_action *action)
         w->placed = true;
         r->places[slot] = (struct place){.phase = PHASE_MEMBER, .seat = w->seat, .wanted = i};
         *action = (struct roster_action){
-            .deed = ROSTER_PLACE, .slot = slot, .seat = &r->places[slot].seat};
+            .kind = ROSTER_PLACE, .slot = slot, .seat = &r->places[slot].seat};
         return true;
     }
     return false;
@@ -176,7 +176,7 @@ count_newcomers(const struct roster *r, unsigned crew)
     return n;
 }
 
-static enum roster_deed
+static enum roster_action_kind
 judge_leaver(const struct roster *r, const struct place *p, int64_t now_ms)
 {
     if (p->phase == PHASE_LEAVER)
@@ -196,18 +196,18 @@ judge_leaver(const struct roster *r, const struct place *p, int64_t now_ms)
 struct roster_action
 roster_next(struct roster *roster, int64_t now_ms)
 {
-    struct roster_action action = {.deed = ROSTER_NOTHING};
+    struct roster_action action = {.kind = ROSTER_NOTHING};
     if (place_next(roster, now_ms, &action))
         return action;
     for (unsigned slot = 1; slot <= roster->n_slots; slot++) {
         struct place *p = &roster->places[slot];
         if (p->phase < PHASE_LEAVER || p->phase > PHASE_EXCUSED)
             continue;
-        action.deed = judge_leaver(roster, p, now_ms);
-        if (action.deed == ROSTER_NOTHING)
+        action.kind = judge_leaver(roster, p, now_ms);
+        if (action.kind == ROSTER_NOTHING)
             continue;
-        p->phase = action.deed == ROSTER_RETIRE   ? PHASE_RETIRED
-                   : action.deed == ROSTER_EXCUSE ? PHASE_EXCUSED
+        p->phase = action.kind == ROSTER_RETIRE   ? PHASE_RETIRED
+                   : action.kind == ROSTER_EXCUSE ? PHASE_EXCUSED
                                                   : PHASE_DISMISSED;
         p->limit_ms = now_ms + ROSTER_LIMIT_MS;
         action.slot = slot;

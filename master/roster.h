@@ -20,7 +20,7 @@
  * those with a wrong address take nobody's place.  (Who is excused already leaves at any
  * rebalance.)  Newcomers that are to leave before a broker has answered them do so at once.
  *
- * Pure: takes the time and what happened, returns what is to be done; master.c does it.
+ * Pure: takes the time and what happened, returns what is to be done; crew.c does it.
  *
  * Process: master.  Owner: the caller of roster_new.  Concurrency: one thread.
  */
@@ -43,7 +43,7 @@ struct seat {
     char topic[SHM_TOPIC_BYTES];  /* "" for a helper */
 };
 
-enum roster_deed {
+enum roster_action_kind {
     ROSTER_NOTHING, /* for now */
     ROSTER_PLACE,   /* somebody for `seat` is wanted in `slot` */
     ROSTER_RETIRE,  /* who is in `slot` will leave: it goes on, but is not started again */
@@ -52,7 +52,7 @@ enum roster_deed {
 };
 
 struct roster_action {
-    enum roster_deed deed;
+    enum roster_action_kind kind;
     unsigned slot;
     const struct seat *seat; /* valid until the next roster_change */
 };

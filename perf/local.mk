@@ -41,7 +41,7 @@ persister_load_CFLAGS = $(AM_CFLAGS) $(RDKAFKA_CFLAGS)
 persister_load_LDADD = perf/libperf.a lib/liblib.a $(RDKAFKA_LIBS) -lm
 
 ## Tools of the tests, the demo and the benchmarks. Not installed.
-noinst_PROGRAMS += perf/bench/count-consumer perf/bench/mock-broker perf/bench/record perf/bench/snapshot perf/bench/telling
+noinst_PROGRAMS += perf/bench/count-consumer perf/bench/mock-broker perf/bench/record perf/bench/snapshot perf/bench/statsd-sender
 perf_bench_record_SOURCES = perf/bench/record.c
 perf_bench_record_LDADD = shm/libshm.a lib/liblib.a
 perf_bench_snapshot_SOURCES = perf/bench/snapshot.c
@@ -52,6 +52,6 @@ perf_bench_count_consumer_LDADD = lib/liblib.a $(RDKAFKA_LIBS)
 perf_bench_mock_broker_SOURCES = perf/bench/mock-broker.c
 perf_bench_mock_broker_CFLAGS = $(AM_CFLAGS) $(RDKAFKA_CFLAGS)
 perf_bench_mock_broker_LDADD = perf/libperf.a lib/liblib.a $(RDKAFKA_LIBS)
-perf_bench_telling_SOURCES = perf/bench/telling.c
-perf_bench_telling_LDADD = master/libmaster.a statsd/libstatsd.a $(base_libs) $(INI_LIBS) -lm
-EXTRA_DIST += perf/README.md perf/RESULTS.md perf/admin-flood perf/bad-rows perf/benchlib.py perf/ceiling perf/compare perf/compare_runs.py perf/example.svg perf/figures perf/load-rate perf/telling-real
+perf_bench_statsd_sender_SOURCES = perf/bench/statsd-sender.c
+perf_bench_statsd_sender_LDADD = master/libmaster.a statsd/libstatsd.a $(base_libs) $(INI_LIBS) -lm
+EXTRA_DIST += perf/README.md perf/RESULTS.md perf/admin-flood perf/bad-rows perf/benchlib.py perf/ceiling perf/compare perf/compare_runs.py perf/example.svg perf/figures perf/load-rate perf/local.mk perf/statsd-master

@@ -162,7 +162,7 @@ take_measurement(struct decoder *d, struct record *record, struct reject *why)
 }
 
 /*
- * The texts of an alarm transition. Required is what FORMATS has without a question mark, but for
+ * The texts of an alarm transition. Required is what monasca-thresh always sends, but for
  * alarmDescription: in Monasca's own database that column may be NULL
  * (alarm_definition.description).
  */
@@ -172,7 +172,7 @@ static const struct {
     size_t offset; /* in struct alarm_transition */
     const char *name;
 } alarm_texts[] = {
-/* Optional is what upstream's persister never looks at, besides what FORMATS says may be missing.
+/* Optional is what upstream's persister never looks at, besides what monasca-thresh may leave out.
  */
 #define TEXT(member, field, flags, name)                                                           \
     {                                                                                              \

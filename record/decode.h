@@ -1,5 +1,5 @@
 /*
- * decode.h - one Kafka message (JSON, FORMATS "In") to a record, or the reason why not.
+ * decode.h - one Kafka message (JSON, as monasca-api and monasca-thresh send it) to a record, or the reason why not.
  *
  * Strict where JSON is strict (RFC 8259, UTF-8 by RFC 3629), lenient where upstream is: a byte
  * order mark, numeric strings for value and timestamp, booleans as values, members in any order,

@@ -15,7 +15,7 @@ struct dimension {
     struct slice name, value; /* the name is never empty, the value may be */
 };
 
-/* A metric of the topic `metrics` (FORMATS: "In"). */
+/* A metric of the topic `metrics` (as monasca-api sends it). */
 struct measurement {
     struct slice tenant_id, region;     /* region may be "" */
     struct slice name;                  /* never empty */

@@ -97,7 +97,7 @@ struct shm_slot {
 /* The sums of the dead in one slot, since it was assigned. */
 struct shm_retired_slot {
     _Atomic uint64_t generation; /* the last that is in the sums */
-    _Atomic uint64_t nobodys;    /* 1: the slot was released, whatever its `assigned` still says */
+    _Atomic uint64_t released;    /* 1: the slot was released, whatever its `assigned` still says */
     _Atomic uint64_t words[SHM_WORD_EPOCH];
 };
 

@@ -95,7 +95,7 @@ clear_slot_sums(struct ledger *l, unsigned slot, unsigned heir)
         shm_store(&next->slots[slot].words[i], 0);
     for (unsigned t = 0; t < STAT_TIMINGS; t++)
         shm_store(&next->slots[slot].words[SHM_WORD_TIMES(t) + SHM_TIME_MIN], UINT64_MAX);
-    shm_store(&next->slots[slot].nobodys, 1);
+    shm_store(&next->slots[slot].released, 1);
     end_fold(l);
 }
 
@@ -133,7 +133,7 @@ ledger_assign(struct ledger *ledger, unsigned slot, const char *name, const char
     shm_store(&s->assigned_from, shm_load(&s->generation));
     set_state(s, SLOT_FREE);
     atomic_store_explicit(&s->assigned, 1, memory_order_release);
-    shm_store(&begin_fold(ledger)->slots[slot].nobodys, 0);
+    shm_store(&begin_fold(ledger)->slots[slot].released, 0);
     end_fold(ledger);
 }
 

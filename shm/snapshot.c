@@ -209,7 +209,7 @@ read_slots(struct shm_reader *r, uint64_t fold, uint64_t book)
         uint64_t folded = shm_load(&retired->slots[i].generation);
         s->live = s->ended = false;
         s->assigned = atomic_load_explicit(&slot->assigned, memory_order_acquire) != 0 &&
-                      shm_load(&retired->slots[i].nobodys) == 0;
+                      shm_load(&retired->slots[i].released) == 0;
         if (!s->assigned && shm_load(&slot->generation) <= folded && i > 0)
             continue;
         shm_copy_out(s->retired, retired->slots[i].words, SHM_WORD_EPOCH);

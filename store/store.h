@@ -121,7 +121,7 @@ struct store_ops {
 
 extern const struct store_ops store_discard, store_influxdb, store_postgresql;
 
-/* Returns: the ops of a driver, or NULL if this build has none (postgresql, until it comes). */
+/* Returns: the ops of a driver, or NULL if this build has none. */
 const struct store_ops *store_find(enum store_driver driver);
 
 #endif

@@ -74,7 +74,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/test_spawn.c \
 	tests/unit/test_statsd_line.c \
 	tests/unit/test_statsd_report.c \
-	tests/unit/test_telling.c
+	tests/unit/test_statsd_sender.c
 tests_unit_unit_LDADD = dead/libdead.a perf/libperf.a admin/libadmin.a $(all_libs) $(external_libs) $(CURSES_LIBS) \
 	$(MICROHTTPD_LIBS) $(CRITERION_LIBS)
 

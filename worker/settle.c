@@ -47,7 +47,7 @@ bury(struct worker *w, struct errbuf *err)
     uint32_t n = w->batch.in_state[ENTRY_REFUSED];
     if (n == 0)
         return STORE_DONE;
-    w->whose = "dead_letters";
+    w->wait_on = "dead_letters";
     struct dead_letter *letters = calloc(n, sizeof(*letters));
     if (letters == NULL) {
         errbuf_set(err, "dead letters: out of memory");
@@ -120,7 +120,7 @@ void
 settle_note_sick(struct worker *w, const struct errbuf *err)
 {
     recorder_add(w->recorder, STAT_STORE_ERRORS, 1);
-    recorder_set_wait(w->recorder, w->whose, err->text);
+    recorder_set_wait(w->recorder, w->wait_on, err->text);
     w->tries++;
     if (!w->sick || strcmp(w->sickness.text, err->text) != 0)
         log_error("%s; waiting with %u messages in hand", err->text, w->batch.n);
@@ -129,7 +129,7 @@ settle_note_sick(struct worker *w, const struct errbuf *err)
 }
 
 void
-settle_note_well(struct worker *w)
+settle_note_recovered(struct worker *w)
 {
     if (w->sick)
         log_notice("writing again, after %u tries", w->backoff.tries + 1);
@@ -180,7 +180,7 @@ settle_attempt(struct worker *w)
         recorder_add(w->recorder, STAT_STORE_RETRIES, 1);
     else
         recorder_set_state(w->recorder, SLOT_WRITING); /* else it goes on retrying */
-    w->whose = w->store->ops->name;
+    w->wait_on = w->store->ops->name;
     w->in_write = true;
     int64_t began_ns = clock_mono_ns();
     enum store_status status = write_rows(w, &err);
@@ -194,7 +194,7 @@ settle_attempt(struct worker *w)
     if (status == STORE_DONE)
         status = bury(w, &err);
     if (status == STORE_DONE)
-        settle_note_well(w);
+        settle_note_recovered(w);
     else if (status == STORE_SICK)
         settle_note_sick(w, &err);
     w->in_write = false;

@@ -31,7 +31,7 @@ struct worker {
     int64_t give_up_ms; /* when waits for the store have to end; INT64_MAX: never */
     int64_t stop_ms;    /* when everything has to have ended; INT64_MAX until a stop is asked for */
     int64_t levels_due_ms, memory_due_ms;
-    const char *whose; /* where the present attempt is: the store's name, or the dead letters */
+    const char *wait_on; /* where the present attempt is: the store's name, or the dead letters */
     unsigned tries;    /* attempts at the present batch that failed */
     bool sick;         /* the last attempt failed; said once until it succeeds */
     bool in_write;     /* an attempt is under way */
@@ -66,6 +66,6 @@ void settle_finish_batch(struct worker *w, enum stat_value why);
 
 /* The last attempt at writing, or at taking partitions over, failed; or it succeeded. */
 void settle_note_sick(struct worker *w, const struct errbuf *err);
-void settle_note_well(struct worker *w);
+void settle_note_recovered(struct worker *w);
 
 #endif

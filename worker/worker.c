@@ -86,7 +86,7 @@ show_levels(struct worker *w)
 
 /* Called all the time, also from within waits: tells the master that we live. */
 static void
-look_around(struct worker *w)
+housekeep(struct worker *w)
 {
     recorder_beat(w->recorder);
     show_levels(w);
@@ -96,14 +96,14 @@ look_around(struct worker *w)
 static void
 tick(void *arg)
 {
-    look_around(arg);
+    housekeep(arg);
 }
 
 static bool
 keep_waiting(void *arg)
 {
     struct worker *w = arg;
-    look_around(w);
+    housekeep(w);
     return clock_mono_ms() < w->give_up_ms;
 }
 
@@ -135,7 +135,7 @@ serve(struct worker *w, int wait_ms)
         log_error("%s", err.text);
         w->broken = true;
     }
-    look_around(w);
+    housekeep(w);
     if (signals_take_reopen())
         reopen_files(w);
     show_state(w);
@@ -203,10 +203,10 @@ on_claim(void *arg, const char *cluster_id, struct store_position *positions, si
 {
     struct worker *w = arg;
     struct errbuf err = {.text = ""};
-    w->whose = w->store->ops->name;
+    w->wait_on = w->store->ops->name;
     enum store_status status = w->store->ops->claim(w->store, cluster_id, positions, n, &err);
     if (status == STORE_DONE)
-        settle_note_well(w);
+        settle_note_recovered(w);
     else if (status == STORE_SICK)
         settle_note_sick(w, &err);
     return status;
@@ -420,7 +420,7 @@ worker_run(const struct worker_args *args)
         log_error("out of memory");
         return WORKER_EXIT_SICK;
     }
-    look_around(&w);
+    housekeep(&w);
     signals_catch();
     memory_return_large();
     look_for_killers(&w);

@@ -290,7 +290,7 @@ configure(const struct load_options *o, rd_kafka_conf_t *conf, struct errbuf *er
 }
 
 static void
-be_silent(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+log_nothing(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     (void)rk;
     (void)level;
@@ -325,7 +325,7 @@ open_kafka(struct sender *s)
         return -1;
     }
     rd_kafka_conf_set_opaque(conf, s);
-    rd_kafka_conf_set_log_cb(conf, be_silent);
+    rd_kafka_conf_set_log_cb(conf, log_nothing);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     s->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     if (s->rk == NULL) {

@@ -321,16 +321,16 @@ set_range(struct perf_args *a, const struct raw *raw, int64_t now_ms)
 }
 
 static int
-set_deed(struct perf_args *a, const char *word)
+set_action(struct perf_args *a, const char *word)
 {
     if (word != NULL && strcmp(word, "run") == 0)
-        a->deed = PERF_RUN;
+        a->action = PERF_RUN;
     else if (word != NULL && strcmp(word, "report") == 0)
-        a->deed = PERF_REPORT;
+        a->action = PERF_REPORT;
     else if (word != NULL && strcmp(word, "--help") == 0)
-        a->deed = PERF_HELP;
+        a->action = PERF_HELP;
     else if (word != NULL && strcmp(word, "--version") == 0)
-        a->deed = PERF_VERSION;
+        a->action = PERF_VERSION;
     else
         return fail("the first word", word != NULL ? word : "is missing", "run, report");
     return 0;
@@ -341,15 +341,15 @@ complete(struct perf_args *a, const struct raw *raw, int argc, char **argv, int6
 {
     if (raw->hosts != NULL && add_hosts(a, raw->hosts, raw->port) == -1)
         return -1;
-    if (optind < argc && a->deed == PERF_RUN && strcmp(argv[optind - 1], "--") == 0)
+    if (optind < argc && a->action == PERF_RUN && strcmp(argv[optind - 1], "--") == 0)
         a->load = &argv[optind];
     else if (optind < argc)
         return fail("unexpected argument", argv[optind], "none, but after `run ... --`");
     if (a->n_sources == 0)
         return fail("--source", "is missing", "at least one, or -s HOST");
-    if (a->deed == PERF_RUN && a->messages == -1 && a->load == NULL)
+    if (a->action == PERF_RUN && a->messages == -1 && a->load == NULL)
         return fail("-n", "is missing", "a number of messages, or a load after --");
-    return a->deed == PERF_REPORT ? set_range(a, raw, now_ms) : 0;
+    return a->action == PERF_REPORT ? set_range(a, raw, now_ms) : 0;
 }
 
 int
@@ -361,7 +361,7 @@ perf_args_parse(struct perf_args *args, int argc, char **argv, int64_t now_ms)
         .wait_s = WAIT_S,
         .timeout_s = DEFAULT_TIMEOUT_S,
         .options = {.timeout_ms = 10000, .prefix = "monasca.persister.", .segment_directory = ""}};
-    if (set_deed(args, argc > 1 ? argv[1] : NULL) == -1)
+    if (set_action(args, argc > 1 ? argv[1] : NULL) == -1)
         return -1;
     for (size_t i = 0; i < COUNT_OF(keystone); i++)
         *keystone_field(args, i) = getenv(keystone[i].variable);
@@ -370,7 +370,7 @@ perf_args_parse(struct perf_args *args, int argc, char **argv, int64_t now_ms)
     while ((option = getopt_long(argc, argv, "s:p:n:w:", options, &index)) != -1) {
         int result = 0;
         if (option == OPTION_HELP || option == OPTION_VERSION)
-            args->deed = option == OPTION_HELP ? PERF_HELP : PERF_VERSION;
+            args->action = option == OPTION_HELP ? PERF_HELP : PERF_VERSION;
         else if (option == OPTION_INSECURE)
             args->options.keystone.insecure = true;
         else if (option == OPTION_LONG)
@@ -380,7 +380,7 @@ perf_args_parse(struct perf_args *args, int argc, char **argv, int64_t now_ms)
         if (result == -1)
             return -1;
     }
-    if (args->deed == PERF_HELP || args->deed == PERF_VERSION)
+    if (args->action == PERF_HELP || args->action == PERF_VERSION)
         return 0;
     return complete(args, &raw, argc, argv, now_ms);
 }

@@ -12,10 +12,10 @@
 
 enum { PERF_SOURCES_MAX = 64 };
 
-enum perf_deed { PERF_RUN, PERF_REPORT, PERF_HELP, PERF_VERSION };
+enum perf_action { PERF_RUN, PERF_REPORT, PERF_HELP, PERF_VERSION };
 
 struct perf_args {
-    enum perf_deed deed;
+    enum perf_action action;
     char *specifications[PERF_SOURCES_MAX]; /* "KIND=PLACE"; freed by perf_args_free */
     size_t n_sources;
     struct source_options options;

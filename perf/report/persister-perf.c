@@ -128,8 +128,8 @@ main(int argc, char **argv)
         perf_args_free(&args);
         return EXIT_USAGE;
     }
-    if (args.deed == PERF_HELP || args.deed == PERF_VERSION) {
-        if (args.deed == PERF_HELP)
+    if (args.action == PERF_HELP || args.action == PERF_VERSION) {
+        if (args.action == PERF_HELP)
             perf_args_help();
         else
             puts("persister-perf " PACKAGE_VERSION);
@@ -140,7 +140,7 @@ main(int argc, char **argv)
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int code = EXIT_USAGE;
     if (open_all(&args, &sources) == 0)
-        code = args.deed == PERF_RUN ? run(&args, &sources) : report(&args, &sources);
+        code = args.action == PERF_RUN ? run(&args, &sources) : report(&args, &sources);
     close_all(&sources);
     perf_args_free(&args);
     curl_global_cleanup();

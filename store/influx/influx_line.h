@@ -1,7 +1,7 @@
 /*
  * influx_line.h - a record to a line of InfluxDB's line protocol, or the reason why not (pure).
  *
- * Source of the format: FORMATS "Out: InfluxDB 1.x", that is, what the Python persister wrote,
+ * Source of the format: what the Python persister wrote (its repositories/influxdb/line_utils.py),
  * since a series' identity must not change on the day of the switch.  Refused is whatever InfluxDB
  * would lose or change without a word; each case was tried on InfluxDB 1.6.7 with all texts of up
  * to four of `a \ , = " # tab space`, and tests/whole/test_store_influxdb.py tries them again:

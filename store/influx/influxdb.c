@@ -51,7 +51,7 @@ struct influxdb {
     size_t capacity_picked, capacity_tried;
     size_t first_database; /* where an attempt begins */
     size_t max_body_bytes; /* of a chunk; less after one that was too large or got no answer */
-    bool blames_tenants;   /* a database's invalid name can only be the tenant's fault */
+    bool name_error_is_tenants;   /* a database's invalid name can only be the tenant's fault */
 };
 
 /* What one write works on. */
@@ -62,7 +62,7 @@ struct writing {
     struct errbuf *err;
     const char *database;
     const struct influx_answer *answer; /* the one that is being read */
-    bool hopeless;                      /* no other database will fare better */
+    bool unreachable;                      /* no other database will fare better */
     bool overloaded;                    /* the last trouble is the server's own */
     unsigned n_overloaded;              /* databases in a row of which that is so */
     bool no_room;                       /* it could not make a database: no more of them now */
@@ -162,7 +162,7 @@ is_influxdb(struct writing *w, const char *doing, long status)
                db->base.data, doing, w->database, status,
                version[0] != '\0' ? "X-Influxdb-Version: " : "no X-Influxdb-Version", version,
                server[0] != '\0' ? ", Server: " : "", server);
-    w->hopeless = true;
+    w->unreachable = true;
     return false;
 }
 
@@ -185,7 +185,7 @@ post(struct writing *w, const char *doing, struct slice body, const char *type, 
     case HTTP_STOPPED:
         return STORE_STOPPED;
     case HTTP_FAILED:
-        w->hopeless = true;
+        w->unreachable = true;
         break;
     }
     errbuf_set(w->err, "InfluxDB at %s: %s %s: %s", w->db->base.data, doing, w->database, why.text);
@@ -239,7 +239,7 @@ create_database(struct writing *w, bool *refused)
     if (result != STORE_DONE)
         return result;
     struct slice error = influx_answer_query_error(answer, &db->text);
-    *refused = status == 200 && db->blames_tenants && slice_equal(error, SLICE("invalid name"));
+    *refused = status == 200 && db->name_error_is_tenants && slice_equal(error, SLICE("invalid name"));
     w->no_room = status >= 500 || (status == 200 && error.n > 0 && !*refused);
     if (status != 200 || (error.n > 0 && !*refused))
         return sick(w, "cannot create the database", status, error);
@@ -295,7 +295,7 @@ write_list(struct writing *w, const uint32_t *list, size_t n, struct influx_answ
         influx_answer_read(status, body, w->database, &w->db->text, answer);
         if (answer->verdict == INFLUX_WORLD) {
             w->overloaded = status >= 500;
-            w->hopeless = status == 401 || status == 429 || status == 503;
+            w->unreachable = status == 401 || status == 429 || status == 503;
             return sick(w, "cannot write to", status, answer->error);
         }
         if (answer->verdict == INFLUX_TOO_LARGE && n == 1 &&
@@ -517,7 +517,7 @@ must_end(struct writing *w, enum store_status status)
 {
     w->n_overloaded = status == STORE_DONE ? 0 : w->n_overloaded + w->overloaded;
     w->overloaded = false;
-    return status == STORE_STOPPED || w->hopeless || w->n_overloaded >= MAX_OVERLOADED;
+    return status == STORE_STOPPED || w->unreachable || w->n_overloaded >= MAX_OVERLOADED;
 }
 
 /*
@@ -573,7 +573,7 @@ influxdb_write(struct store *store, const struct store_write *write, struct errb
         return STORE_SICK;
     }
     enum store_status status = write_databases(&w, true, err);
-    if (status != STORE_STOPPED && !w.hopeless && w.n_overloaded < MAX_OVERLOADED) {
+    if (status != STORE_STOPPED && !w.unreachable && w.n_overloaded < MAX_OVERLOADED) {
         enum store_status other = write_databases(&w, false, &later);
         if (status == STORE_DONE)
             *err = later;
@@ -663,7 +663,7 @@ influxdb_open(const struct config *cfg, enum topic_kind kind, const struct store
     db->cfg = cfg;
     db->max_body_bytes = MAX_BODY_BYTES;
     /* Which characters beyond ASCII a name may have, only the server knows. */
-    db->blames_tenants = cfg->influxdb.db_per_tenant && is_ascii(cfg->influxdb.database_name);
+    db->name_error_is_tenants = cfg->influxdb.db_per_tenant && is_ascii(cfg->influxdb.database_name);
     init_bufs(db);
     influx_plan_init(&db->plan);
     db->memory = calloc(1, sizeof(*db->memory));

@@ -256,12 +256,12 @@ let_die(unsigned i, const char *how)
 static void
 act(char *line)
 {
-    char *deed = strsep(&line, " ");
-    if (strcmp(deed, "close") == 0) {
+    char *verb = strsep(&line, " ");
+    if (strcmp(verb, "close") == 0) {
         ledger_close_period(theatre.ledger, clock_mono_ms());
         return;
     }
-    if (strcmp(deed, "admin") == 0) {
+    if (strcmp(verb, "admin") == 0) {
         waitpid(theatre.admin, NULL, 0);
         start_admin();
         return;
@@ -269,22 +269,22 @@ act(char *line)
     unsigned i = find_actor(strsep(&line, " "));
     struct actor *a = &theatre.actors[i];
     char *first = line != NULL ? strsep(&line, " ") : NULL;
-    if (strcmp(deed, "take") == 0)
+    if (strcmp(verb, "take") == 0)
         take(a, (uint64_t)number(first));
-    else if (strcmp(deed, "store") == 0)
+    else if (strcmp(verb, "store") == 0)
         store(a, (uint64_t)number(first), number(line));
-    else if (strcmp(deed, "reject") == 0)
+    else if (strcmp(verb, "reject") == 0)
         reject(a, (uint64_t)number(first));
-    else if (strcmp(deed, "set") == 0)
+    else if (strcmp(verb, "set") == 0)
         set_level(a, first, line);
-    else if (strcmp(deed, "state") == 0)
+    else if (strcmp(verb, "state") == 0)
         set_state(a, first);
-    else if (strcmp(deed, "wait") == 0) {
+    else if (strcmp(verb, "wait") == 0) {
         recorder_set_wait(a->recorder, first, line);
         recorder_publish(a->recorder);
-    } else if (strcmp(deed, "die") == 0)
+    } else if (strcmp(verb, "die") == 0)
         let_die(i, first);
-    else if (strcmp(deed, "start") == 0)
+    else if (strcmp(verb, "start") == 0)
         start_actor(i);
     else
         die("no such command");

@@ -45,21 +45,21 @@
 
 enum { WORKERS_MAX = 256, WORDS_MAX = 4, LINE_BYTES = 512, TICK_MS = 50 };
 
-enum deed {
-    DEED_RECEIVE,
-    DEED_COMPLETE,
-    DEED_REJECT,
-    DEED_RETURN,
-    DEED_SET,
-    DEED_STATE,
-    DEED_WAIT,
-    DEED_GO,
-    DEED_PLAY
+enum verb {
+    VERB_RECEIVE,
+    VERB_COMPLETE,
+    VERB_REJECT,
+    VERB_RETURN,
+    VERB_SET,
+    VERB_STATE,
+    VERB_WAIT,
+    VERB_GO,
+    VERB_PLAY
 };
 
 /* What a child is told; smaller than PIPE_BUF, so it comes whole. */
 struct order {
-    enum deed deed;
+    enum verb verb;
     unsigned which; /* a value's number, or a state */
     uint64_t n, ns;
     char whose[32], text[192];
@@ -141,36 +141,36 @@ play(struct recorder *r, uint64_t *in_hand, uint64_t *seed)
 static void
 obey(struct recorder *r, const struct order *o, uint64_t *in_hand, uint64_t *seed)
 {
-    switch (o->deed) {
-    case DEED_RECEIVE:
+    switch (o->verb) {
+    case VERB_RECEIVE:
         receive(r, in_hand, o->n);
         break;
-    case DEED_COMPLETE:
+    case VERB_COMPLETE:
         complete(r, o->n, o->ns);
         set_in_hand(r, in_hand, -(int64_t)o->n);
         break;
-    case DEED_REJECT:
+    case VERB_REJECT:
         recorder_add(r, STAT_REJECTED, o->n);
         set_in_hand(r, in_hand, -(int64_t)o->n);
         break;
-    case DEED_RETURN:
+    case VERB_RETURN:
         recorder_add(r, STAT_RETURNED, o->n);
         recorder_add(r, STAT_RETURNED_REVOKED, o->n);
         set_in_hand(r, in_hand, -(int64_t)o->n);
         break;
-    case DEED_SET:
+    case VERB_SET:
         recorder_set(r, (enum stat_value)o->which, o->n);
         break;
-    case DEED_STATE:
+    case VERB_STATE:
         recorder_set_state(r, (enum slot_state)o->which);
         break;
-    case DEED_WAIT:
+    case VERB_WAIT:
         recorder_set_wait(r, o->whose, o->text);
         break;
-    case DEED_GO:
+    case VERB_GO:
         recorder_set_wait(r, NULL, NULL);
         break;
-    case DEED_PLAY:
+    case VERB_PLAY:
         play(r, in_hand, seed);
         break;
     }
@@ -273,7 +273,7 @@ close_period(struct driver *d)
 static void
 play_turn(struct driver *d)
 {
-    const struct order order = {.deed = DEED_PLAY};
+    const struct order order = {.verb = VERB_PLAY};
     for (unsigned i = 1; i <= d->n_workers; i++)
         (void)give_order(&d->children[i], &order);
     ledger_turn(d->ledger);
@@ -317,25 +317,25 @@ make_order(struct order *o, char **words)
     static const char *const verbs[] = {"receive", "complete", "reject", "return",
                                         "set",     "state",    "wait",   "go"};
     *o = (struct order){.n = number(words[2]), .ns = number(words[3])};
-    while (o->deed < COUNT_OF(verbs) && strcmp(words[0], verbs[o->deed]) != 0)
-        o->deed++;
-    if (o->deed == DEED_SET)
+    while (o->verb < COUNT_OF(verbs) && strcmp(words[0], verbs[o->verb]) != 0)
+        o->verb++;
+    if (o->verb == VERB_SET)
         o->n = o->ns;
     snprintf(o->whose, sizeof(o->whose), "%s", words[2]);
     snprintf(o->text, sizeof(o->text), "%s", words[3]);
-    switch (o->deed) {
-    case DEED_RECEIVE:
-    case DEED_REJECT:
-    case DEED_RETURN:
+    switch (o->verb) {
+    case VERB_RECEIVE:
+    case VERB_REJECT:
+    case VERB_RETURN:
         return o->n != STAT_UNKNOWN;
-    case DEED_COMPLETE:
+    case VERB_COMPLETE:
         return o->n != STAT_UNKNOWN && o->ns != STAT_UNKNOWN;
-    case DEED_SET:
+    case VERB_SET:
         return find_value(words[2], &o->which);
-    case DEED_STATE:
+    case VERB_STATE:
         return find_state(words[2], &o->which);
     default:
-        return o->deed < COUNT_OF(verbs);
+        return o->verb < COUNT_OF(verbs);
     }
 }
 

@@ -23,12 +23,12 @@ new_pool(size_t n)
 }
 
 static void
-expect(struct pool *pool, int64_t now, enum pool_deed deed, size_t worker)
+expect(struct pool *pool, int64_t now, enum pool_action_kind kind, size_t worker)
 {
     struct pool_action action = pool_next_action(pool, now);
-    cr_assert_eq(action.deed, deed, "at %lld: deed %d instead of %d", (long long)(now - START),
-                 (int)action.deed, (int)deed);
-    if (deed != POOL_NOTHING)
+    cr_assert_eq(action.kind, kind, "at %lld: kind %d instead of %d", (long long)(now - START),
+                 (int)action.kind, (int)kind);
+    if (kind != POOL_NOTHING)
         cr_assert_eq(action.worker, worker);
 }
 

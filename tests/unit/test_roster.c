@@ -50,16 +50,16 @@ change(bool metrics_same, bool others_same, int64_t now)
 
 /* Everything that is to be done now, as "P1 P2 R3 E3 D4 ". */
 static const char *
-deeds(int64_t now)
+actions(int64_t now)
 {
     static char text[256];
     size_t n = 0;
     text[0] = '\0';
     for (int i = 0; i < 40; i++) {
         struct roster_action action = roster_next(roster, now);
-        if (action.deed == ROSTER_NOTHING)
+        if (action.kind == ROSTER_NOTHING)
             return text;
-        n += (size_t)snprintf(text + n, sizeof(text) - n, "%c%u ", " PRED"[action.deed],
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%c%u ", " PRED"[action.kind],
                               action.slot);
     }
     cr_assert_fail("it never ends: %s", text);
@@ -76,7 +76,7 @@ all_do(unsigned first, unsigned last, enum slot_state state)
 static void
 expect(const char *wanted, int64_t now)
 {
-    cr_assert_str_eq(deeds(now), wanted);
+    cr_assert_str_eq(actions(now), wanted);
 }
 
 static void
@@ -84,7 +84,7 @@ start(unsigned metrics)
 {
     want(METRICS, metrics);
     change(false, false, START);
-    (void)deeds(START);
+    (void)actions(START);
     all_do(1, metrics, SLOT_CONSUMING);
     cr_assert(roster_is_ready(roster));
 }
@@ -102,7 +102,7 @@ replace(unsigned old, unsigned newcomers)
 static void
 begin_to_replace(unsigned n)
 {
-    (void)deeds(START);
+    (void)actions(START);
     all_do(n + 1, 2 * n, SLOT_JOINING);
     expect(n == 1 ? "E1 " : "E1 E2 ", START);
 }
@@ -206,7 +206,7 @@ Test(roster, only_newcomers_of_the_same_topic_take_over)
     want(METRICS, 1);
     want(ALARMS, 1);
     change(false, false, START);
-    (void)deeds(START);
+    (void)actions(START);
     cr_assert_not(roster_takes_over(roster, 1));
     all_do(1, 2, SLOT_CONSUMING);
     want(METRICS, 1);
@@ -228,7 +228,7 @@ Test(roster, one_that_went_unseen_takes_the_others_along)
 Test(roster, the_old_leave_when_all_newcomers_have_joined)
 {
     replace(2, 2);
-    (void)deeds(START);
+    (void)actions(START);
     roster_note_state(roster, 3, SLOT_CONSUMING);
     expect("E1 E2 ", START + 1);
     roster_note_state(roster, 4, SLOT_IDLE);
@@ -238,7 +238,7 @@ Test(roster, the_old_leave_when_all_newcomers_have_joined)
 Test(roster, newcomers_that_do_not_join_are_not_waited_for_for_ever)
 {
     replace(1, 1);
-    (void)deeds(START);
+    (void)actions(START);
     roster_note_state(roster, 2, SLOT_JOINING);
     expect("E1 ", START);
     expect("", START + ROSTER_LIMIT_MS - 1);
@@ -248,7 +248,7 @@ Test(roster, newcomers_that_do_not_join_are_not_waited_for_for_ever)
 Test(roster, as_long_as_no_newcomer_stays_alive_the_old_go_on)
 {
     replace(1, 2);
-    (void)deeds(START);
+    (void)actions(START);
     all_do(2, 3, SLOT_BACKOFF);
     expect("", START + 100 * ROSTER_LIMIT_MS);
     roster_note_state(roster, 2, SLOT_JOINING); /* for a moment: it is in a crash loop */
@@ -263,7 +263,7 @@ Test(roster, as_long_as_no_newcomer_stays_alive_the_old_go_on)
 Test(roster, one_that_lives_from_the_start_on_is_enough_for_the_limit)
 {
     replace(1, 2);
-    (void)deeds(START);
+    (void)actions(START);
     roster_note_state(roster, 2, SLOT_BACKOFF);
     roster_note_state(roster, 3, SLOT_JOINING);
     expect("E1 ", START);
@@ -294,7 +294,7 @@ Test(roster, an_old_one_leaves_but_no_newcomer_lives_so_the_others_stay)
 Test(roster, one_newcomer_at_work_is_enough_when_the_first_has_left)
 {
     replace(2, 2);
-    (void)deeds(START);
+    (void)actions(START);
     roster_note_state(roster, 3, SLOT_CONSUMING);
     roster_note_state(roster, 4, SLOT_BACKOFF);
     expect("E1 E2 ", START + 1);
@@ -320,7 +320,7 @@ Test(roster, one_crew_does_not_wait_for_the_other)
     want(METRICS, 1);
     want(ALARMS, 1);
     change(false, false, START);
-    (void)deeds(START);
+    (void)actions(START);
     all_do(1, 2, SLOT_CONSUMING);
     want(METRICS, 1);
     want(ALARMS, 1);

@@ -1,10 +1,10 @@
 /*
- * telling.c - see telling.h.  What to say is statsd/'s, taking it there the courier's; here is
+ * statsd_sender.c - see statsd_sender.h.  What to say is statsd/'s, taking it there the transport's; here is
  * when.
  *
- * Process: master.  Owner: struct telling.  Concurrency: one thread.
+ * Process: master.  Owner: struct statsd_sender.  Concurrency: one thread.
  */
-#include "master/telling.h"
+#include "master/statsd_sender.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,7 +12,7 @@
 #include "conf/cfg.h"
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "master/courier.h"
+#include "master/statsd_transport.h"
 #include "statsd/statsd_dimensions.h"
 #include "statsd/statsd_report.h"
 #include "master/master_priv.h"
@@ -28,15 +28,15 @@ _Static_assert((int)CFG_STATSD_PERIODS == (int)SHM_PERIODS &&
                    (int)CFG_STATSD_DIMENSIONS <= (int)STATSD_DIMENSIONS_MAX,
                "what the configuration allows must be there");
 
-/* What telling_new copies of the options. */
+/* What statsd_sender_new copies of the options. */
 struct settings {
-    struct telling_options options;
+    struct statsd_sender_options options;
     char *host, *prefix, *instance;
     struct statsd_dimensions dimensions;
     char hostname[256];
 };
 
-struct telling {
+struct statsd_sender {
     struct settings settings;
     struct shm_reader *reader;
     struct recorder *recorder;
@@ -49,9 +49,9 @@ struct telling {
     bool lost;               /* one of them has not left */
     unsigned periods;        /* closed since the last interval */
 
-    struct statsd_packets packets; /* the courier's load */
-    struct courier courier;
-    struct courier_tally recorded; /* what the recorder has of its tally */
+    struct statsd_packets packets; /* the transport's load */
+    struct statsd_transport transport;
+    struct statsd_transport_tally recorded; /* what the recorder has of its tally */
     bool warned_texts, warned_size;
 };
 
@@ -65,11 +65,11 @@ choose_interval(const struct config *cfg)
 }
 
 void
-telling_options_from(struct telling_options *options, const struct config *cfg)
+statsd_sender_options_from(struct statsd_sender_options *options, const struct config *cfg)
 {
     int64_t period_ms = cfg->persister.period_seconds * 1000, n = choose_interval(cfg);
     int64_t window_ms = cfg->statsd.gauge_window_seconds * 1000;
-    *options = (struct telling_options){
+    *options = (struct statsd_sender_options){
         .instance = cfg->persister.instance,
         .host = cfg->statsd.host,
         .port = (uint16_t)cfg->statsd.port,
@@ -96,7 +96,7 @@ free_settings(struct settings *s)
 }
 
 static int
-copy_settings(struct settings *s, const struct telling_options *options)
+copy_settings(struct settings *s, const struct statsd_sender_options *options)
 {
     *s = (struct settings){.options = *options,
                            .host = strdup(options->host),
@@ -117,25 +117,25 @@ copy_settings(struct settings *s, const struct telling_options *options)
 static void
 take_back(void *arg, size_t packet)
 {
-    struct telling *t = arg;
+    struct statsd_sender *t = arg;
     statsd_report_return(t->report, &t->packets, packet);
     t->lost = true;
 }
 
-struct telling *
-telling_new(const struct telling_options *options, struct shm_reader *reader,
+struct statsd_sender *
+statsd_sender_new(const struct statsd_sender_options *options, struct shm_reader *reader,
             struct recorder *recorder, struct errbuf *err)
 {
-    struct telling *t = calloc(1, sizeof(*t));
+    struct statsd_sender *t = calloc(1, sizeof(*t));
     if (t != NULL) {
         t->reader = reader;
         t->recorder = recorder;
         t->report = statsd_report_new();
         statsd_packets_init(&t->packets, options->max_packet_bytes);
         bool copied = copy_settings(&t->settings, options) == 0;
-        courier_init(&t->courier, t->settings.host, options->port, take_back, t);
+        statsd_transport_init(&t->transport, t->settings.host, options->port, take_back, t);
         if (t->report == NULL || !copied)
-            telling_free(&t);
+            statsd_sender_free(&t);
     }
     if (t == NULL)
         errbuf_set(err, "no memory for StatsD");
@@ -143,11 +143,11 @@ telling_new(const struct telling_options *options, struct shm_reader *reader,
 }
 
 void
-telling_free(struct telling **telling)
+statsd_sender_free(struct statsd_sender **sender)
 {
-    struct telling *t = *telling;
+    struct statsd_sender *t = *sender;
     if (t != NULL) {
-        courier_close(&t->courier);
+        statsd_transport_close(&t->transport);
         statsd_packets_free(&t->packets);
         statsd_report_free(&t->report);
         snapshot_free(&t->snapshot);
@@ -155,21 +155,21 @@ telling_free(struct telling **telling)
         free_settings(&t->settings);
         free(t);
     }
-    *telling = NULL;
+    *sender = NULL;
 }
 
 void
-telling_list_fds(const struct telling *telling, int fds[TELLING_FDS])
+statsd_sender_list_fds(const struct statsd_sender *sender, int fds[STATSD_SENDER_FDS])
 {
-    fds[0] = telling->courier.fd;
-    fds[1] = telling->courier.lookup.running ? telling->courier.lookup.fd : -1;
+    fds[0] = sender->transport.fd;
+    fds[1] = sender->transport.lookup.running ? sender->transport.lookup.fd : -1;
 }
 
 /* Moves on what the tally has grown by since the last time. */
 static void
-record_tally(struct telling *t)
+record_tally(struct statsd_sender *t)
 {
-    const struct courier_tally *now = &t->courier.tally;
+    const struct statsd_transport_tally *now = &t->transport.tally;
     const uint64_t grown[][2] = {
         {STAT_STATSD_PACKETS, now->packets - t->recorded.packets},
         {STAT_STATSD_LINES, now->lines - t->recorded.lines},
@@ -184,7 +184,7 @@ record_tally(struct telling *t)
 /* --- an interval --- */
 
 static int
-make_windows(struct telling *t, size_t n)
+make_windows(struct statsd_sender *t, size_t n)
 {
     if (n <= t->n_windows)
         return 0;
@@ -198,7 +198,7 @@ make_windows(struct telling *t, size_t n)
 
 /* Looks at the closed periods. Returns: 0, or -1 if memory is out. */
 static int
-look_back(struct telling *t, struct statsd_window *instance)
+look_back(struct statsd_sender *t, struct statsd_window *instance)
 {
     struct snapshot_period periods[SHM_PERIODS];
     struct snapshot_process_period of_process[SHM_PERIODS];
@@ -221,7 +221,7 @@ look_back(struct telling *t, struct statsd_window *instance)
 }
 
 static void
-warn(struct telling *t, bool whole)
+warn(struct statsd_sender *t, bool whole)
 {
     if (!whole && !t->warned_texts)
         log_warning("StatsD: the prefix or a dimension has characters that receivers do not take; "
@@ -231,11 +231,11 @@ warn(struct telling *t, bool whole)
         log_warning("StatsD: %zu lines of %zu are longer than max_packet_bytes and are not sent",
                     t->packets.n_refused, t->packets.n_refused + t->packets.n_lines);
     t->warned_size |= t->packets.n_refused > 0;
-    courier_note_refused_lines(&t->courier, t->packets.n_refused);
+    statsd_transport_note_refused_lines(&t->transport, t->packets.n_refused);
 }
 
 static void
-write_interval(struct telling *t, bool counters_only)
+write_interval(struct statsd_sender *t, bool counters_only)
 {
     const struct settings *s = &t->settings;
     struct statsd_style style = {.dialect = s->options.dialect,
@@ -258,10 +258,10 @@ write_interval(struct telling *t, bool counters_only)
 
 /* Takes up what was counted and writes it down. */
 static void
-begin_interval(struct telling *t, bool counters_only, int64_t now_ms)
+begin_interval(struct statsd_sender *t, bool counters_only, int64_t now_ms)
 {
     struct errbuf err;
-    courier_drop_load(&t->courier);
+    statsd_transport_drop_load(&t->transport);
     t->told_period = t->lost ? t->told_period : t->written_period;
     t->lost = false;
     t->periods = 0;
@@ -272,75 +272,75 @@ begin_interval(struct telling *t, bool counters_only, int64_t now_ms)
         return;
     }
     write_interval(t, counters_only);
-    const struct telling_options *o = &t->settings.options;
+    const struct statsd_sender_options *o = &t->settings.options;
     int64_t spread_ms = o->period_ms * o->periods_an_interval * SPREAD_PERCENT / 100;
     int64_t most_ms = (int64_t)t->packets.n * GAP_MAX_MS;
-    courier_load(&t->courier, &t->packets, now_ms, spread_ms < most_ms ? spread_ms : most_ms);
+    statsd_transport_load(&t->transport, &t->packets, now_ms, spread_ms < most_ms ? spread_ms : most_ms);
 }
 
 void
-telling_start(struct telling *telling, int64_t now_ms)
+statsd_sender_start(struct statsd_sender *sender, int64_t now_ms)
 {
-    begin_interval(telling, true, now_ms);
-    telling_turn(telling, now_ms);
+    begin_interval(sender, true, now_ms);
+    statsd_sender_turn(sender, now_ms);
 }
 
 void
-telling_note_period(struct telling *telling, int64_t now_ms)
+statsd_sender_note_period(struct statsd_sender *sender, int64_t now_ms)
 {
-    if (++telling->periods >= telling->settings.options.periods_an_interval)
-        begin_interval(telling, false, now_ms);
-    telling_turn(telling, now_ms);
+    if (++sender->periods >= sender->settings.options.periods_an_interval)
+        begin_interval(sender, false, now_ms);
+    statsd_sender_turn(sender, now_ms);
 }
 
 void
-telling_turn(struct telling *telling, int64_t now_ms)
+statsd_sender_turn(struct statsd_sender *sender, int64_t now_ms)
 {
-    courier_turn(&telling->courier, now_ms);
-    record_tally(telling);
+    statsd_transport_turn(&sender->transport, now_ms);
+    record_tally(sender);
 }
 
 int64_t
-telling_due_ms(const struct telling *telling)
+statsd_sender_due_ms(const struct statsd_sender *sender)
 {
-    return courier_due_ms(&telling->courier);
+    return statsd_transport_due_ms(&sender->transport);
 }
 
 void
-telling_note_release(struct telling *telling, unsigned slot)
+statsd_sender_note_release(struct statsd_sender *sender, unsigned slot)
 {
     struct errbuf err;
-    if (snapshot_take(telling->reader, &telling->snapshot, &err) == -1 ||
-        statsd_report_take(telling->report, &telling->snapshot) == -1)
+    if (snapshot_take(sender->reader, &sender->snapshot, &err) == -1 ||
+        statsd_report_take(sender->report, &sender->snapshot) == -1)
         log_error("StatsD: out of memory; what slot %u has counted lately is not told", slot);
-    statsd_report_forget(telling->report, slot);
+    statsd_report_forget(sender->report, slot);
 }
 
 int
-telling_change(struct telling *telling, const struct telling_options *options, struct errbuf *err)
+statsd_sender_change(struct statsd_sender *sender, const struct statsd_sender_options *options, struct errbuf *err)
 {
     struct settings settings;
     if (copy_settings(&settings, options) == -1)
         return errbuf_set(err, "no memory for StatsD");
-    courier_recall_load(&telling->courier); /* to be told by the new rules */
-    free_settings(&telling->settings);
-    telling->settings = settings;
-    courier_redirect(&telling->courier, telling->settings.host, options->port);
-    telling->warned_texts = telling->warned_size = false;
+    statsd_transport_recall_load(&sender->transport); /* to be told by the new rules */
+    free_settings(&sender->settings);
+    sender->settings = settings;
+    statsd_transport_redirect(&sender->transport, sender->settings.host, options->port);
+    sender->warned_texts = sender->warned_size = false;
     return 0;
 }
 
 /* --- the last word --- */
 
 void
-telling_finish(struct telling *telling)
+statsd_sender_finish(struct statsd_sender *sender)
 {
-    struct telling *t = telling;
-    const struct courier_tally *tally = &t->courier.tally;
-    courier_wait_for_address(&t->courier, FINISH_ADDRESS_MS);
-    courier_recall_load(&t->courier);
+    struct statsd_sender *t = sender;
+    const struct statsd_transport_tally *tally = &t->transport.tally;
+    statsd_transport_wait_for_address(&t->transport, FINISH_ADDRESS_MS);
+    statsd_transport_recall_load(&t->transport);
     begin_interval(t, false, clock_mono_ms());
-    courier_hurry(&t->courier, FINISH_SEND_MS);
+    statsd_transport_hurry(&t->transport, FINISH_SEND_MS);
     log_info("StatsD: %llu packets with %llu lines sent, %llu with %llu dropped",
              (unsigned long long)tally->packets, (unsigned long long)tally->lines,
              (unsigned long long)tally->packets_dropped, (unsigned long long)tally->lines_dropped);

@@ -1,5 +1,5 @@
 /*
- * telling.h - tells the figures by StatsD: once an interval, out of the master's loop, without ever
+ * statsd_sender.h - tells the figures by StatsD: once an interval, out of the master's loop, without ever
  * making it wait.
  *
  * An interval is a number of closed periods.  When one is over its lines are written into packets
@@ -11,10 +11,10 @@
  *
  * The cost depends on the number of processes, not on the messages.
  *
- * Process: master.  Owner: whoever called telling_new.  Concurrency: one thread.
+ * Process: master.  Owner: whoever called statsd_sender_new.  Concurrency: one thread.
  */
-#ifndef MASTER_TELLING_H
-#define MASTER_TELLING_H
+#ifndef MASTER_STATSD_SENDER_H
+#define MASTER_STATSD_SENDER_H
 
 #include "lib/errbuf.h"
 #include "shm/recorder.h"
@@ -24,7 +24,7 @@
 struct config;
 
 /* All texts are copied. */
-struct telling_options {
+struct statsd_sender_options {
     const char *instance;
     const char *host; /* a name or an address */
     uint16_t port;
@@ -42,56 +42,56 @@ struct telling_options {
  * The options as the configuration has them; texts are its own.
  * Takes: a configuration whose [statsd] has been checked.
  */
-void telling_options_from(struct telling_options *options, const struct config *cfg);
+void statsd_sender_options_from(struct statsd_sender_options *options, const struct config *cfg);
 
-struct telling;
+struct statsd_sender;
 
 /*
  * Takes: options; a reader of the master's own segment and a recorder of its figures, both of which
  * outlive it.
- * Returns: a telling that has sent nothing yet, or NULL with a text if memory is out.
+ * Returns: a sender that has sent nothing yet, or NULL with a text if memory is out.
  */
-struct telling *telling_new(const struct telling_options *options, struct shm_reader *reader,
+struct statsd_sender *statsd_sender_new(const struct statsd_sender_options *options, struct shm_reader *reader,
                             struct recorder *recorder, struct errbuf *err) MUST_CHECK;
 
 /* Ends it without a last word, and nulls the pointer. NULL is fine. */
-void telling_free(struct telling **telling);
+void statsd_sender_free(struct statsd_sender **sender);
 
 /* Takes other options from the next interval on. Returns: 0, or -1 if memory is out (none change).
  */
-int telling_change(struct telling *telling, const struct telling_options *options,
+int statsd_sender_change(struct statsd_sender *sender, const struct statsd_sender_options *options,
                    struct errbuf *err) MUST_CHECK;
 
-/* All following take the monotonic clock in ms. None waits, but telling_finish. */
+/* All following take the monotonic clock in ms. None waits, but statsd_sender_finish. */
 
 /* Begins: looks the host up and tells a 0 of every counter. */
-void telling_start(struct telling *telling, int64_t now_ms);
+void statsd_sender_start(struct statsd_sender *sender, int64_t now_ms);
 
 /* A period was closed just now. */
-void telling_note_period(struct telling *telling, int64_t now_ms);
+void statsd_sender_note_period(struct statsd_sender *sender, int64_t now_ms);
 
 /* A turn of the loop: sends what is due. */
-void telling_turn(struct telling *telling, int64_t now_ms);
+void statsd_sender_turn(struct statsd_sender *sender, int64_t now_ms);
 
-/* Returns: when telling_turn wants to be called next, at the latest; INT64_MAX: not before the next
+/* Returns: when statsd_sender_turn wants to be called next, at the latest; INT64_MAX: not before the next
  * period or child's end. */
-int64_t telling_due_ms(const struct telling *telling);
+int64_t statsd_sender_due_ms(const struct statsd_sender *sender);
 
 /*
  * A slot is about to be released or assigned to another process: what was counted there and not
  * told yet is kept under its name. To be called before ledger_release and ledger_assign.
  */
-void telling_note_release(struct telling *telling, unsigned slot);
+void statsd_sender_note_release(struct statsd_sender *sender, unsigned slot);
 
 /*
  * The last word: an interval up to now, after the last worker was reaped and the last period
  * closed. Waits up to 3 s, for an address if there is none yet and so that the receiver's buffer
  * holds the packets. What it sends is told in the log only: the last period is closed.
  */
-void telling_finish(struct telling *telling);
+void statsd_sender_finish(struct statsd_sender *sender);
 
-/* Writes the descriptors that children should close. Takes: room for TELLING_FDS; -1: none. */
-enum { TELLING_FDS = 2 };
-void telling_list_fds(const struct telling *telling, int fds[TELLING_FDS]);
+/* Writes the descriptors that children should close. Takes: room for STATSD_SENDER_FDS; -1: none. */
+enum { STATSD_SENDER_FDS = 2 };
+void statsd_sender_list_fds(const struct statsd_sender *sender, int fds[STATSD_SENDER_FDS]);
 
 #endif

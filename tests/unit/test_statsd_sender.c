@@ -1,8 +1,8 @@
 /*
- * test_telling.c - StatsD out of the master's loop: pacing, receivers that are away, full or come
+ * test_statsd_sender.c - StatsD out of the master's loop: pacing, receivers that are away, full or come
  * back; with real sockets and a segment of its own.
  *
- * Time is simulated but for telling_finish.  send() is replaced for the whole test program, so that
+ * Time is simulated but for statsd_sender_finish.  send() is replaced for the whole test program, so that
  * it can say that the kernel's buffer is full.
  *
  * Process: the unit tests.  Owner: each test.  Concurrency: none, but for the lookups' children.
@@ -20,7 +20,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/num.h"
-#include "master/telling.h"
+#include "master/statsd_sender.h"
 #include "shm/ledger.h"
 #include "statsd/statsd_socket.h"
 
@@ -121,8 +121,8 @@ static struct segment segment;
 static struct ledger *ledger;
 static struct shm_reader *reader;
 static struct recorder *workers[SLOTS + 1];
-static struct telling *telling;
-static struct telling_options options;
+static struct statsd_sender *sender;
+static struct statsd_sender_options options;
 static int64_t now_ms;
 
 static void
@@ -139,7 +139,7 @@ prepare(void)
     now_ms = segment.header->started_mono_ms;
     buf_init(&got, 64 << 20);
     listen_on(0);
-    options = (struct telling_options){.instance = "unit",
+    options = (struct statsd_sender_options){.instance = "unit",
                                        .host = "127.0.0.1",
                                        .port = port,
                                        .prefix = "monasca.persister.",
@@ -154,7 +154,7 @@ prepare(void)
 static void
 clean_up(void)
 {
-    telling_free(&telling);
+    statsd_sender_free(&sender);
     for (size_t i = 0; i <= SLOTS; i++)
         recorder_free(&workers[i]);
     shm_reader_close(&reader);
@@ -165,7 +165,7 @@ clean_up(void)
     buf_free(&got);
 }
 
-TestSuite(telling, .init = prepare, .fini = clean_up);
+TestSuite(statsd_sender, .init = prepare, .fini = clean_up);
 
 static void
 start_worker(unsigned slot)
@@ -193,9 +193,9 @@ static void
 begin(void)
 {
     struct errbuf err;
-    telling = telling_new(&options, reader, ledger_recorder(ledger), &err);
-    cr_assert_not_null(telling, "%s", err.text);
-    telling_start(telling, now_ms);
+    sender = statsd_sender_new(&options, reader, ledger_recorder(ledger), &err);
+    cr_assert_not_null(sender, "%s", err.text);
+    statsd_sender_start(sender, now_ms);
     receive();
 }
 
@@ -204,9 +204,9 @@ static void
 run_until(int64_t until_ms)
 {
     int64_t due_ms;
-    while ((due_ms = telling_due_ms(telling)) <= until_ms) {
+    while ((due_ms = statsd_sender_due_ms(sender)) <= until_ms) {
         now_ms = due_ms > now_ms ? due_ms : now_ms + 1;
-        telling_turn(telling, now_ms);
+        statsd_sender_turn(sender, now_ms);
         receive();
     }
     now_ms = until_ms;
@@ -217,7 +217,7 @@ close_period(void)
 {
     run_until(now_ms + PERIOD_MS);
     ledger_close_period(ledger, now_ms);
-    telling_note_period(telling, now_ms);
+    statsd_sender_note_period(sender, now_ms);
     receive();
 }
 
@@ -233,7 +233,7 @@ own_figure(enum stat_value value)
     return n;
 }
 
-Test(telling, zeros_first_then_differences)
+Test(statsd_sender, zeros_first_then_differences)
 {
     start_worker(1);
     begin();
@@ -253,7 +253,7 @@ Test(telling, zeros_first_then_differences)
     cr_assert_eq(sum("requests.completed", "'process': 'metrics-0'}"), 111);
 }
 
-Test(telling, an_idle_interval_tells_zeros_and_no_timings)
+Test(statsd_sender, an_idle_interval_tells_zeros_and_no_timings)
 {
     start_worker(1);
     begin();
@@ -272,7 +272,7 @@ Test(telling, an_idle_interval_tells_zeros_and_no_timings)
     cr_assert(was_told("request_time.min_sec:0.009000000|g|"));
 }
 
-Test(telling, the_window_covers_what_was_before_the_last_period)
+Test(statsd_sender, the_window_covers_what_was_before_the_last_period)
 {
     start_worker(1);
     begin();
@@ -291,7 +291,7 @@ Test(telling, the_window_covers_what_was_before_the_last_period)
     cr_assert(!was_told("request_time.min_sec:0.002000000|g|"));
 }
 
-Test(telling, packets_are_whole_and_paced)
+Test(statsd_sender, packets_are_whole_and_paced)
 {
     for (unsigned i = 1; i <= SLOTS; i++)
         start_worker(i);
@@ -300,7 +300,7 @@ Test(telling, packets_are_whole_and_paced)
     for (unsigned i = 1; i <= SLOTS; i++)
         complete(i, 1, 1000000);
     ledger_close_period(ledger, now_ms);
-    telling_note_period(telling, now_ms);
+    statsd_sender_note_period(sender, now_ms);
     receive();
     n_got = 0;
     size_t most = 0;
@@ -323,7 +323,7 @@ Test(telling, packets_are_whole_and_paced)
     }
 }
 
-Test(telling, an_interval_of_several_periods)
+Test(statsd_sender, an_interval_of_several_periods)
 {
     options.periods_an_interval = 3;
     options.window_ms = 30000;
@@ -342,7 +342,7 @@ Test(telling, an_interval_of_several_periods)
     cr_assert(was_told("request_time.max_sec:0.003000000|g|"));
 }
 
-Test(telling, a_receiver_that_is_away_is_counted_and_catches_up)
+Test(statsd_sender, a_receiver_that_is_away_is_counted_and_catches_up)
 {
     start_worker(1);
     go_away();
@@ -375,7 +375,7 @@ Test(telling, a_receiver_that_is_away_is_counted_and_catches_up)
     cr_assert_gt(own_figure(STAT_STATSD_PACKETS_DROPPED), dropped);
 }
 
-Test(telling, a_full_buffer_is_tried_again_and_then_dropped)
+Test(statsd_sender, a_full_buffer_is_tried_again_and_then_dropped)
 {
     start_worker(1);
     begin();
@@ -385,9 +385,9 @@ Test(telling, a_full_buffer_is_tried_again_and_then_dropped)
     size_t turns = 0;
     close_period();
     int64_t until_ms = now_ms + 9000;
-    while (telling_due_ms(telling) <= until_ms) {
-        cr_assert_gt(telling_due_ms(telling), now_ms, "it would spin");
-        run_until(telling_due_ms(telling));
+    while (statsd_sender_due_ms(sender) <= until_ms) {
+        cr_assert_gt(statsd_sender_due_ms(sender), now_ms, "it would spin");
+        run_until(statsd_sender_due_ms(sender));
         turns++;
     }
     cr_assert_leq(turns, 9000 / 20 + 1);
@@ -401,7 +401,7 @@ Test(telling, a_full_buffer_is_tried_again_and_then_dropped)
     cr_assert_eq(of_instance("requests.completed"), 100);
 }
 
-Test(telling, the_last_word_makes_it_whole)
+Test(statsd_sender, the_last_word_makes_it_whole)
 {
     start_worker(1);
     begin();
@@ -409,7 +409,7 @@ Test(telling, the_last_word_makes_it_whole)
     (void)ledger_reap(ledger, 1, LEDGER_SIGNAL, SLOT_DEAD);
     ledger_close_period(ledger, now_ms + 1000);
     int64_t begun_ms = clock_mono_ms();
-    telling_finish(telling);
+    statsd_sender_finish(sender);
     cr_assert_lt(clock_mono_ms() - begun_ms, 2000); /* FINISH_SEND_MS: it has not waited to the end */
     receive();
     cr_assert_eq(of_instance("requests.completed"), 100);
@@ -418,7 +418,7 @@ Test(telling, the_last_word_makes_it_whole)
     cr_assert(was_told("workers.running:0|g|"));
 }
 
-Test(telling, the_last_word_tells_what_had_not_left_yet)
+Test(statsd_sender, the_last_word_tells_what_had_not_left_yet)
 {
     start_worker(1);
     begin();
@@ -426,14 +426,14 @@ Test(telling, the_last_word_tells_what_had_not_left_yet)
     close_period();
     cr_assert(!was_told("request_time.max_sec")); /* only the first packet has left */
     ledger_close_period(ledger, now_ms + 100);    /* idle */
-    telling_finish(telling);
+    statsd_sender_finish(sender);
     receive();
     cr_assert_eq(sum("requests.completed", "'process': 'metrics-0'}"), 100);
     cr_assert(was_told("request_time.max_sec:0.005000000|g|#{"));
     cr_assert_eq(own_figure(STAT_STATSD_PACKETS_DROPPED), 0u);
 }
 
-Test(telling, timings_that_were_lost_are_told_again)
+Test(statsd_sender, timings_that_were_lost_are_told_again)
 {
     start_worker(1);
     begin();
@@ -452,25 +452,25 @@ Test(telling, timings_that_were_lost_are_told_again)
     cr_assert(!was_told("request_time"));
 }
 
-Test(telling, the_last_word_does_not_wait_for_ever)
+Test(statsd_sender, the_last_word_does_not_wait_for_ever)
 {
     start_worker(1);
     begin();
     kernel_is_full = true;
     int64_t begun_ms = clock_mono_ms();
-    telling_finish(telling);
+    statsd_sender_finish(sender);
     cr_assert_lt(clock_mono_ms() - begun_ms, 60000);
 }
 
-Test(telling, a_released_slot_is_told_under_its_old_name)
+Test(statsd_sender, a_released_slot_is_told_under_its_old_name)
 {
     start_worker(1);
     begin();
     complete(1, 7, 5000000);
     (void)ledger_reap(ledger, 1, LEDGER_ASKED, SLOT_FREE);
-    telling_note_release(telling, 1);
+    statsd_sender_note_release(sender, 1);
     ledger_release(ledger, 1, 0);
-    telling_note_release(telling, 1);
+    statsd_sender_note_release(sender, 1);
     ledger_assign(ledger, 1, "alarms-0", "alarms", 0);
     recorder_free(&workers[1]);
     ledger_start(ledger, 1);
@@ -483,21 +483,21 @@ Test(telling, a_released_slot_is_told_under_its_old_name)
     cr_assert_eq(of_instance("requests.completed"), 9);
 }
 
-Test(telling, other_options_take_nothing_away)
+Test(statsd_sender, other_options_take_nothing_away)
 {
     struct errbuf err;
     start_worker(1);
     begin();
     complete(1, 7, 5000000);
     close_period();
-    struct telling_options other = options;
+    struct statsd_sender_options other = options;
     other.dimensions = "region:east";
     other.host = "localhost";
-    cr_assert_eq(telling_change(telling, &other, &err), 0);
+    cr_assert_eq(statsd_sender_change(sender, &other, &err), 0);
     buf_clear(&got); /* whatever went out before */
-    for (unsigned i = 0; i < 50 && telling_due_ms(telling) > now_ms + 1000; i++)
+    for (unsigned i = 0; i < 50 && statsd_sender_due_ms(sender) > now_ms + 1000; i++)
         (void)poll(NULL, 0, 1);
-    telling_turn(telling, now_ms);
+    statsd_sender_turn(sender, now_ms);
     (void)wait(NULL); /* the lookup's child; its pipe is full or closed by now */
     complete(1, 1, 5000000);
     close_period();
@@ -506,25 +506,25 @@ Test(telling, other_options_take_nothing_away)
     cr_assert_geq(sum("requests.completed", "'scope': 'instance', 'region': 'east'}"), 1);
 }
 
-Test(telling, the_options_of_the_configuration)
+Test(statsd_sender, the_options_of_the_configuration)
 {
     static struct config cfg;
-    struct telling_options o;
+    struct statsd_sender_options o;
     cfg.statsd.dialect = (char *)(uintptr_t) "dogstatsd";
     cfg.statsd.gauge_window_seconds = 20;
     cfg.statsd.port = 8125;
     cfg.persister.period_seconds = 10;
-    telling_options_from(&o, &cfg);
+    statsd_sender_options_from(&o, &cfg);
     cr_assert_eq(o.periods_an_interval, 1u);
     cr_assert_eq(o.window_ms, 20000);
     cr_assert_eq(o.dialect, STATSD_DOGSTATSD);
     cfg.statsd.interval_seconds = 30;
-    telling_options_from(&o, &cfg);
+    statsd_sender_options_from(&o, &cfg);
     cr_assert_eq(o.periods_an_interval, 3u);
     cr_assert_eq(o.window_ms, 30000, "what is told is no less than what was timed");
 }
 
-Test(telling, it_goes_on_while_a_name_is_not_found)
+Test(statsd_sender, it_goes_on_while_a_name_is_not_found)
 {
     options.host = "a..b";
     start_worker(1);
@@ -533,7 +533,7 @@ Test(telling, it_goes_on_while_a_name_is_not_found)
     close_period();
     siginfo_t info;
     cr_assert_eq(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0); /* until the child has failed */
-    telling_turn(telling, now_ms);
+    statsd_sender_turn(sender, now_ms);
     (void)wait(NULL);
     run_until(now_ms + 5000);
     cr_assert_gt(own_figure(STAT_STATSD_PACKETS_DROPPED), 1u);

@@ -1,9 +1,9 @@
 /*
- * courier.c - see courier.h.
+ * statsd_transport.c - see statsd_transport.h.
  *
- * Process: master.  Owner: struct courier.  Concurrency: one thread.
+ * Process: master.  Owner: struct statsd_transport.  Concurrency: one thread.
  */
-#include "master/courier.h"
+#include "master/statsd_transport.h"
 
 #include <poll.h>
 
@@ -27,13 +27,13 @@ enum {
 /* --- what became of a packet --- */
 
 static size_t
-lines_of(const struct courier *c, size_t packet)
+lines_of(const struct statsd_transport *c, size_t packet)
 {
     return c->packets->packets[packet].n_lines;
 }
 
 static void
-drop(struct courier *c, size_t packet)
+drop(struct statsd_transport *c, size_t packet)
 {
     c->tally.packets_dropped++;
     c->tally.lines_dropped += lines_of(c, packet);
@@ -41,7 +41,7 @@ drop(struct courier *c, size_t packet)
 }
 
 static void
-note_refused(struct courier *c)
+note_refused(struct statsd_transport *c)
 {
     char text[LOOKUP_TEXT_BYTES];
     c->refused_now = true;
@@ -53,7 +53,7 @@ note_refused(struct courier *c)
 }
 
 static void
-note_failed(struct courier *c, const char *what)
+note_failed(struct statsd_transport *c, const char *what)
 {
     c->failed_now = true;
     if (!c->failed)
@@ -65,7 +65,7 @@ note_failed(struct courier *c, const char *what)
 
 /* The packet sent last has either met nobody, which is known by now, or is taken as received. */
 static void
-settle(struct courier *c)
+settle(struct statsd_transport *c)
 {
     if (!c->on_its_way)
         return;
@@ -83,7 +83,7 @@ settle(struct courier *c)
 /* --- where to --- */
 
 static void
-take_address(struct courier *c, const struct lookup_address *found)
+take_address(struct statsd_transport *c, const struct lookup_address *found)
 {
     char text[LOOKUP_TEXT_BYTES];
     struct errbuf err;
@@ -104,7 +104,7 @@ take_address(struct courier *c, const struct lookup_address *found)
 }
 
 static void
-take_lookup(struct courier *c, enum lookup_result result, const struct lookup_address *found,
+take_lookup(struct statsd_transport *c, enum lookup_result result, const struct lookup_address *found,
             const struct errbuf *err, int64_t now_ms)
 {
     if (result == LOOKUP_WAITING)
@@ -123,7 +123,7 @@ take_lookup(struct courier *c, enum lookup_result result, const struct lookup_ad
 }
 
 static int64_t
-lookup_due_ms(const struct courier *c)
+lookup_due_ms(const struct statsd_transport *c)
 {
     bool well = c->fd != STATSD_NO_SOCKET && !c->lookup_failed && !c->refused;
     if (c->lookup.running)
@@ -136,7 +136,7 @@ lookup_due_ms(const struct courier *c)
 }
 
 static void
-look_up(struct courier *c, int64_t now_ms)
+look_up(struct statsd_transport *c, int64_t now_ms)
 {
     struct lookup_address found;
     struct errbuf err;
@@ -154,41 +154,41 @@ look_up(struct courier *c, int64_t now_ms)
 /* --- life --- */
 
 void
-courier_init(struct courier *courier, const char *host, uint16_t port,
+statsd_transport_init(struct statsd_transport *transport, const char *host, uint16_t port,
              void (*lost)(void *arg, size_t packet), void *arg)
 {
-    *courier = (struct courier){
+    *transport = (struct statsd_transport){
         .host = host, .port = port, .fd = STATSD_NO_SOCKET, .lost = lost, .arg = arg};
 }
 
 void
-courier_close(struct courier *courier)
+statsd_transport_close(struct statsd_transport *transport)
 {
-    lookup_cancel(&courier->lookup);
-    statsd_socket_close(&courier->fd);
+    lookup_cancel(&transport->lookup);
+    statsd_socket_close(&transport->fd);
 }
 
 void
-courier_redirect(struct courier *courier, const char *host, uint16_t port)
+statsd_transport_redirect(struct statsd_transport *transport, const char *host, uint16_t port)
 {
-    assert(courier->packets == NULL);
-    struct courier_tally tally = courier->tally;
-    courier_close(courier);
-    courier_init(courier, host, port, courier->lost, courier->arg);
-    courier->tally = tally;
+    assert(transport->packets == NULL);
+    struct statsd_transport_tally tally = transport->tally;
+    statsd_transport_close(transport);
+    statsd_transport_init(transport, host, port, transport->lost, transport->arg);
+    transport->tally = tally;
 }
 
 /* --- a load --- */
 
 static size_t
-count_packets(const struct courier *c)
+count_packets(const struct statsd_transport *c)
 {
     return c->packets != NULL ? c->packets->n : 0;
 }
 
 /* The receiver is well again if something arrived, as far as we know, and nothing came back. */
 static void
-judge_receiver(struct courier *c)
+judge_receiver(struct statsd_transport *c)
 {
     char text[LOOKUP_TEXT_BYTES];
     if (!c->refused_now && !c->failed_now && !c->arrived_now)
@@ -203,7 +203,7 @@ judge_receiver(struct courier *c)
 }
 
 static void
-end_load(struct courier *c)
+end_load(struct statsd_transport *c)
 {
     judge_receiver(c);
     c->packets = NULL;
@@ -211,43 +211,43 @@ end_load(struct courier *c)
 }
 
 void
-courier_drop_load(struct courier *courier)
+statsd_transport_drop_load(struct statsd_transport *transport)
 {
-    settle(courier);
-    for (; courier->next < count_packets(courier); courier->next++)
-        drop(courier, courier->next);
-    end_load(courier);
+    settle(transport);
+    for (; transport->next < count_packets(transport); transport->next++)
+        drop(transport, transport->next);
+    end_load(transport);
 }
 
 void
-courier_recall_load(struct courier *courier)
+statsd_transport_recall_load(struct statsd_transport *transport)
 {
-    settle(courier);
-    for (; courier->next < count_packets(courier); courier->next++)
-        courier->lost(courier->arg, courier->next);
-    end_load(courier);
+    settle(transport);
+    for (; transport->next < count_packets(transport); transport->next++)
+        transport->lost(transport->arg, transport->next);
+    end_load(transport);
 }
 
 void
-courier_load(struct courier *courier, const struct statsd_packets *packets, int64_t now_ms,
+statsd_transport_load(struct statsd_transport *transport, const struct statsd_packets *packets, int64_t now_ms,
              int64_t spread_ms)
 {
-    courier_drop_load(courier);
-    courier->packets = packets;
-    courier->begun_ms = now_ms;
-    courier->spread_ms = spread_ms;
+    statsd_transport_drop_load(transport);
+    transport->packets = packets;
+    transport->begun_ms = now_ms;
+    transport->spread_ms = spread_ms;
 }
 
 void
-courier_note_refused_lines(struct courier *courier, size_t lines)
+statsd_transport_note_refused_lines(struct statsd_transport *transport, size_t lines)
 {
-    courier->tally.lines_dropped += lines;
+    transport->tally.lines_dropped += lines;
 }
 
 /* --- sending --- */
 
 static enum statsd_sent
-try_to_send(struct courier *c, struct slice packet)
+try_to_send(struct statsd_transport *c, struct slice packet)
 {
     struct errbuf err;
     if (c->fd == STATSD_NO_SOCKET)
@@ -264,7 +264,7 @@ try_to_send(struct courier *c, struct slice packet)
 
 /* Sends the next packet, or drops it. Returns: false if it has to wait. */
 static bool
-send_next(struct courier *c)
+send_next(struct statsd_transport *c)
 {
     settle(c);
     enum statsd_sent sent = try_to_send(c, statsd_packets_get(c->packets, c->next));
@@ -279,7 +279,7 @@ send_next(struct courier *c)
 
 /* Packets of a group are due together. */
 static int64_t
-packet_due_ms(const struct courier *c)
+packet_due_ms(const struct statsd_transport *c)
 {
     size_t n = c->packets->n, group = (n + GROUPS_WANTED - 1) / GROUPS_WANTED;
     group = group < GROUP_MAX ? group : GROUP_MAX;
@@ -287,9 +287,9 @@ packet_due_ms(const struct courier *c)
 }
 
 void
-courier_turn(struct courier *courier, int64_t now_ms)
+statsd_transport_turn(struct statsd_transport *transport, int64_t now_ms)
 {
-    struct courier *c = courier;
+    struct statsd_transport *c = transport;
     look_up(c, now_ms);
     if (now_ms < c->not_before_ms)
         return;
@@ -302,9 +302,9 @@ courier_turn(struct courier *courier, int64_t now_ms)
 }
 
 int64_t
-courier_due_ms(const struct courier *courier)
+statsd_transport_due_ms(const struct statsd_transport *transport)
 {
-    const struct courier *c = courier;
+    const struct statsd_transport *c = transport;
     int64_t due_ms = lookup_due_ms(c);
     if (c->next < count_packets(c)) {
         int64_t packet_ms = packet_due_ms(c);
@@ -323,21 +323,21 @@ sleep_ms(int ms)
 }
 
 void
-courier_wait_for_address(struct courier *courier, int64_t limit_ms)
+statsd_transport_wait_for_address(struct statsd_transport *transport, int64_t limit_ms)
 {
     int64_t until_ms = clock_mono_ms() + limit_ms;
-    look_up(courier, clock_mono_ms());
-    while (courier->fd == STATSD_NO_SOCKET && courier->lookup.running &&
+    look_up(transport, clock_mono_ms());
+    while (transport->fd == STATSD_NO_SOCKET && transport->lookup.running &&
            clock_mono_ms() < until_ms) {
         sleep_ms(POLL_MS);
-        look_up(courier, clock_mono_ms());
+        look_up(transport, clock_mono_ms());
     }
 }
 
 void
-courier_hurry(struct courier *courier, int64_t limit_ms)
+statsd_transport_hurry(struct statsd_transport *transport, int64_t limit_ms)
 {
-    struct courier *c = courier;
+    struct statsd_transport *c = transport;
     int64_t until_ms = clock_mono_ms() + limit_ms;
     while (c->fd != STATSD_NO_SOCKET && c->next < count_packets(c) && clock_mono_ms() < until_ms) {
         (void)send_next(c);
@@ -346,5 +346,5 @@ courier_hurry(struct courier *courier, int64_t limit_ms)
     }
     if (c->on_its_way)
         sleep_ms(LATE_REFUSAL_MS);
-    courier_drop_load(c);
+    statsd_transport_drop_load(c);
 }

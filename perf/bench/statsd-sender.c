@@ -1,8 +1,8 @@
 /*
- * telling.c - the master's CPU for telling the figures by StatsD, per interval of 10 s, by the
+ * statsd_sender.c - the master's CPU for sender the figures by StatsD, per interval of 10 s, by the
  * number of workers and of messages.
  *
- *   perf/bench/telling [INTERVALS]
+ *   perf/bench/statsd-sender [INTERVALS]
  *
  * The master's own code on a segment of its own, with a simulated clock that goes from one wake-up
  * to the next; the packets go through a real socket to a child that reads them.  A turn of the loop
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "lib/num.h"
-#include "master/telling.h"
+#include "master/statsd_sender.h"
 #include "shm/ledger.h"
 
 enum { PERIOD_MS = 10000, MAX_WORKERS = 256, DEFAULT_INTERVALS = 50 };
@@ -30,7 +30,7 @@ struct bench {
     struct segment segment;
     struct ledger *ledger;
     struct shm_reader *reader;
-    struct telling *telling;
+    struct statsd_sender *sender;
     struct recorder *workers[MAX_WORKERS];
     unsigned n;
     int64_t now_ms;
@@ -41,7 +41,7 @@ struct bench {
 static void
 die(const char *what)
 {
-    fprintf(stderr, "perf/bench/telling: %s: %s\n", what, strerror(errno));
+    fprintf(stderr, "perf/bench/statsd-sender: %s: %s\n", what, strerror(errno));
     exit(1);
 }
 
@@ -86,7 +86,7 @@ open_bench(struct bench *b, unsigned n, uint16_t port)
     b->ledger = ledger_new(&b->segment);
     b->reader = segment_reader(&b->segment);
     b->now_ms = b->segment.header->started_mono_ms;
-    struct telling_options options = {.instance = "bench",
+    struct statsd_sender_options options = {.instance = "bench",
                                       .host = "127.0.0.1",
                                       .port = port,
                                       .prefix = "monasca.persister.",
@@ -98,8 +98,8 @@ open_bench(struct bench *b, unsigned n, uint16_t port)
                                       .window_ms = 2 * PERIOD_MS};
     if (b->ledger == NULL || b->reader == NULL)
         die("segment");
-    b->telling = telling_new(&options, b->reader, ledger_recorder(b->ledger), &err);
-    if (b->telling == NULL)
+    b->sender = statsd_sender_new(&options, b->reader, ledger_recorder(b->ledger), &err);
+    if (b->sender == NULL)
         die(err.text);
     for (unsigned i = 0; i < n; i++) {
         char name[32];
@@ -118,7 +118,7 @@ close_bench(struct bench *b)
 {
     for (unsigned i = 0; i < b->n; i++)
         recorder_free(&b->workers[i]);
-    telling_free(&b->telling);
+    statsd_sender_free(&b->sender);
     shm_reader_close(&b->reader);
     ledger_free(&b->ledger);
     segment_close(&b->segment);
@@ -145,10 +145,10 @@ static void
 run_interval(struct bench *b, unsigned messages)
 {
     int64_t until_ms = b->now_ms + PERIOD_MS, due_ms, started = cpu_ns();
-    while ((due_ms = telling_due_ms(b->telling)) < until_ms) {
+    while ((due_ms = statsd_sender_due_ms(b->sender)) < until_ms) {
         b->now_ms = due_ms > b->now_ms ? due_ms : b->now_ms;
         ledger_turn(b->ledger);
-        telling_turn(b->telling, b->now_ms);
+        statsd_sender_turn(b->sender, b->now_ms);
         b->wakes++;
     }
     b->send_ns += cpu_ns() - started;
@@ -157,7 +157,7 @@ run_interval(struct bench *b, unsigned messages)
     started = cpu_ns();
     ledger_close_period(b->ledger, b->now_ms);
     int64_t closed = cpu_ns();
-    telling_note_period(b->telling, b->now_ms);
+    statsd_sender_note_period(b->sender, b->now_ms);
     b->build_ns += cpu_ns() - closed;
     b->close_ns += closed - started;
 }
@@ -173,7 +173,7 @@ measure(unsigned workers, unsigned messages, unsigned intervals, uint16_t port)
 {
     static struct bench b;
     open_bench(&b, workers, port);
-    telling_start(b.telling, b.now_ms);
+    statsd_sender_start(b.sender, b.now_ms);
     for (unsigned i = 0; i < 3; i++) /* until all memory is there */
         run_interval(&b, messages);
     uint64_t packets = own_figure(&b, STAT_STATSD_PACKETS),
@@ -184,11 +184,11 @@ measure(unsigned workers, unsigned messages, unsigned intervals, uint16_t port)
         run_interval(&b, messages);
     packets = own_figure(&b, STAT_STATSD_PACKETS) - packets;
     lines = own_figure(&b, STAT_STATSD_LINES) - lines;
-    double n = intervals, telling_us = (double)(b.build_ns + b.send_ns) / n / 1000;
+    double n = intervals, statsd_sender_us = (double)(b.build_ns + b.send_ns) / n / 1000;
     printf("%7u %10u %7.0f %8.0f %6.0f %9.0f %9.0f %9.0f %11.4f %%\n", workers, messages,
            (double)lines / n, (double)packets / n, (double)b.wakes / n,
            (double)b.close_ns / n / 1000, (double)b.build_ns / n / 1000,
-           (double)b.send_ns / n / 1000, telling_us / (PERIOD_MS * 1000.0) * 100);
+           (double)b.send_ns / n / 1000, statsd_sender_us / (PERIOD_MS * 1000.0) * 100);
     close_bench(&b);
 }
 
@@ -199,7 +199,7 @@ main(int argc, char **argv)
     int64_t intervals = DEFAULT_INTERVALS;
     uint16_t port;
     if (argc > 2 || (argc == 2 && num_parse_int(argv[1], 1, 100000, &intervals) == -1)) {
-        fprintf(stderr, "usage: perf/bench/telling [INTERVALS]\n");
+        fprintf(stderr, "usage: perf/bench/statsd-sender [INTERVALS]\n");
         return 2;
     }
     pid_t receiver = start_receiver(&port);
