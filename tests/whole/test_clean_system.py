@@ -1,4 +1,4 @@
-"""A clean Debian 12 with a real systemd, by README's "Run it for real", as an operator has it.
+"""A clean Debian 12 with a real systemd, by README's "Install and run", as an operator has it.
 
     PERSISTER_TEST_CLEAN_SYSTEM=1 tests/whole/run CleanSystem
 
@@ -33,9 +33,9 @@ QUERY = "http://127.0.0.1:9090/api/v1/query?query=sum(monasca_persister_complete
 
 
 def section():
-    """README's text from "Run it for real" to the next heading."""
+    """README's text from "Install and run" to "Upgrade"."""
     with open(os.path.join(proc.ROOT, "README.md"), encoding="utf-8") as f:
-        return f.read().partition("## Run it for real\n")[2].partition("\n## ")[0]
+        return f.read().partition("## Install and run\n")[2].partition("\n## Upgrade")[0]
 
 
 def blocks():
