@@ -1,8 +1,5 @@
-/*
- * accept.c - see accept.h.
- *
- * Process: admin.  Owner: none.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* accept.c - see accept.h. */
 #include "admin/accept.h"
 
 #include <strings.h>

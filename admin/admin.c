@@ -1,9 +1,5 @@
-/*
- * admin.c - see admin.h.
- *
- * Process: admin, forked by the master.  Owner: admin_run.  Concurrency: one thread; the handler
- * only sets flags, and signals are let in only while waiting.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* admin.c - see admin.h. */
 #include "admin/admin.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * admin.h - the admin port: a child of the master that serves the figures over HTTP.
  *

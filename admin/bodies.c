@@ -1,9 +1,5 @@
-/*
- * bodies.c - see bodies.h.
- *
- * Process: admin.  Owner: struct bodies; libmicrohttpd counts the uses of a response, so one that
- * is being sent outlives its place here.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bodies.c - see bodies.h. */
 #include "admin/bodies.h"
 
 #include <inttypes.h>

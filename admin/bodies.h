@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bodies.h - the answers of the admin port, made at most once per view.
  *

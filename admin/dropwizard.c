@@ -1,8 +1,5 @@
-/*
- * dropwizard.c - see dropwizard.h.
- *
- * Process: admin.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dropwizard.c - see dropwizard.h. */
 #include "admin/dropwizard.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dropwizard.h - the figures as the Java persister's admin port gives them: GET /metrics.
  *

@@ -1,8 +1,5 @@
-/*
- * ewma.c - see ewma.h.
- *
- * Process: admin.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ewma.c - see ewma.h. */
 #include "admin/ewma.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ewma.h - a meter's three moving averages, as DropWizard Metrics means them.
  *

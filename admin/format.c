@@ -1,8 +1,5 @@
-/*
- * format.c - see format.h.
- *
- * Process: admin.  Owner: values only.  Concurrency: any thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* format.c - see format.h. */
 #include "admin/format.h"
 
 #include <inttypes.h>

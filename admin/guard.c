@@ -1,8 +1,5 @@
-/*
- * guard.c - see guard.h.
- *
- * Process: admin.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* guard.c - see guard.h. */
 #include "admin/guard.h"
 
 #include <sys/socket.h>

@@ -1,8 +1,5 @@
-/*
- * health.c - see health.h.
- *
- * Process: admin.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* health.c - see health.h. */
 #include "admin/health.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * health.h - is all well, and if not, what is wrong: GET /healthcheck.
  *

@@ -1,8 +1,5 @@
-/*
- * host.c - see host.h.
- *
- * Process: admin.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host.c - see host.h. */
 #include "admin/host.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * host.h - whether a request was meant for this machine, by its Host header. Pure.
  *

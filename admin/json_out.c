@@ -1,8 +1,5 @@
-/*
- * json_out.c - see json_out.h.
- *
- * Process: admin.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* json_out.c - see json_out.h. */
 #include "admin/json_out.h"
 
 #include <inttypes.h>

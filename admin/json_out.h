@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * json_out.h - writes JSON: compact, or indented as Jackson does for DropWizard's pretty=true.
  *

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## The admin port.
 noinst_LIBRARIES += admin/libadmin.a
 admin_libadmin_a_CFLAGS = $(AM_CFLAGS) $(MICROHTTPD_CFLAGS)

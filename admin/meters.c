@@ -1,8 +1,5 @@
-/*
- * meters.c - see meters.h.
- *
- * Process: admin.  Owner: the caller of meters_new.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* meters.c - see meters.h. */
 #include "admin/meters.h"
 
 #include <stdlib.h>

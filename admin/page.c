@@ -1,8 +1,5 @@
-/*
- * page.c - see page.h.
- *
- * Process: admin.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* page.c - see page.h. */
 #include "admin/page.h"
 
 #include <inttypes.h>

@@ -1,8 +1,5 @@
-/*
- * plot.c - see plot.h.
- *
- * Process: admin.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plot.c - see plot.h. */
 #include "admin/plot.h"
 
 #include <math.h>

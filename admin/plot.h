@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * plot.h - a plot of the last periods as inline SVG, which needs no script and takes its colours
  * from the page's style sheet.

@@ -1,8 +1,5 @@
-/*
- * privileges.c - see privileges.h.
- *
- * Process: admin.  Owner: none.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* privileges.c - see privileges.h. */
 #include "admin/privileges.h"
 
 #include <errno.h>

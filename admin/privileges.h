@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * privileges.h - gives up what the admin process does not need.
  *

@@ -1,8 +1,5 @@
-/*
- * progress.c - see progress.h.
- *
- * Process: admin.  Owner: the caller of progress_new.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* progress.c - see progress.h. */
 #include "admin/progress.h"
 
 #include <stdlib.h>

@@ -1,8 +1,5 @@
-/*
- * spread.c - see spread.h.
- *
- * Process: admin.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spread.c - see spread.h. */
 #include "admin/spread.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * spread.h - how a timing is spread: what DropWizard shows of a timer, from one of our histograms.
  *

@@ -1,8 +1,5 @@
-/*
- * threads.c - see threads.h.
- *
- * Process: admin.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* threads.c - see threads.h. */
 #include "admin/threads.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * threads.h - what each process does just now, as text: GET /threads, where DropWizard has its dump
  * of threads.

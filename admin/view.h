@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * view.h - what the admin port tells of: one snapshot, what was computed from it, and what the
  * admin process remembers.

@@ -1,9 +1,5 @@
-/*
- * web.c - see web.h.
- *
- * Process: admin.  Owner: struct web.  Concurrency: one thread, libmicrohttpd's included: all of
- * its callbacks are made from web_turn.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* web.c - see web.h. */
 #include "admin/web.h"
 
 #include <microhttpd.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * web.h - the routes of the admin port, on libmicrohttpd.
  *

@@ -1,8 +1,5 @@
-/*
- * batch.c - see batch.h.
- *
- * Process: workers.  Owner: the worker's loop.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* batch.c - see batch.h. */
 #include "batch/batch.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * batch.h - which messages are in hand, what became of each, when to flush, what may be committed.
  *

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## Which messages are in hand: pure.
 noinst_LIBRARIES += batch/libbatch.a
 batch_libbatch_a_SOURCES = \

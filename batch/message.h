@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * message.h - one Kafka message in hand, without Kafka's headers.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cfg.c - the option table, and how raw texts become a validated configuration.
  *

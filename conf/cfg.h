@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cfg.h - the configuration: parsed, resolved and validated into one fresh structure.
  *

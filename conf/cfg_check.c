@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cfg_check.c - what no single option can tell: the drivers, names, and how options fit together.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cfg_file.c - reads the INI file into raw texts, one per known option.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cfg_hosts.c - the options that name hosts: what would be looked up in vain for ever is refused.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cfg_lines.c - brings the lines of the file to the one form that libini_config and oslo.config
  * read alike, and refuses what only this level can see.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cfg_man.c - the options as monasca-persister.conf(5) lists them.
  *

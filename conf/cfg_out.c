@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cfg_out.c - the configuration as text: the effective values, and the sample file.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cfg_priv.h - the option table that the files of cfg share, and the two steps of reading a file.
  *

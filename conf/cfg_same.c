@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cfg_same.c - what differs between two configurations: who has to be replaced at a reload, and
  * what cannot change without a restart.

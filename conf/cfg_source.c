@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cfg_source.c - one configuration from several files, directories of files, and options of the
  * command line, as oslo.config puts it together: what is read later wins.

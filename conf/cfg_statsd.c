@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cfg_statsd.c - how the options of [statsd] fit together, and with the length of a period.
  *

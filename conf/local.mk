@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## The options, and the reasons for which messages are rejected.
 noinst_LIBRARIES += conf/libconf.a
 conf_libconf_a_CFLAGS = $(AM_CFLAGS) $(INI_CFLAGS)

@@ -1,8 +1,5 @@
-/*
- * reject.c - see reject.h.
- *
- * Process: workers.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reject.c - see reject.h. */
 #include "conf/reject.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * reject.h - the verdict that a message is wrong in itself (not the world around it).
  *

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## What runs it as a service (contrib/). Directories follow prefix and sysconfdir; a configuration that is
 ## there already is never overwritten, nor taken away.
 initddir = $(sysconfdir)/init.d

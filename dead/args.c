@@ -1,8 +1,5 @@
-/*
- * args.c - see args.h.
- *
- * Process: persister-dead.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* args.c - see args.h. */
 #include "config.h"
 
 #include "dead/args.h"

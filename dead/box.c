@@ -1,8 +1,5 @@
-/*
- * box.c - see box.h.
- *
- * Process: persister-dead.  Owner: struct box.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* box.c - see box.h. */
 #include "dead/box.h"
 
 #include "dead/journal.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * box.h - all dead letters there are: of the file and its rotated ones, and of the topic; and which
  * of them were replayed.

@@ -1,8 +1,5 @@
-/*
- * filter.c - see filter.h.
- *
- * Process: persister-dead; the tests.  Owner: the caller.  Concurrency: any thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* filter.c - see filter.h. */
 #include "dead/filter.h"
 
 static bool

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * from_file.c - see from_file.h.
  *
@@ -7,8 +8,6 @@
  * other lines there.  With keep = 0 the persister empties PATH instead of renaming it, and fills it
  * anew; a file whose beginning has changed is therefore not read any further, lest the beginning of
  * one letter go on with the end of another.
- *
- * Process: persister-dead; the tests.  Owner: struct from_file.  Concurrency: see from_file.h.
  */
 #include "dead/from_file.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * from_file.h - a dead letter file and its rotated ones, as they are at one moment.
  *

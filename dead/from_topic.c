@@ -1,8 +1,5 @@
-/*
- * from_topic.c - see from_topic.h.
- *
- * Process: persister-dead.  Owner: struct from_topic.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* from_topic.c - see from_topic.h. */
 #include "dead/from_topic.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * from_topic.h - a dead letter topic, as it is at one moment, and the marks of what was replayed.
  *

@@ -1,7 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * idset.c - see idset.h.  Ids are hashes already, so their bits choose the slot.
- *
- * Process: persister-dead; the tests.  Owner: the caller.  Concurrency: one thread.
  */
 #include "dead/idset.h"
 

@@ -1,8 +1,5 @@
-/*
- * journal.c - see journal.h.
- *
- * Process: persister-dead; the tests.  Owner: struct journal.  Concurrency: see journal.h.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* journal.c - see journal.h. */
 #include "dead/journal.h"
 
 #include <errno.h>

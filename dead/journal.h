@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * journal.h - what was replayed from a dead letter file: a file beside it, FILE.replayed.
  *

@@ -1,8 +1,5 @@
-/*
- * judge.c - see judge.h.
- *
- * Process: persister-dead; the tests.  Owner: struct judge.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* judge.c - see judge.h. */
 #include "dead/judge.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * judge.h - what this version's decoder says of a letter's payload: is it still wrong?
  *

@@ -1,8 +1,5 @@
-/*
- * kafka_client.c - see kafka_client.h.
- *
- * Process: persister-dead.  Owner: struct kafka_client.  Concurrency: see kafka_client.h.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kafka_client.c - see kafka_client.h. */
 #include "dead/kafka_client.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * kafka_client.h - persister-dead's Kafka clients: made from the persister's configuration, or from
  * options alone.

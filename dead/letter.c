@@ -1,8 +1,5 @@
-/*
- * letter.c - see letter.h.
- *
- * Process: persister-dead; the tests.  Owner: the caller.  Concurrency: one thread per reader.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* letter.c - see letter.h. */
 #include "dead/letter.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * letter.h - one dead letter, read from the line that worker/dead_letter.c wrote (pure).
  *

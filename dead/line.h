@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * line.h - one line of a dead letter file, or one record of a dead letter topic, as it is read.
  *

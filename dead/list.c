@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * list.c - persister-dead list: letters counted by reason and topic, or one by one.
  *

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## Dead letters by hand.
 noinst_LIBRARIES += dead/libdead.a
 dead_libdead_a_CFLAGS = $(AM_CFLAGS) $(RDKAFKA_CFLAGS)

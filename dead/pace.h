@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pace.h - when the next message may go out under --rate (pure).
  *

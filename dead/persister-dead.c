@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * persister-dead.c - dead letters by hand: list them, show one, replay them into a topic.
  *

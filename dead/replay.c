@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * replay.c - persister-dead replay: letters into a topic, and a note of each that Kafka has.
  *

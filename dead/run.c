@@ -1,8 +1,5 @@
-/*
- * run.c - see run.h.
- *
- * Process: persister-dead.  Owner: main.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run.c - see run.h. */
 #include "dead/run.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * run.h - what the three verbs share: where the letters are, which of them are meant, and how the
  * answer is printed.

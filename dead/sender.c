@@ -1,11 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sender.c - see sender.h.
  *
  * A broker that finds a batch larger than its topic may take refuses all of its messages for their
  * size, also those that are small enough: what was refused is sent once more, alone, by a client
  * that makes no batches. Only what is refused then is too large.
- *
- * Process: persister-dead.  Owner: struct sender.  Concurrency: one thread.
  */
 #include "dead/sender.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sender.h - messages into Kafka topics, with a report for each.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * show.c - persister-dead show: one letter, its payload, and what is wrong with it.
  *

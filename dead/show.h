@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * show.h - bytes of a message for a terminal (pure); the verb itself is in run.h.
  *

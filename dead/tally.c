@@ -1,8 +1,5 @@
-/*
- * tally.c - see tally.h.
- *
- * Process: persister-dead; the tests.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tally.c - see tally.h. */
 #include "dead/tally.h"
 
 #include <stdlib.h>

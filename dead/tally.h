@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tally.h - letters counted by reason and topic, and written as text or JSON (pure).
  *

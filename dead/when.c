@@ -1,8 +1,5 @@
-/*
- * when.c - see when.h.
- *
- * Process: persister-dead; the tests.  Owner: none.  Concurrency: any thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* when.c - see when.h. */
 #include "dead/when.h"
 
 #include <stdio.h>

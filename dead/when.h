@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * when.h - points in time as people write them, and back (pure).
  *

@@ -1,8 +1,5 @@
-/*
- * figures.c - see figures.h.
- *
- * Process: pstats, admin.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* figures.c - see figures.h. */
 #include "figures/figures.h"
 
 #include <fnmatch.h>

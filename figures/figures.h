@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * figures.h - what all forms of the figures share (pstats, the admin port): which are wanted,
  * whether they are of a living master, and how times are written.

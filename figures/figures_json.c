@@ -1,8 +1,5 @@
-/*
- * figures_json.c - see figures_json.h.
- *
- * Process: pstats, admin.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* figures_json.c - see figures_json.h. */
 #include "figures/figures_json.h"
 
 #include <stdio.h>

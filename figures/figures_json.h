@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * figures_json.h - a snapshot as JSON: what `pstats -j` prints and the admin port serves at /stats.
  *

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## Figures as JSON and OpenMetrics, for pstats, the admin port and persister-perf.
 noinst_LIBRARIES += figures/libfigures.a
 figures_libfigures_a_SOURCES = \

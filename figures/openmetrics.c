@@ -1,8 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * openmetrics.c - see openmetrics.h. The format: OpenMetrics 1.0.0 and, for the older one,
  * Prometheus' "Exposition formats".  All samples of a family come together, one after the other.
- *
- * Process: pstats, admin.  Owner: the caller.  Concurrency: one thread.
  */
 #include "figures/openmetrics.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * openmetrics.h - a snapshot as OpenMetrics text (OpenMetrics 1.0.0), or in the older text format
  * of Prometheus (0.0.4) for those who ask for that.

@@ -1,12 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * consume.c - see consume.h.
  *
  * Joining is in consume_join.c, positions are in consume_position.c, commits in consume_commit.c,
  * the lag is in consume_lag.c, what cannot be read in consume_unreadable.c, what kills workers in
  * consume_fatal.c.
- *
- * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread; consume_log
- * may run in librdkafka's threads and only writes a log line.
  */
 #include <stdlib.h>
 

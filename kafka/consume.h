@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * consume.h - one member of a Kafka consumer group: librdkafka and nothing else.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * consume_fatal.c - offsets that no worker survives: what is written down beforehand, and how a
  * partition gets past them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * consume_join.c - joining the group, and joining it again for a topic that was made anew.
  *

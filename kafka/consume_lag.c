@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * consume_lag.c - where the ends of the owned partitions are, and what follows from it (lag.h).
  *

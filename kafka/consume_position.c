@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * consume_position.c - where each partition begins, and where it goes on when that is lost.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * consume_priv.h - what consume.c and consume_*.c share.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * consume_unreadable.c - batches that librdkafka cannot read: how often they are tried, where they
  * end, and how a partition gets past them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * kafka_conf.c - see kafka_conf.h.
  *
@@ -17,8 +18,6 @@
  * of a broker, which no batch must exceed, else nothing comes from that broker any more).  A batch
  * that would be larger is an error, and ends as consume_unreadable.c says.  Results of gzip, lz4
  * and snappy are as large as the batch makes them: up to 1030, 255 and 21 times its size.
- *
- * Process: workers and the checking child.  Owner: the caller.  Concurrency: one thread.
  */
 #include "kafka/kafka_conf.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * kafka_conf.h - our options and the passed-through librdkafka properties, as librdkafka takes
  * them.

@@ -1,8 +1,5 @@
-/*
- * lag.c - see lag.h.
- *
- * Process: workers.  Owner: struct partition.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lag.c - see lag.h. */
 #include "kafka/lag.h"
 
 #define UNKNOWN UINT64_MAX

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lag.h - how far a partition's consumer is behind, in messages and in time, from what little is
  * heard.

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## librdkafka and nothing else.
 noinst_LIBRARIES += kafka/libkafka.a
 kafka_libkafka_a_CFLAGS = $(AM_CFLAGS) $(RDKAFKA_CFLAGS)

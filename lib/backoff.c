@@ -1,8 +1,5 @@
-/*
- * backoff.c - see backoff.h.
- *
- * Process: master and workers.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* backoff.c - see backoff.h. */
 #include "lib/backoff.h"
 
 /* splitmix64 (S. Vigna, public domain): enough to spread processes in time. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * backoff.h - capped exponential backoff with jitter, as a pure function of its state.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * base.h - what every source may rely on: compiler attributes, byte slices.
  *

@@ -1,8 +1,5 @@
-/*
- * buf.c - see buf.h.
- *
- * Process: all.  Owner: the caller.  Concurrency: one thread per buffer.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* buf.c - see buf.h. */
 #include "lib/buf.h"
 
 #include <stdarg.h>

@@ -1,8 +1,5 @@
-/*
- * errbuf.c - see errbuf.h.
- *
- * Process: all.  Owner: the caller's buffer.  Concurrency: one thread per buffer.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* errbuf.c - see errbuf.h. */
 #include "lib/errbuf.h"
 
 #include <stdarg.h>

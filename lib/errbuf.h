@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * errbuf.h - one error text, filled in by the layer that failed, logged by the
  * layer that decides.

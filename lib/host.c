@@ -1,10 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * host.c - see host.h.
  *
  * It refuses what can never be looked up and what has something else in it; whether a name exists is
  * the world's business, which may change.
- *
- * Process: all.  Owner: the caller.  Concurrency: any thread.
  */
 #include "lib/host.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * host.h - whether a text can be a host's address or name, before it is looked up again and again.
  *

@@ -1,11 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * json.c - see json.h.
  *
  * This is the hot path: most bytes of a message are in strings, so these are looked at eight at a
  * time, and nothing is copied.  (Sixteen at a time with SSE2 gained 4 % on metrics and lost 30 % on
  * alarm transitions: most strings are short.)  Numbers are validated, not converted.
- *
- * Process: workers.  Owner: the caller.  Concurrency: any thread with a scanner of its own.
  */
 #include "lib/json.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * json.h - a strict JSON scanner: validates, finds where values begin and end, unescapes strings.
  *

@@ -1,8 +1,5 @@
-/*
- * lined_file.c - see lined_file.h.
- *
- * Process: workers; persister-dead.  Owner: the caller.  Concurrency: see lined_file.h.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lined_file.c - see lined_file.h. */
 #include "lib/lined_file.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lined_file.h - what those need who append lines to a file, rotate it, or read it meanwhile: is it
  * still the file of that name, where does its last whole line end, is its name durable.

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## What knows nothing of metrics: text, numbers, clocks, files, the log.
 noinst_LIBRARIES += lib/liblib.a
 lib_liblib_a_SOURCES = \

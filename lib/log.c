@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * log.c - see log.h.
  *
@@ -6,9 +7,6 @@
  *
  * The log is not the product: no line is waited for (log_sink.h). What nobody takes is dropped and
  * counted, in each process and for each place apart, and the next line that is taken says so.
- *
- * Process: all.  Owner: this module holds the descriptor.  Concurrency: log_open, log_reopen and
- * log_set_process from the main thread only; log_line from any.
  */
 #include "lib/log.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * log.h - log lines to stderr, a file or syslog. On a standard error that is systemd's journal they
  * carry their priority, and not the time, which the journal has.

@@ -1,8 +1,5 @@
-/*
- * log_sink.c - see log_sink.h.
- *
- * Process: all.  Owner: the caller.  Concurrency: any thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* log_sink.c - see log_sink.h. */
 #include "lib/log_sink.h"
 
 #include <errno.h>

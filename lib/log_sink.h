@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * log_sink.h - writes a line without ever waiting for whoever reads it.
  *

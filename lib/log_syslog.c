@@ -1,9 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * log_syslog.c - see log_syslog.h.
  *
  * A socket per line: a daemon that was started again is found, and no thread needs a lock.
- *
- * Process: all.  Owner: nobody.  Concurrency: any thread.
  */
 #include "lib/log_syslog.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * log_syslog.h - one message to the syslog daemon, without waiting for it, as syslog(3) does when
  * the daemon's queue is full.

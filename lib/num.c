@@ -1,8 +1,5 @@
-/*
- * num.c - see num.h.
- *
- * Process: all.  Owner: none.  Concurrency: any thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* num.c - see num.h. */
 #include "lib/num.h"
 
 #include <errno.h>

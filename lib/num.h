@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * num.h - the one checked parser for numbers in text.
  *

@@ -1,8 +1,5 @@
-/*
- * printable.c - see printable.h.
- *
- * Process: all.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* printable.c - see printable.h. */
 #include "lib/printable.h"
 
 #include "lib/json.h"

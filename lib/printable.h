@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * printable.h - text of others, made fit for a terminal, a page or a line of a log.
  *

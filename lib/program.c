@@ -1,8 +1,5 @@
-/*
- * program.c - see program.h.
- *
- * Process: all programs.  Owner: nobody.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* program.c - see program.h. */
 #include "lib/program.h"
 
 #include <fcntl.h>

@@ -1,8 +1,5 @@
-/*
- * regular_file.c - see regular_file.h.
- *
- * Process: the master; persister-dead.  Owner: the caller.  Concurrency: any thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* regular_file.c - see regular_file.h. */
 #include "lib/regular_file.h"
 
 #include <errno.h>

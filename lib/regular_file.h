@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * regular_file.h - opens a file to read it whole, without waiting: a FIFO has no writer perhaps, a
  * device no end.

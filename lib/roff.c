@@ -1,8 +1,5 @@
-/*
- * roff.c - see roff.h.
- *
- * Process: any.  Owner: nothing.  Concurrency: any thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* roff.c - see roff.h. */
 #include "lib/roff.h"
 
 void

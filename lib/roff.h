@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * roff.h - text for man pages (man(7)): the lists in them that are made from tables.
  *

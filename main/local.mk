@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## The program: the only files that know all the others.
 bin_PROGRAMS += monasca-persister
 monasca_persister_SOURCES = \

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * main.c - options, and the wiring of configuration, lock, workers and master.  main*.c are the
  * files that know both master/ and worker/.

@@ -1,9 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * main_admin.c - see main_admin.h. Part of the wiring, like main.c: it knows admin/ and the stores'
  * names.
- *
- * Process: admin, after the fork; and the program that it becomes.  Owner: what is made here lives
- * until the process ends.  Concurrency: one thread.
  */
 #include "main/main_admin.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * main_admin.h - the admin port's child: what it is given of the configuration, and how it is kept
  * from having the rest.

@@ -1,8 +1,5 @@
-/*
- * main_ask.c - see main_ask.h.
- *
- * Process: one of its own.  Owner: main_ask_reload.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main_ask.c - see main_ask.h. */
 #include "main/main_ask.h"
 
 #include <errno.h>

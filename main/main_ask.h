@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * main_ask.h - monasca-persister --reload: asks the instance that runs by a configuration file to
  * read that again, and waits for the answer.  Part of the wiring, like main.c.

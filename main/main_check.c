@@ -1,8 +1,5 @@
-/*
- * main_check.c - see main_check.h.
- *
- * Process: master, and a child of it.  Owner: none.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main_check.c - see main_check.h. */
 #include "config.h"
 
 #include "main/main_check.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * main_check.h - what can be wrong with a configuration beyond its text: settings that only the
  * libraries know, a directory of the dead letters that is not there, stores that this build does

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * main_options.c - see main_options.h.
  *
@@ -5,8 +6,6 @@
  * --config-dir, and an option for each of several [DEFAULT] options.  All of them are read in the
  * order in which they stand, and the last one wins: `--debug --config-file FILE` is what FILE says.
  * Without --config-file the default file comes before all.
- *
- * Process: see main_options.h.  Owner: struct arguments.  Concurrency: one thread.
  */
 #include "config.h"
 

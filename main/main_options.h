@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * main_options.h - the command line. Part of the wiring, like main.c.
  *

@@ -1,8 +1,5 @@
-/*
- * main_plan.c - see main_plan.h.
- *
- * Process: master.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main_plan.c - see main_plan.h. */
 #include "main/main_plan.h"
 
 #include <errno.h>

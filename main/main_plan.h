@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * main_plan.h - what a configuration means to the master: who is to run, and by which times.  Part
  * of the wiring, like main.c.

@@ -1,10 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * main_reload.c - see main_reload.h.
  *
  * A reload is a load of the same files and directories into a fresh structure, everything that can
  * refuse it, and then a few steps that cannot fail.
- *
- * Process: master.  Owner: struct persister.  Concurrency: one thread.
  */
 #include "main/main_reload.h"
 

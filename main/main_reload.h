@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * main_reload.h - one running program: what it holds, and how it takes another configuration over.
  * Part of the wiring, like main.c.

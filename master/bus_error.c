@@ -1,8 +1,5 @@
-/*
- * bus_error.c - see bus_error.h.
- *
- * Process: master.  Owner: this module.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bus_error.c - see bus_error.h. */
 #include "master/bus_error.h"
 
 #include <signal.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bus_error.h - what the master does when somebody shortens the file that its figures are in.
  *

@@ -1,8 +1,5 @@
-/*
- * crew.c - see crew.h.
- *
- * Process: master.  Owner: struct crew.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* crew.c - see crew.h. */
 #include "master/crew.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * crew.h - the processes themselves: forked into their slots, signalled, buried.
  *

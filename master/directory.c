@@ -1,8 +1,5 @@
-/*
- * directory.c - see directory.h.
- *
- * Process: master.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* directory.c - see directory.h. */
 #include "master/directory.h"
 
 #include <errno.h>

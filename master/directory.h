@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * directory.h - where an instance keeps its lock and its segment.
  *

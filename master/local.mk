@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## Supervision.
 noinst_LIBRARIES += master/libmaster.a
 master_libmaster_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)

@@ -1,8 +1,5 @@
-/*
- * lock.c - see lock.h.
- *
- * Process: master.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lock.c - see lock.h. */
 #include "master/lock.h"
 
 #include <errno.h>

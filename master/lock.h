@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lock.h - one master per instance name: a lock that ends with its holder, whatever kills it.
  *

@@ -1,9 +1,5 @@
-/*
- * lookup.c - see lookup.h.
- *
- * Process: master; run_child and what it calls: the child.  Owner: struct lookup.
- * Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lookup.c - see lookup.h. */
 #include "master/lookup.h"
 
 #include <arpa/inet.h>

@@ -1,7 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * master.c - see master.h. The processes are in crew.c.
- *
- * Process: master.  Owner: the caller of master_run.  Concurrency: one thread.
  */
 #include "master/master.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * master.h - the master's loop: forks processes into the slots of the segment and supervises them
  * until told to stop.

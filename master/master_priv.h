@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * master_priv.h - included last by every file of the master except main.c: refuses the libraries
  * whose handles and threads do not survive a fork.  tests/check_master_objects proves the

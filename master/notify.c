@@ -1,9 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * notify.c - see notify.h.
  *
  * Source of the protocol: sd_notify(3), sd_watchdog_enabled(3), systemd.service(5).
- *
- * Process: master.  Owner: struct notify.  Concurrency: one thread.
  */
 #include "master/notify.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * notify.h - tells whoever started us how it goes: systemd by sd_notify(3), an init script by the
  * pid file.

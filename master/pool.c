@@ -1,8 +1,5 @@
-/*
- * pool.c - see pool.h.
- *
- * Process: master.  Owner: the caller of pool_new.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pool.c - see pool.h. */
 #include "master/pool.h"
 
 #include <stdlib.h>

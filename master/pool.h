@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pool.h - the policy of supervision: when to fork a worker again, when it hangs, how to stop.
  *

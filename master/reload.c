@@ -1,8 +1,5 @@
-/*
- * reload.c - see reload.h.
- *
- * Process: master.  Owner: struct reload.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reload.c - see reload.h. */
 #include "master/reload.h"
 
 #include <signal.h>

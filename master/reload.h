@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * reload.h - a HUP on its way: the new configuration is read and checked while everything goes on,
  * then taken over as a whole or refused as a whole.

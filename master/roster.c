@@ -1,8 +1,5 @@
-/*
- * roster.c - see roster.h.
- *
- * Process: master.  Owner: the caller of roster_new.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* roster.c - see roster.h. */
 #include "master/roster.h"
 
 #include <stdlib.h>

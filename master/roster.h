@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * roster.h - who sits where, and how one crew takes over from another.
  *

@@ -1,9 +1,5 @@
-/*
- * spawn.c - see spawn.h.
- *
- * Process: master, and the child between fork and its function.  Owner: the caller reaps.
- * Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spawn.c - see spawn.h. */
 #include "master/spawn.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * spawn.h - forks a child that runs a function, with clean hands; tells how a child ended.
  *

@@ -1,8 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * statsd_sender.c - see statsd_sender.h.  What to say is statsd/'s, taking it there the transport's; here is
  * when.
- *
- * Process: master.  Owner: struct statsd_sender.  Concurrency: one thread.
  */
 #include "master/statsd_sender.h"
 

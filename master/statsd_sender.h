@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * statsd_sender.h - tells the figures by StatsD: once an interval, out of the master's loop, without ever
  * making it wait.

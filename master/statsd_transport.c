@@ -1,8 +1,5 @@
-/*
- * statsd_transport.c - see statsd_transport.h.
- *
- * Process: master.  Owner: struct statsd_transport.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* statsd_transport.c - see statsd_transport.h. */
 #include "master/statsd_transport.h"
 
 #include <poll.h>

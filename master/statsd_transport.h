@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * statsd_transport.h - takes packets to the StatsD receiver: finds where it is, sends them one by one over
  * some time, never waits, and knows what became of each as far as the kernel does.

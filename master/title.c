@@ -1,8 +1,5 @@
-/*
- * title.c - see title.h.
- *
- * Process: master and its children.  Owner: this module.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* title.c - see title.h. */
 #include "master/title.h"
 
 #include <errno.h>

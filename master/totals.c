@@ -1,8 +1,5 @@
-/*
- * totals.c - see totals.h.
- *
- * Process: master.  Owner: the caller's snapshot.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* totals.c - see totals.h. */
 #include "master/totals.h"
 
 #include <stdio.h>

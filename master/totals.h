@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * totals.h - the counters of all workers as log lines, for people.
  *

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the benchmarks in perf/ have in common: how they say on what they ran, and how they measure.
 
 Each result begins with the same lines (describe): date, command, machine, versions, load average. CPU

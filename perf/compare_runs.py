@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One run of each case of perf/compare.
 
 A case takes the messages of one topic (or the rows made of them) into an emptied store, and says what

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## Load and benchmark: what can be tested apart from the programs.
 noinst_LIBRARIES += perf/libperf.a
 perf_libperf_a_CFLAGS = $(AM_CFLAGS) $(RDKAFKA_CFLAGS) $(CJSON_CFLAGS) $(CURL_CFLAGS)

@@ -1,8 +1,5 @@
-/*
- * option.c - see option.h.
- *
- * Process: persister-load, persister-perf.  Owner: none.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* option.c - see option.h. */
 #include "perf/option.h"
 
 #include <stdio.h>

@@ -1,9 +1,5 @@
-/*
- * stop.c - see stop.h.
- *
- * Process: persister-load, persister-perf, the mock broker.  Owner: this module.  Concurrency: see
- * stop.h.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stop.c - see stop.h. */
 #include "perf/stop.h"
 
 #include <stddef.h>

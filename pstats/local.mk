@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## The live view.
 noinst_LIBRARIES += pstats/libpstats.a
 pstats_libpstats_a_CFLAGS = $(AM_CFLAGS) $(CURSES_CFLAGS)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pstats.c - shows the figures of a running monasca-persister: a live view, or once as text, JSON
  * or OpenMetrics.  It only reads the segment, and links nothing but that and curses.

@@ -1,8 +1,5 @@
-/*
- * pstats_format.c - see pstats_format.h.
- *
- * Process: pstats.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pstats_format.c - see pstats_format.h. */
 #include "pstats/pstats_format.h"
 
 #include <stdio.h>

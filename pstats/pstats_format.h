@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pstats_format.h - numbers, durations and texts as pstats shows them to people: short, and in an
  * order that rounding never turns round (a longer duration never looks shorter). Pure.

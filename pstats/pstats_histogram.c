@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pstats_histogram.c - the live view's other pages: the histogram of one timing, and the help.
  *

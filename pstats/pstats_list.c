@@ -1,8 +1,5 @@
-/*
- * pstats_list.c - see pstats_list.h.
- *
- * Process: pstats.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pstats_list.c - see pstats_list.h. */
 #include "pstats/pstats_list.h"
 
 #include "lib/roff.h"

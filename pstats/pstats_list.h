@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pstats_list.h - what the figures are, from stat.def: for `pstats -l` and for the man page. Pure.
  *

@@ -1,9 +1,5 @@
-/*
- * pstats_live.c - see pstats_live.h.
- *
- * Process: pstats.  Owner: struct live.  Concurrency: one thread; signals only end a wait and set a
- * flag.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pstats_live.c - see pstats_live.h. */
 #include "pstats/pstats_live.h"
 
 #include <curses.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pstats_live.h - the live view: one screen that is drawn anew every interval, and its keys.
  *

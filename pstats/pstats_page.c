@@ -1,8 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pstats_page.c - see pstats_page.h. The table of processes is in pstats_table.c, the histogram and
  * the help in pstats_histogram.c.
- *
- * Process: pstats.  Owner: struct page.  Concurrency: one thread.
  */
 #include "pstats/pstats_page_priv.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pstats_page.h - what the live view shows, as lines of text with a style each: no terminal here,
  * so that it can be tested. Pure.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pstats_page_priv.h - what the parts of the live view's page share.
  *

@@ -1,8 +1,5 @@
-/*
- * pstats_rates.c - see pstats_rates.h.
- *
- * Process: pstats.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pstats_rates.c - see pstats_rates.h. */
 #include "pstats/pstats_rates.h"
 
 #include <stdlib.h>

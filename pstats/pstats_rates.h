@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pstats_rates.h - how much per second, from one snapshot to the next. Pure.
  *

@@ -1,8 +1,5 @@
-/*
- * pstats_source.c - see pstats_source.h.
- *
- * Process: pstats.  Owner: struct source.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pstats_source.c - see pstats_source.h. */
 #include "pstats/pstats_source.h"
 
 enum { SILENT_MS = 5000 };

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pstats_source.h - where the figures come from while pstats goes on: takes snapshots, and follows
  * the path to the next master's segment.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pstats_table.c - the live view's table of processes: which, in what order, in what columns.
  *

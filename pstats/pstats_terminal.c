@@ -1,8 +1,5 @@
-/*
- * pstats_terminal.c - see pstats_terminal.h.
- *
- * Process: pstats.  Owner: none.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pstats_terminal.c - see pstats_terminal.h. */
 #include "pstats/pstats_terminal.h"
 
 #include <curses.h>

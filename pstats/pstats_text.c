@@ -1,8 +1,5 @@
-/*
- * pstats_text.c - see pstats_text.h.
- *
- * Process: pstats.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pstats_text.c - see pstats_text.h. */
 #include "pstats/pstats_text.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pstats_text.h - a snapshot as plain aligned text: `pstats -1`. Pure.
  *

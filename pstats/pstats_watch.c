@@ -1,8 +1,5 @@
-/*
- * pstats_watch.c - see pstats_watch.h.
- *
- * Process: pstats.  Owner: struct watch.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pstats_watch.c - see pstats_watch.h. */
 #include "pstats/pstats_watch.h"
 
 #include <errno.h>

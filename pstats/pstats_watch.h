@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pstats_watch.h - `pstats -w`: a line for every so many seconds, like vmstat; for terminals, pipes
  * and files.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * decode.h - one Kafka message (JSON, as monasca-api and monasca-thresh send it) to a record, or the reason why not.
  *

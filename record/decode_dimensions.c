@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * decode_dimensions.c - a metric's dimensions: read as the pass comes to them, sorted and judged
  * after it, so that a flaw counts only in the last of duplicates.

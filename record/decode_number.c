@@ -1,8 +1,5 @@
-/*
- * decode_number.c - see decode_number.h.
- *
- * Process: workers.  Owner: the caller.  Concurrency: any thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* decode_number.c - see decode_number.h. */
 #include "record/decode_number.h"
 
 #include <math.h>

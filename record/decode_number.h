@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * decode_number.h - what the decoder makes of a number's text: milliseconds, a double, other text.
  *

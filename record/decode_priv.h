@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * decode_priv.h - what the decoder's files share: its structure, and the steps they do for each
  * other.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * decode_scan.c - the one pass over a message: validates it and notes the last of each known
  * member.

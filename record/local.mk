@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## The decoded message, and its decoder.
 noinst_LIBRARIES += record/librecord.a
 record_librecord_a_SOURCES = \

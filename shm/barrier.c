@@ -1,8 +1,5 @@
-/*
- * barrier.c - see barrier.h.
- *
- * Process: master and workers.  Owner: none.  Concurrency: any thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* barrier.c - see barrier.h. */
 #include "shm/barrier.h"
 
 #include <linux/membarrier.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * barrier.h - membarrier(2): a full fence in every running writer, asked for by the master.
  *

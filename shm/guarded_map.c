@@ -1,9 +1,5 @@
-/*
- * guarded_map.c - see guarded_map.h.
- *
- * Process: any reader.  Owner: the caller of each map.  Concurrency: the list is the thread's own;
- * SIGBUS comes to the thread that reads, between two of its instructions.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* guarded_map.c - see guarded_map.h. */
 #include "shm/guarded_map.h"
 
 #include <pthread.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * guarded_map.h - a read-only mapping of a file that somebody else can shorten at any time.
  *

@@ -1,8 +1,5 @@
-/*
- * hands.c - see hands.h.
- *
- * Process: master and workers.  Owner: who called hands_new.  Concurrency: see hands.h.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hands.c - see hands.h. */
 #include "shm/hands.h"
 
 #include <stdatomic.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hands.h - where each worker would be read on from if it died now, what workers died at, and what
  * was found to kill them.

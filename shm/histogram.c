@@ -1,8 +1,5 @@
-/*
- * histogram.c - see histogram.h.
- *
- * Process: all.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* histogram.c - see histogram.h. */
 #include "shm/histogram.h"
 
 uint64_t

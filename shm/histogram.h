@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * histogram.h - a log-linear histogram of durations: 25 buckets of equal width for each power of
  * two from 2^13 ns (8.2 us) to 2^42 ns (73 min), one below and one above.

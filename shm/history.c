@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * history.c - looking back over the closed periods and at the histograms. See snapshot.h.
  *

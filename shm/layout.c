@@ -1,8 +1,5 @@
-/*
- * layout.c - see layout.h.
- *
- * Process: all.  Owner: segment.c.  Concurrency: see layout.h.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* layout.c - see layout.h. */
 #include "shm/layout.h"
 
 #include <fcntl.h>

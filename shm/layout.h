@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * layout.h - what is where in the segment, and who writes it. doc/SHM.md explains it at length.
  *

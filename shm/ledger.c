@@ -1,8 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ledger.c - see ledger.h. Closing periods is in ledger_close.c.
- *
- * Process: master.  Owner: struct ledger.  Concurrency: one thread; writers and readers of the
- * segment go on meanwhile.
  */
 #include "shm/ledger_priv.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ledger.h - the master's side of the figures: who is in which slot, closing periods, folding the
  * dead.

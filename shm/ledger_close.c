@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ledger_close.c - closing a period: collecting every slot, adding up, and telling readers.
  *

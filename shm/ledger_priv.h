@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ledger_priv.h - what ledger.c and ledger_close.c share.
  *

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## The segment: who writes, who adds up, who reads.
 noinst_LIBRARIES += shm/libshm.a
 shm_libshm_a_SOURCES = \

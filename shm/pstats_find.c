@@ -1,9 +1,5 @@
-/*
- * pstats_find.c - see pstats_find.h.
- *
- * Process: pstats.  Owner: the caller.  Concurrency: one thread; masters may come and go meanwhile,
- * so what was listed may be gone when it is opened.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pstats_find.c - see pstats_find.h. */
 #include "shm/pstats_find.h"
 
 #include <dirent.h>

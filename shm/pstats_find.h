@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pstats_find.h - which segment is meant: by instance, by file, or the only one there is.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * reader.c - attaching to a segment: the checks that keep a reader from believing anything else.
  * See snapshot.h.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * reader_priv.h - what reader.c, snapshot.c and history.c share.
  *

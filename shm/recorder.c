@@ -1,9 +1,5 @@
-/*
- * recorder.c - see recorder.h.
- *
- * Process: workers, and the master for slot 0.  Owner: struct recorder.
- * Concurrency: the one writer of its slot; readers and the master only look.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* recorder.c - see recorder.h. */
 #include "shm/recorder.h"
 
 #include <stdlib.h>

@@ -1,9 +1,5 @@
-/*
- * segment.c - see segment.h.
- *
- * Process: master.  Owner: the caller.  Concurrency: one thread; nobody else sees the file before
- * it is complete.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* segment.c - see segment.h. */
 #include "config.h"
 
 #include "shm/segment.h"

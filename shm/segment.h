@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * segment.h - the file that the figures live in: made by the master, mapped by all.
  *

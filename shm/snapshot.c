@@ -1,8 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * snapshot.c - see snapshot.h. Attaching is in reader.c, looking back in history.c.
- *
- * Process: any reader.  Owner: struct shm_reader.  Concurrency: a reader belongs to one thread; it
- * only loads from the segment.
  */
 #include "shm/snapshot.h"
 

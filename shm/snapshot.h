@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * snapshot.h - how anybody reads a segment: attach, take consistent snapshots, look back.
  *

@@ -1,8 +1,5 @@
-/*
- * span.c - see span.h.
- *
- * Process: master and readers.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* span.c - see span.h. */
 #include "shm/span.h"
 
 void

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * span.h - what was counted and timed in some span, and how spans add up. Pure.
  *

@@ -1,8 +1,5 @@
-/*
- * stat.c - see stat.h.
- *
- * Process: all.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stat.c - see stat.h. */
 #include "shm/stat.h"
 
 #include "shm/state.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * stat.h - the figures of stat.def as C: their numbers, their descriptors, and how they add up.
  *

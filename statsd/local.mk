@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## Figures of an interval as StatsD packets.
 noinst_LIBRARIES += statsd/libstatsd.a
 statsd_libstatsd_a_SOURCES = \

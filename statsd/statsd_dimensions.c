@@ -1,8 +1,5 @@
-/*
- * statsd_dimensions.c - see statsd_dimensions.h.
- *
- * Process: master, tests.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* statsd_dimensions.c - see statsd_dimensions.h. */
 #include "statsd/statsd_dimensions.h"
 
 #include <stdlib.h>

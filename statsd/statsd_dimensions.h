@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * statsd_dimensions.h - the operator's dimensions, "k:v, k2:v2", as a list.
  *

@@ -1,8 +1,5 @@
-/*
- * statsd_line.c - see statsd_line.h.
- *
- * Process: master, tests.  Owner: the caller's buffer.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* statsd_line.c - see statsd_line.h. */
 #include "statsd/statsd_line.h"
 
 #include "lib/json.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * statsd_line.h - one figure as one line of StatsD, in two dialects. Pure.
  *

@@ -1,8 +1,5 @@
-/*
- * statsd_packet.c - see statsd_packet.h.
- *
- * Process: master, tests.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* statsd_packet.c - see statsd_packet.h. */
 #include "statsd/statsd_packet.h"
 
 #include <stdlib.h>

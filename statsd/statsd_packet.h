@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * statsd_packet.h - lines into datagrams: whole lines only, newlines between them, each datagram
  * within a limit.  Pure.

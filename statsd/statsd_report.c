@@ -1,8 +1,5 @@
-/*
- * statsd_report.c - see statsd_report.h.
- *
- * Process: master, tests.  Owner: struct statsd_report.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* statsd_report.c - see statsd_report.h. */
 #include "statsd/statsd_report.h"
 
 #include <stdlib.h>

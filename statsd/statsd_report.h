@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * statsd_report.h - what is to be told: counters' differences, levels and times, for the instance
  * and for each process, as lines in packets.  Pure.

@@ -1,8 +1,5 @@
-/*
- * statsd_socket.c - see statsd_socket.h.
- *
- * Process: master.  Owner: whoever opened it.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* statsd_socket.c - see statsd_socket.h. */
 #include "statsd/statsd_socket.h"
 
 #include <errno.h>

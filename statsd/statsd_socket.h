@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * statsd_socket.h - the UDP socket that packets leave by: never waits, and tells what became of
  * them as far as the kernel knows.

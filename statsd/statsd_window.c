@@ -1,8 +1,5 @@
-/*
- * statsd_window.c - see statsd_window.h.
- *
- * Process: master, tests.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* statsd_window.c - see statsd_window.h. */
 #include "statsd/statsd_window.h"
 
 void

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * statsd_window.h - what was timed over the trailing window. Pure.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * discard.c - the store that counts and forgets; for measuring the pipeline alone.
  *

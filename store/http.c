@@ -1,8 +1,5 @@
-/*
- * http.c - see http.h.
- *
- * Process: workers.  Owner: struct http.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http.c - see http.h. */
 #include "store/http.h"
 
 #include <curl/curl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * http.h - POST requests with a deadline on everything, over one kept-alive connection.
  *

@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## What every store does, and the stores.
 noinst_LIBRARIES += store/libstore.a
 store_libstore_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(LIBPQ_CFLAGS) $(CRYPTO_CFLAGS)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rows.h - the numbers of the rows a store holds, with what it needs to know of each: a growable
  * array.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * store.h - what every store does: take decoded messages, make them durable, say which were
  * refused.

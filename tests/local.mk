@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## One Criterion program; check_* are scripts; tests/whole is run by ./check.
 test_scripts = tests/check_banned tests/check_dashboards tests/check_headers tests/check_includes tests/check_install tests/check_man tests/check_master_objects
 TESTS = $(test_scripts)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * autopsy.c - see autopsy.h.
  *
@@ -12,9 +13,6 @@
  *
  * The children are the first that the kernel takes should memory be short, and leave no core.  One
  * that it takes while it is small dies of what others need: that is no answer.
- *
- * Process: a worker that starts, and children of it.  Owner: none.  Concurrency: one thread in the
- * worker, since it forks; a child has librdkafka's besides.
  */
 #include "worker/autopsy.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * autopsy.h - looks for what kills workers, before a worker has anything to do with it.
  *

@@ -1,8 +1,5 @@
-/*
- * dead_file.c - see dead_file.h.
- *
- * Process: workers.  Owner: struct dead_file.  Concurrency: flock(2) between processes.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dead_file.c - see dead_file.h. */
 #include "worker/dead_file.h"
 
 #include <errno.h>

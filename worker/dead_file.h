@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dead_file.h - appending whole, durable lines to one file from several processes, with rotation.
  *

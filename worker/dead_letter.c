@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dead_letter.c - see dead_letter.h.
  *
@@ -6,8 +7,6 @@
  *
  * To the file letters are written in pieces, so that a large payload is not in memory a second
  * time, in base64.
- *
- * Process: workers.  Owner: struct dead_letters.  Concurrency: one thread.
  */
 #include "worker/dead_letter.h"
 

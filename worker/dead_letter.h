@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dead_letter.h - where messages go that are wrong in themselves: a file of JSON lines, or a topic.
  *

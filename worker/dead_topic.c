@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dead_topic.c - see dead_topic.h.
  *
@@ -7,9 +8,6 @@
  *
  * Whatever fails leaves letters of this round with the client; they are purged before the next
  * round, so that a report never refers to a flag of a round that is over.
- *
- * Process: workers.  Owner: struct dead_topic.  Concurrency: one thread; delivery reports are
- * served by this thread's polls.
  */
 #include "worker/dead_topic.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dead_topic.h - dead letters to a Kafka topic.
  *

@@ -1,8 +1,5 @@
-/*
- * figures.c - see figures.h.
- *
- * Process: workers.  Owner: the caller's recorder and batch.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* figures.c - see figures.h. */
 #include "worker/figures.h"
 
 /* Stored messages in a row that share a duration. */

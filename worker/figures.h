@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * figures.h - what a worker's batch means in figures: request times, delays, reasons, levels.
  *

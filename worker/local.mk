@@ -1,3 +1,4 @@
+## SPDX-License-Identifier: Apache-2.0
 ## After the fork: from Kafka to the store.
 noinst_LIBRARIES += worker/libworker.a
 worker_libworker_a_CFLAGS = $(AM_CFLAGS) $(RDKAFKA_CFLAGS) $(LIBPQ_CFLAGS)

@@ -1,8 +1,5 @@
-/*
- * memory.c - see memory.h.
- *
- * Process: workers.  Owner: a descriptor that stays open.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* memory.c - see memory.h. */
 #include "worker/memory.h"
 
 #include <fcntl.h>

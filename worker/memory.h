@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * memory.h - how much memory this process holds, and what goes back to the kernel.
  *

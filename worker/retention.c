@@ -1,8 +1,5 @@
-/*
- * retention.c - see retention.h.
- *
- * Process: the retention child.  Owner: struct retention, on the stack.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* retention.c - see retention.h. */
 #include "worker/retention.h"
 
 #include <unistd.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * retention.h - the life of the process that deletes what is older than [postgresql]
  * retention_days.

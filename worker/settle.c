@@ -1,8 +1,5 @@
-/*
- * settle.c - see settle.h.
- *
- * Process: worker.  Owner: struct worker.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* settle.c - see settle.h. */
 #include "worker/settle.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * settle.h - the worker's state, and what becomes of a batch: written, refused and buried, counted,
  * given back.

@@ -1,9 +1,5 @@
-/*
- * signals.c - see signals.h.
- *
- * Process: workers and the retention process.  Owner: none.  Concurrency: one thread; the handler
- * only counts.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* signals.c - see signals.h. */
 #include "worker/signals.h"
 
 #include <signal.h>

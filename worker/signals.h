@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * signals.h - what a worker is told by signals: TERM and INT to stop, a second one to hurry, USR1
  * to open its files anew, USR2 to leave when its partitions are revoked the next time.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * worker.c - the loop that joins consume, decode, batch, store and dead letters.
  *

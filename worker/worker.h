@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * worker.h - the life of a worker process: consume, decode, store, commit, until told to stop.
  *

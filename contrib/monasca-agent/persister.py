@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Detects monasca-persister (this one, in C) for monasca-setup, in the place of its own MonPersister.
 
 MonPersister (monasca_setup/detection/plugins/mon.py) knows a Java and a Python persister; at any other

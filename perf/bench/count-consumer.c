@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * count-consumer.c - the least a Kafka consumer can do: librdkafka, from the earliest message on,
  * counting and nothing else.  What the persister costs is measured against it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * mock-broker.c - librdkafka's mock Kafka cluster in a process of its own, for the demo and for
  * tests that need no real one.

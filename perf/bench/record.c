@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * record.c - what it costs to record a timing: recorder_time, and what the publish of its chunk
  * adds, beside a bare relaxed increment of a word in shared memory.

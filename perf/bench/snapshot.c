@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * snapshot.c - what it costs to look: snapshot_take, and the master's ledger_close_period, by slots
  * in use; and how large the segment is for them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * statsd_sender.c - the master's CPU for sender the figures by StatsD, per interval of 10 s, by the
  * number of workers and of messages.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * load.c - persister-load: puts metrics or alarm transitions on a Kafka topic, for tests, the demo
  * and benchmarks. Options and the summary; sending is in load_run.c.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * load.h - persister-load: what it is asked to do, and how far it is.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * load_describe.c - the arithmetic of pace and progress. See load.h.
  *

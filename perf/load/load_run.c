@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * load_run.c - sending: made-up messages or those of a file, paced if asked, until Kafka has them.
  * See load.h.

@@ -1,8 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * payload.c - see payload.h.  The shapes are those of tests/corpus: names, dimensions and
  * value_meta as the agent's plug-ins send them.
- *
- * Process: persister-load.  Owner: none.  Concurrency: any thread.
  */
 #include "perf/load/payload_priv.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * payload.h - the messages that persister-load sends: metrics and alarm transitions as Monasca's
  * agent and threshold engine make them, repeated ones, and bad ones of every kind that the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * payload_bad.c - the ways in which a message can be wrong in itself.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * payload_priv.h - text in the making, for payload.c and payload_bad.c.
  *

@@ -1,8 +1,5 @@
-/*
- * perf_args.c - see perf_args.h.
- *
- * Process: persister-perf.  Owner: main's stack.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* perf_args.c - see perf_args.h. */
 #include "perf/report/perf_args.h"
 
 #include <getopt.h>

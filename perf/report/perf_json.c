@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * perf_json.c - the report as JSON and as CSV. See perf_print.h.
  *

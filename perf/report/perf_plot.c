@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * perf_plot.c - three plots above each other, over the time: rates, request times, lag. By gnuplot,
  * which is told what to do through a pipe, without a shell. See perf_print.h.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * perf_print.h - a report of what was read: for people, as JSON, as CSV, and as data for a plot.
  * Pure but for perf_plot, which runs gnuplot.

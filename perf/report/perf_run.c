@@ -1,8 +1,5 @@
-/*
- * perf_run.c - see perf_run.h.
- *
- * Process: persister-perf.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* perf_run.c - see perf_run.h. */
 #include "perf/report/perf_run.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * perf_run.h - watches persisters while a load is worked off, as upstream's persister_perf.sh does.
  *

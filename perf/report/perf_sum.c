@@ -1,8 +1,5 @@
-/*
- * perf_sum.c - see perf_sum.h.
- *
- * Process: persister-perf.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* perf_sum.c - see perf_sum.h. */
 #include "perf/report/perf_sum.h"
 
 #include <math.h>

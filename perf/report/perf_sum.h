@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * perf_sum.h - sums over what was read: a track's totals, the sum of an instance's processes, and
  * where two accounts of the same thing disagree. Pure.

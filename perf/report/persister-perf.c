@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * persister-perf.c - the benchmark: watches persisters, or reads what they did, and reports.
  *

@@ -1,8 +1,5 @@
-/*
- * reading.c - see reading.h.
- *
- * Process: persister-perf.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reading.c - see reading.h. */
 #include "perf/report/reading.h"
 
 #include <math.h>

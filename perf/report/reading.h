@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * reading.h - what persister-perf reads from a source: the figures of instances and processes by
  * period, whatever the source calls them.

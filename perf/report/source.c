@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * source.c - see source.h: which kind of source is meant, and the name of the source in every text.
  *

@@ -1,8 +1,5 @@
-/*
- * source_api.c - see source_api.h.
- *
- * Process: persister-perf.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* source_api.c - see source_api.h. */
 #include "perf/report/source_api.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * source_api.h - the answers of the Monasca API: series, points, pages. Pure.
  *

@@ -1,8 +1,5 @@
-/*
- * source_client.c - see source_client.h.
- *
- * Process: persister-perf.  Owner: struct client.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* source_client.c - see source_client.h. */
 #include "perf/report/source_client.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * source_client.h - asks the Monasca API: with a token, page by page.
  *

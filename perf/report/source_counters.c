@@ -1,8 +1,5 @@
-/*
- * source_counters.c - see source_counters.h.
- *
- * Process: persister-perf.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* source_counters.c - see source_counters.h. */
 #include "perf/report/source_counters.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * source_counters.h - what an admin port's answer says, as figures of source_growth.h. Pure.
  *

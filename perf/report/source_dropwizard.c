@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * source_dropwizard.c - an admin port, polled: ours by /stats, the Java persister's by /metrics.
  *

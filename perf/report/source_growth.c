@@ -1,8 +1,5 @@
-/*
- * source_growth.c - see source_growth.h.
- *
- * Process: persister-perf.  Owner: struct growth.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* source_growth.c - see source_growth.h. */
 #include "perf/report/source_growth.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * source_growth.h - from counters that only grow, looked at now and then, to what was counted in
  * between. Pure.

@@ -1,8 +1,5 @@
-/*
- * source_http.c - see source_http.h.
- *
- * Process: persister-perf.  Owner: struct source_http.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* source_http.c - see source_http.h. */
 #include "perf/report/source_http.h"
 
 #include <curl/curl.h>

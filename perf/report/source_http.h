@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * source_http.h - GET and POST for the sources: with a deadline, a bounded answer, and no
  * surprises.

@@ -1,8 +1,5 @@
-/*
- * source_join.c - see source_join.h.
- *
- * Process: persister-perf.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* source_join.c - see source_join.h. */
 #include "perf/report/source_join.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * source_join.h - puts together what the API has of one process: a series for each figure. Pure.
  *

@@ -1,8 +1,5 @@
-/*
- * source_json.c - see source_json.h.
- *
- * Process: persister-perf.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* source_json.c - see source_json.h. */
 #include "perf/report/source_json.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * source_json.h - looks things up in a JSON text, on lib/json's strict scanner.
  *

@@ -1,8 +1,5 @@
-/*
- * source_keystone.c - see source_keystone.h.
- *
- * Process: persister-perf.  Owner: struct keystone.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* source_keystone.c - see source_keystone.h. */
 #include "perf/report/source_keystone.h"
 
 #include <stdlib.h>

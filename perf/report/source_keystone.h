@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * source_keystone.h - Keystone, Identity API v3: a token, and where the Monasca API is.
  *

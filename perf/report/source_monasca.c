@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * source_monasca.c - the figures as they went through StatsD, the Monasca agent and the API.
  *

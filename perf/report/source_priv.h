@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * source_priv.h - what source.c and the kinds of sources share.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * source_segment.c - the shared memory of an instance on this host: its closed periods as rows.
  *

@@ -1,8 +1,5 @@
-/*
- * source_time.c - see source_time.h.
- *
- * Process: persister-perf.  Owner: none.  Concurrency: any thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* source_time.c - see source_time.h. */
 #include "perf/report/source_time.h"
 
 #include <time.h>

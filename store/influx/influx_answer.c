@@ -1,11 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * influx_answer.c - see influx_answer.h.
  *
  * The body is read leniently: it may be cut off, and it may come from a proxy and be no JSON at
  * all. Nothing in it can turn the world's trouble into the data's without the right status and the
  * right first words, which are the server's own; what follows them may be a sender's text.
- *
- * Process: workers.  Owner: the caller's buffers.  Concurrency: one thread.
  */
 #include "store/influx/influx_answer.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * influx_answer.h - what InfluxDB 1.x's answer to a write means (pure).
  *

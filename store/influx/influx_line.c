@@ -1,10 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * influx_line.c - see influx_line.h.
  *
  * Room for the longest possible outcome is made once per record; after that, bytes go through a
  * bare pointer: this is on the hot path.
- *
- * Process: workers.  Owner: the caller's buffer.  Concurrency: one thread per buffer.
  */
 #include "store/influx/influx_line.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * influx_line.h - a record to a line of InfluxDB's line protocol, or the reason why not (pure).
  *

@@ -1,11 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * influx_plan.c - see influx_plan.h.
  *
  * The piece on top of the pile is worked on.  Of a piece with bad rows the first part is sent; what
  * is known of the second then follows (`with_next`): their number, or at least that the bad rows
  * must be there if the first part has none.
- *
- * Process: workers.  Owner: struct influx_plan.  Concurrency: one thread.
  */
 #include "store/influx/influx_plan.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * influx_plan.h - which rows of a request to send next, so that the bad ones among them are found
  * (pure).

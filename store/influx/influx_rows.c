@@ -1,8 +1,5 @@
-/*
- * influx_rows.c - see influx_rows.h.
- *
- * Process: workers.  Owner: the store.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* influx_rows.c - see influx_rows.h. */
 #include "store/influx/influx_rows.h"
 
 #include "store/influx/influx_line.h"

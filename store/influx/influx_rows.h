@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * influx_rows.h - the lines of a batch, each with its row's number and its database (no I/O).
  *

@@ -1,8 +1,5 @@
-/*
- * influx_suspects.c - see influx_suspects.h.
- *
- * Process: workers.  Owner: the caller's list.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* influx_suspects.c - see influx_suspects.h. */
 #include "store/influx/influx_suspects.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * influx_suspects.h - which rows of a request an answer names, and which it points at (no I/O).
  *

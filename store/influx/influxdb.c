@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * influxdb.c - the store for InfluxDB 1.x: lines collected per database, written in chunks, and the
  * bad points among them found.

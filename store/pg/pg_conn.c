@@ -1,8 +1,5 @@
-/*
- * pg_conn.c - see pg_conn.h.
- *
- * Process: workers and the retention child.  Owner: struct pg_conn.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pg_conn.c - see pg_conn.h. */
 #include "store/pg/pg_conn.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pg_conn.h - one libpq connection that never blocks its worker for long.
  *

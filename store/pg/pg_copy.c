@@ -1,8 +1,5 @@
-/*
- * pg_copy.c - see pg_copy.h.
- *
- * Process: workers.  Owner: struct pg_copy.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pg_copy.c - see pg_copy.h. */
 #include "store/pg/pg_copy.h"
 
 #include <stdio.h>

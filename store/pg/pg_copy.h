@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pg_copy.h - the rows of a batch into their table, within a transaction that is open.
  *

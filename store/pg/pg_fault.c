@@ -1,8 +1,5 @@
-/*
- * pg_fault.c - see pg_fault.h.
- *
- * Process: workers, the retention child; the tests.  Owner: none.  Concurrency: any thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pg_fault.c - see pg_fault.h. */
 #include "store/pg/pg_fault.h"
 
 #include <stdio.h>

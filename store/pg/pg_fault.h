@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pg_fault.h - what PostgreSQL's refusal of a statement means (pure).
  *

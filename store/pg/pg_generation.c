@@ -1,8 +1,5 @@
-/*
- * pg_generation.c - see pg_generation.h.
- *
- * Process: workers.  Owner: struct pg_generation.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pg_generation.c - see pg_generation.h. */
 #include "store/pg/pg_generation.h"
 
 #include <stdio.h>

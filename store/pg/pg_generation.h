@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pg_generation.h - are the ids of series that this worker remembers still there?
  *

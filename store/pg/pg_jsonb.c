@@ -1,8 +1,5 @@
-/*
- * pg_jsonb.c - see pg_jsonb.h.
- *
- * Process: workers; the tests.  Owner: the caller, values only.  Concurrency: any thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pg_jsonb.c - see pg_jsonb.h. */
 #include "store/pg/pg_jsonb.h"
 
 #include "lib/json.h"

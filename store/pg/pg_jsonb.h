@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pg_jsonb.h - which JSON texts PostgreSQL's jsonb cannot hold (pure).
  *

@@ -1,8 +1,5 @@
-/*
- * pg_offsets.c - see pg_offsets.h.
- *
- * Process: workers.  Owner: struct pg_offsets.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pg_offsets.c - see pg_offsets.h. */
 #include "store/pg/pg_offsets.h"
 
 #include <stdio.h>

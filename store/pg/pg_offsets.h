@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pg_offsets.h - Kafka's offsets in PostgreSQL, with an epoch that fences former owners.
  *

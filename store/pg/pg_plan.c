@@ -1,8 +1,5 @@
-/*
- * pg_plan.c - see pg_plan.h.
- *
- * Process: workers; the tests.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pg_plan.c - see pg_plan.h. */
 #include "store/pg/pg_plan.h"
 
 void

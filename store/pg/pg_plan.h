@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pg_plan.h - which of a batch's rows to copy next, and what the answer means for them (pure).
  *

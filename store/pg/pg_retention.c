@@ -1,8 +1,5 @@
-/*
- * pg_retention.c - see pg_retention.h.
- *
- * Process: the retention child.  Owner: none.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pg_retention.c - see pg_retention.h. */
 #include "store/pg/pg_retention.h"
 
 #include <stdio.h>

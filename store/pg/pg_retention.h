@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pg_retention.h - deletes measurements and alarm history that are older than retention_days.
  *

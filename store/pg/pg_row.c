@@ -1,8 +1,5 @@
-/*
- * pg_row.c - see pg_row.h.
- *
- * Process: workers.  Owner: the caller's buffers.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pg_row.c - see pg_row.h. */
 #include "store/pg/pg_row.h"
 
 #include <openssl/sha.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pg_row.h - records as PostgreSQL takes them: binary COPY rows, and a series' identity (pure).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pg_schema.c - see pg_schema.h.
  *
@@ -6,8 +7,6 @@
  * the time in every unique key.  metrics is unique by a digest, since an index cannot hold a long
  * set of dimensions.  The BRIN index serves retention at next to no cost, as rows come in roughly
  * by time.
- *
- * Process: workers.  Owner: the database.  Concurrency: see the header.
  */
 #include "store/pg/pg_schema.h"
 

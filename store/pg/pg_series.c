@@ -1,11 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pg_series.c - see pg_series.h.
  *
  * The cache has two halves: what is found or added goes into the young one; when that is full, the
  * old one is dropped and the young one becomes old.  So it stays within its bound and keeps what is
  * in use.
- *
- * Process: workers.  Owner: struct pg_series.  Concurrency: one thread.
  */
 #include "store/pg/pg_series.h"
 

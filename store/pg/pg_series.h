@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pg_series.h - the ids of series: a bounded cache in the worker, filled from the table `metrics`.
  *

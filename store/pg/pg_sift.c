@@ -1,8 +1,5 @@
-/*
- * pg_sift.c - see pg_sift.h.
- *
- * Process: workers.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pg_sift.c - see pg_sift.h. */
 #include "store/pg/pg_sift.h"
 
 #include "lib/num.h"

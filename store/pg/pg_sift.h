@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pg_sift.h - has the database look at each of some rows alone: it stores those that it takes and
  * lists the others.

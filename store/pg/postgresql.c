@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * postgresql.c - the store for PostgreSQL: rows and Kafka's offsets in one transaction.
  *

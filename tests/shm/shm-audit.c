@@ -1,8 +1,5 @@
-/*
- * shm-audit.c - see shm-audit.h.
- *
- * Process: tests, the one with the ledger.  Owner: the caller.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shm-audit.c - see shm-audit.h. */
 #include "tests/shm/shm-audit.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * shm-audit.h - the master's side of the shm tests: it drives a real ledger and compares, at every
  * death and every close of a period, what the segment says with what the recorders' logs say.

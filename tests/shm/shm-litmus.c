@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * shm-litmus.c - what the barrier between the master and the writers is for, with two processes on
  * real processors: one publishes a unique value of "commit" after the other, the other one closes

@@ -1,8 +1,5 @@
-/*
- * shm-model.c - see shm-model.h.
- *
- * Process: tests.  Owner: the caller.  Concurrency: none needed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shm-model.c - see shm-model.h. */
 #include "tests/shm/shm-model.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * shm-model.h - what the processes of the shm tests record, and what must come of it.
  *

@@ -1,8 +1,5 @@
-/*
- * shm-play.c - see shm-play.h.
- *
- * Process: tests.  Owner: the caller.  Concurrency: see shm-play.h.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shm-play.c - see shm-play.h. */
 #include "tests/shm/shm-play.h"
 
 #include <inttypes.h>

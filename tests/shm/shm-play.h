@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * shm-play.h - the parts that processes (shm-torture) or threads (shm-threads) play: recorders that
  * say elsewhere what they are about to publish, and readers that check every snapshot.

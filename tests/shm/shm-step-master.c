@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * shm-step-master.c - a master is killed at every instruction of closing a period, reaping,
  * starting and handing a slot over: a reader finds what was before or what is after, never a

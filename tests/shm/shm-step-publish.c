@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * shm-step-publish.c - a recorder is killed at every instruction of recorder_publish, and a master
  * reaps it: the figures are those before the chunk or those after it, whole, and the closed periods

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * shm-step.c - kills a recorder and a master at every instruction, and looks what they leave.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * shm-step.h - one process led through its instructions by another (ptrace), and what the two parts
  * of shm-step share.

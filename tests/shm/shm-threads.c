@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * shm-threads.c - the recorders, readers and the master of shm-torture as threads of one process,
  * for ThreadSanitizer: it tells of shared memory that is not reached by atomics.  Nobody can be

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * shm-torture.c - the segment under fire: processes record known values, readers snapshot without
  * pause, a killer kills, stops and continues recorders at random, and a master with a real ledger

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * admin-driver.c - runs the admin port as the master would, without Kafka, for tests.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * figures-driver.c - a segment with known figures and real processes, without Kafka: for tests of
  * pstats and the admin port, and to look at the live view.  Reads commands from stdin, a line each,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fuzz_decode.c - libFuzzer target: any bytes as a message of both topics.
  *

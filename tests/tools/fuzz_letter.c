@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fuzz_letter.c - libFuzzer target: any bytes as a line of a dead letter file, and as the payload
  * of a letter that the worker writes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * source-driver.c - reads persister-perf's sources for the whole-program tests.
  *

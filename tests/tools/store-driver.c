@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * store-driver.c - one store without Kafka around it, for tests with a real server: reads commands
  * from stdin, a line each, and answers with lines on stdout.

@@ -1,8 +1,5 @@
-/*
- * cfg_fixture.c - see cfg_fixture.h.
- *
- * Process: the unit tests.  Owner: the test that runs.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cfg_fixture.c - see cfg_fixture.h. */
 #include "tests/unit/cfg_fixture.h"
 
 #include <criterion/criterion.h>

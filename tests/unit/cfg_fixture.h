@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cfg_fixture.h - configuration files that are only in memory (memfd).
  *

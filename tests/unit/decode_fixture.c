@@ -1,8 +1,5 @@
-/*
- * decode_fixture.c - see decode_fixture.h.
- *
- * Process: the unit tests.  Owner: the test that runs.  Concurrency: one thread.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* decode_fixture.c - see decode_fixture.h. */
 #include "tests/unit/decode_fixture.h"
 
 #include <criterion/criterion.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * decode_fixture.h - one decoder for each test, and messages in blocks of exactly their size, so
  * that AddressSanitizer sees a byte too far.

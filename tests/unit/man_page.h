@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * man_page.h - the lists in man pages that are made from tables: what stands between the comments
  * `.\" NAME: begin` and `.\" NAME: end` of a page in doc/.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_admin_guard.c - who is shut and when, with invented times and real sockets.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_admin_page.c - figures as people read them, plots, JSON's texts and numbers.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_admin_rates.c - moving averages, meters, spreads and the choice of a form.
  *

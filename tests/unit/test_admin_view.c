@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_admin_view.c - DropWizard's document, health and the page, of real segments in a directory
  * of the test's own.

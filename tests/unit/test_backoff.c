@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_backoff.c - delays double up to the cap, jitter stays within half, reset starts over.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_batch.c - when a batch is due, and that a commit covers exactly what was settled.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_cfg.c - the configuration: upstream's rules, notices, files of real installations.
  *

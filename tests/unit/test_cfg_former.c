@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_cfg_former.c - the names that the Python persister's file had in the course of time, what
  * nobody ever had, and bytes in values that mean nothing here.

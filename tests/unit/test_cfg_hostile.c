@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_cfg_hostile.c - the configuration file as an enemy or an accident would write it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_cfg_out.c - the configuration as text: the dump and the sample.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_cfg_refused.c - what is wrong in a configuration is refused, with its place and what is
  * allowed.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_cfg_source.c - one configuration from several files, directories, and options of the command
  * line.

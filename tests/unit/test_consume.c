@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_consume.c - the consumer against librdkafka's mock cluster, which gives the errors it is told
  * to; what real brokers do is tried by tests/whole/.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_dead_letter.c - dead letters are whole JSON lines, whatever the message and whoever dies.
  *

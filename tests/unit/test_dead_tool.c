@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_dead_tool.c - persister-dead's pure parts: hostile lines, times, ids, counting, showing.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_dead_tool_files.c - persister-dead's files: a dead letter file that a worker appends to and
  * rotates meanwhile, and the journal of what was replayed.

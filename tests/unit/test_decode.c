@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_decode.c - the decoder, rule by rule.  Real and doubtful messages: test_decode_corpus.c.
  *

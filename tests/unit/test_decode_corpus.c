@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_decode_corpus.c - the decoder on real and doubtful messages: the verdicts of the corpus,
  * what upstream makes of it, and the same meaning as cJSON and plain code find, also in thousands

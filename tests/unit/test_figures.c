@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_figures.c - the figures as JSON and as OpenMetrics, from a segment with known figures.
  *

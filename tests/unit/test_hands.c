@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_hands.c - what is a death at the same place, and what a verdict is about.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_histogram.c - buckets meet without gaps, quantiles are within the promised 2 %.
  *

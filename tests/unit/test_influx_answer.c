@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_influx_answer.c - what each answer of InfluxDB means; above all, what is not the data's
  * fault.

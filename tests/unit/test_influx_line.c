@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_influx_line.c - line protocol: equal by meaning to what the Python persister's own code
  * writes for the corpus, and refusing what InfluxDB cannot hold.

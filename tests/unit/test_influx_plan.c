@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_influx_plan.c - finding bad rows: each row gets the verdict that is right, and what it costs
  * is counted, over all placements of bad rows in small requests and many in large ones.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_influx_rows.c - the lines of a batch by database, and which of them an answer points at.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_json.c - the JSON scanner: its grammar at every edge, depth, UTF-8, escapes.
  *

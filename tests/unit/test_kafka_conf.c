@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_kafka_conf.c - what follows from Kafka's properties.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_lag.c - how far behind: what is unknown is not 0, what waits grows older.
  *

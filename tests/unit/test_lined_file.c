@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_lined_file.c - the end of the last whole line, and whether a file is still that of its name.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_load.c - what persister-load makes up, held against the decoder of the persister; its pace
  * and its progress.

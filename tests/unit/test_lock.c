@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_lock.c - one holder per name, gone with it; no help for those who would mislead us.
  *

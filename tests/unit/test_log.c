@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_log.c - log lines cannot be forged, limits hold, the file can be reopened.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_log_sink.c - no line of the log is waited for: pipes, sockets, terminals, syslog and full
  * disks that take nothing; what was dropped is told when it flows again.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_lookup.c - names looked up in a child: found, not found, not in time.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_man_page.c - see man_page.h; and the lists of the configuration and of the reasons.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_master.c - the real loop, real forks, workers that misbehave.
  *

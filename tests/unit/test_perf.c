@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_perf.c - persister-perf's arithmetic, its command line, and what it prints.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_pg_fault.c - whose fault an answer is, and which line it names.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_pg_jsonb.c - what jsonb cannot hold, each limit from both sides.  That the server agrees is
  * tested in tests/whole/test_postgresql.py, JsonbTest.

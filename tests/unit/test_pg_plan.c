@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_pg_plan.c - the plan against a database that is a list of bad rows: what becomes of each
  * row, and what it costs, counted for all ways of placing bad rows in small batches, and at random

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_pg_row.c - binary COPY rows against the bytes of PostgreSQL's documentation, and the
  * identity of series.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_pstats_format.c - numbers, durations, names and bars as pstats shows them; rates; the list.
  *

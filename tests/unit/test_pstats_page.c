@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_pstats_page.c - what the live view shows, without a terminal: for screens of every size,
  * with filters, orders and scrolling.

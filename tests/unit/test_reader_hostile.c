@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_reader_hostile.c - a segment whose every word may be wrong, which changes while it is read,
  * gets shorter, or is somebody else's: readers refuse it or show figures, in bounded time.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_reload.c - a reload on its way: real children that check, a wiring that only counts; and
  * what of a configuration makes a difference to whom.

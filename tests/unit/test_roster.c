@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_roster.c - how one crew takes over from another, with invented times.
  *

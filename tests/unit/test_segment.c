@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_segment.c - recording, periods, folds and snapshots, step by step in one process. What needs
  * several at once is in tests/shm-*.c.

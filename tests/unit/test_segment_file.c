@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_segment_file.c - the segment as a file: made aside, locked, succeeded; and what a reader
  * does with files that are none, or not for it.

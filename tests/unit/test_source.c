@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_source.c - what persister-perf makes of the API's answers (tests/api: recorded on the real
  * one), and of counters that grow and fall.

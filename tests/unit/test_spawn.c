@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_spawn.c - children: hygiene, ends, checks that run in one.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_statsd_line.c - lines in both dialects, packets, the operator's dimensions.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_statsd_report.c - what is told of given snapshots: differences, levels, windows; that what
  * is told adds up over deaths, removals and losses.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_statsd_sender.c - StatsD out of the master's loop: pacing, receivers that are away, full or come
  * back; with real sockets and a segment of its own.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The admin port, over real HTTP: what it serves, to whom it is kind, and that a browser shows it.
 
 Without Kafka: tests/tools/admin-driver plays master and workers. Only the last class has a whole pipeline.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """contrib/monasca-agent with the real agent: its set-up finds the persister, its collector reads it."""
 
 import concurrent.futures

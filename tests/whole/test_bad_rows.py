@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """perf/bad-rows in small: each message is a row or a letter, what makes a run void, the verdict."""
 
 import importlib.machinery

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A limit of InfluxDB's on series, with the whole program: existing series go on, the rest is kept."""
 
 import json

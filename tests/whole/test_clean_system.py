@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A clean Debian 12 with a real systemd, by README's "Install and run", as an operator has it.
 
     PERSISTER_TEST_CLEAN_SYSTEM=1 tests/whole/run CleanSystem

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """perf/compare and what it measures with: the whole of it in small, a run that does not count, and the
 arithmetic of perf/benchlib.py.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The corpus through a real Kafka into a real InfluxDB, compared by meaning with the golden files."""
 
 import base64

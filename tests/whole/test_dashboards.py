@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """contrib/dashboards: every query put to the real Prometheus and the real Monasca API."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """persister-dead: dead letters of a real persister, listed, shown, and replayed through a real Kafka."""
 
 import base64

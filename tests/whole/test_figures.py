@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The figures are true: in every snapshot of a run with kills, at its end, and afterwards."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Offsets that no message has: markers of transactions, aborted batches, compacted messages.
 
 They must not look like work that nobody does: not in the figures, nor, where the group's offsets

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several instances in one group, and positions that are not there any more."""
 
 import re

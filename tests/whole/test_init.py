@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The init script, as root, through every verb, with the real program and a real Kafka.
 
 It touches nothing of the system: all its paths come from a file of defaults of the test's own.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Brokers that cannot be spoken to, for reasons that somebody has to be told."""
 
 import ctypes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages that no worker survives: looked for after three deaths, passed over, and named in a letter."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """persister-load against a real Kafka: what it says is what Kafka has."""
 
 import json

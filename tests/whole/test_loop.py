@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A persister's figures, read back through Monasca: what the mission's benchmark rests on.
 
 The loop takes minutes; PERSISTER_TEST_LOOP=1 asks for it, as ./check --all does.

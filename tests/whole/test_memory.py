@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What memory_limit_mb bounds: the peak of a worker that reads what is large, or becomes large."""
 
 import json

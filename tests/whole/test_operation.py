@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an operator does and meets: bad configurations, rotated files, full disks, a second start."""
 
 import os

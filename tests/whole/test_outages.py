@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Brokers and databases that are killed, hang, are not there yet, or refuse us."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """persister-perf against the real persister: what it says is what was loaded."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What persister-perf reads from: the real monasca-api, the admin port and the segment of the real
 persister, and the Java persister's admin port as it was recorded."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Upstream's own benchmark, perf/persister_perf.sh of monasca-persister 9.0.0, unchanged, with curl and jq:
 what it says of our admin port is what was loaded.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PostgreSQL: every row once, whatever dies, stops or is taken away meanwhile."""
 
 import json

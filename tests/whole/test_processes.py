@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Workers and masters that are killed or hang; how an instance ends."""
 
 import os

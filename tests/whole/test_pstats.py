@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """pstats on segments with known figures (tests/tools/figures-driver): forms, exit codes, the live view."""
 
 import contextlib

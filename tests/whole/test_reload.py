@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HUP: another configuration while messages flow; nothing lost, nothing twice, no jump in the totals."""
 
 import datetime

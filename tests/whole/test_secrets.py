@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Passwords stay where they are needed: who can read which process's memory, and what is in it."""
 
 import os

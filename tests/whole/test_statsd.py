@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """StatsD: what real receivers make of it equals what pstats says; nothing there makes the master wait."""
 
 import os

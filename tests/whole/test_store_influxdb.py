@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The InfluxDB store against a real InfluxDB 1.x, and against servers that misbehave; no Kafka."""
 
 import base64

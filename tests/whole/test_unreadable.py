@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Batches that the Kafka client cannot read: a letter that names their offsets, and on."""
 
 import glob
