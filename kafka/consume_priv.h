@@ -142,7 +142,7 @@ void position_write_metadata(int64_t last_ms, rd_kafka_topic_partition_t *elemen
 bool position_check_message(struct consumer *c, struct partition *p, int64_t offset,
                             int64_t time_ms);
 
-/* Asks for the committed offsets of all partitions that have no position; false if that failed. */
+/* Asks for the committed offsets; false if a partition still has no position: to be asked again. */
 bool position_ask_committed(struct consumer *c);
 
 /* Looks for all lost positions; true if all are known now. */

@@ -413,7 +413,8 @@ sift_rows(struct copying *c, struct pg_plan *plan)
                            &c->copy->out, c->sifted, &refusals, c->error);
     c->sifted = true;
     if (outcome != PG_OK) {
-        c->copy->unsifted_left = UNSIFTED_BATCHES;
+        /* Without an answer it may be the connection's fault: then this batch alone goes without. */
+        c->copy->unsifted_left = c->error->sqlstate[0] != '\0' ? UNSIFTED_BATCHES : 1;
         return outcome == PG_STOPPED || outcome == PG_RETRY ? outcome : PG_WORLD;
     }
     *c->doing = "cannot write";
