@@ -8,18 +8,19 @@
 #include "worker/dead_file.h"
 #include "kafka/kafka_conf.h"
 
+/* Nothing is asked of a server here. */
 static bool
-keep_waiting(void *arg)
+wait_for_nothing(void *arg, struct pollfd *fds, size_t n, int64_t until_ms)
 {
-    (void)arg;
-    return true;
+    (void)arg, (void)fds, (void)n, (void)until_ms;
+    return false;
 }
 
 int
 main_check_libraries(const void *config, struct errbuf *err)
 {
     const struct config *cfg = config;
-    static const struct store_hooks hooks = {.keep_waiting = keep_waiting};
+    static const struct store_hooks hooks = {.wait = wait_for_nothing};
     if (dead_file_check(cfg->dead_letter.file, err) == -1)
         return errbuf_prefix(err, "%s: [dead_letter] file", cfg->file);
     if (kafka_conf_check(cfg, err) == -1)

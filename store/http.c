@@ -7,7 +7,13 @@
 
 #include "lib/clock.h"
 
-enum { ANSWER_MAX = 1 << 20, SLICE_MS = 100, CONNECT_MS = 5000 };
+enum {
+    ANSWER_MAX = 1 << 20,
+    CONNECT_MS = 5000,
+    SOCKETS_MAX = 16, /* at a time: two of a connection, and some of the resolver */
+    /* One buffer is sent a turn: a body in few turns, not in one for each of 64 KiB. */
+    UPLOAD_BYTES = 2 << 20
+};
 
 struct http {
     CURL *easy;
@@ -18,7 +24,54 @@ struct http {
     struct buf answer;
     char error[CURL_ERROR_SIZE];
     int timeout_ms;
+    struct pollfd sockets[SOCKETS_MAX]; /* what libcurl waits for, and until when */
+    size_t n_sockets;
+    int64_t due_ms;
 };
+
+/* --- what libcurl waits for --- */
+
+static size_t
+find_socket(const struct http *h, curl_socket_t fd)
+{
+    size_t i = 0;
+    while (i < h->n_sockets && h->sockets[i].fd != fd)
+        i++;
+    return i;
+}
+
+/* CURLMOPT_SOCKETFUNCTION. */
+static int
+note_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *of_socket)
+{
+    struct http *h = arg;
+    size_t i = find_socket(h, fd);
+    (void)easy, (void)of_socket;
+    if (what == CURL_POLL_REMOVE) {
+        if (i < h->n_sockets)
+            h->sockets[i] = h->sockets[--h->n_sockets];
+        return 0;
+    }
+    if (i == SOCKETS_MAX)
+        return -1;
+    h->n_sockets += i == h->n_sockets;
+    h->sockets[i] = (struct pollfd){.fd = fd,
+                                    .events = (short)((what & CURL_POLL_IN ? POLLIN : 0) |
+                                                      (what & CURL_POLL_OUT ? POLLOUT : 0))};
+    return 0;
+}
+
+/* CURLMOPT_TIMERFUNCTION. */
+static int
+note_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+    struct http *h = arg;
+    (void)multi;
+    h->due_ms = timeout_ms < 0 ? INT64_MAX : clock_mono_ms() + timeout_ms;
+    return 0;
+}
+
+/* --- requests --- */
 
 static size_t
 take_answer(char *data, size_t size, size_t n, void *arg)
@@ -47,6 +100,7 @@ set_options(struct http *h, const struct http_options *o)
     good &= curl_easy_setopt(e, CURLOPT_USERAGENT, "monasca-persister") == CURLE_OK;
     good &= curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK;
     good &= curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS) == CURLE_OK;
+    good &= curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BYTES) == CURLE_OK;
     good &= curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)o->timeout_ms) == CURLE_OK;
     good &= curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, o->verify ? 1L : 0L) == CURLE_OK;
     good &= curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, o->verify ? 2L : 0L) == CURLE_OK;
@@ -57,6 +111,10 @@ set_options(struct http *h, const struct http_options *o)
         good &= curl_easy_setopt(e, CURLOPT_USERNAME, o->user) == CURLE_OK;
         good &= curl_easy_setopt(e, CURLOPT_PASSWORD, o->password) == CURLE_OK;
     }
+    good &= curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, note_socket) == CURLM_OK;
+    good &= curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h) == CURLM_OK;
+    good &= curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, note_timer) == CURLM_OK;
+    good &= curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h) == CURLM_OK;
     return good ? 0 : -1;
 }
 
@@ -136,22 +194,43 @@ is_done(struct http *h, CURLcode *code)
     return false;
 }
 
+/* Tells libcurl what is ready. It may change h->sockets with each word. */
+static CURLMcode
+turn(struct http *h, const struct pollfd *ready, size_t n)
+{
+    CURLMcode code = CURLM_OK;
+    int running;
+    bool any = false;
+    for (size_t i = 0; i < n && code == CURLM_OK; i++) {
+        short events = ready[i].revents;
+        int what = (events & (POLLIN | POLLHUP) ? CURL_CSELECT_IN : 0) |
+                   (events & POLLOUT ? CURL_CSELECT_OUT : 0) |
+                   (events & (POLLERR | POLLNVAL) ? CURL_CSELECT_ERR : 0);
+        if (what != 0)
+            code = curl_multi_socket_action(h->multi, ready[i].fd, what, &running);
+        any = any || what != 0;
+    }
+    if (!any || clock_mono_ms() >= h->due_ms)
+        code = curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    return code;
+}
+
 static enum http_result
 run_transfer(struct http *h, CURLcode *code)
 {
     /* libcurl has the same deadline; ours is for the case that it does not look. */
     int64_t deadline = clock_mono_ms() + h->timeout_ms + 1000;
-    for (;;) {
-        int running;
-        if (curl_multi_perform(h->multi, &running) != CURLM_OK)
-            break;
+    struct pollfd ready[SOCKETS_MAX];
+    size_t n = 0;
+    while (turn(h, ready, n) == CURLM_OK) {
         if (is_done(h, code))
             return HTTP_ANSWERED;
-        if (!h->hooks->keep_waiting(h->hooks->arg))
-            return HTTP_STOPPED;
-        if (clock_mono_ms() >= deadline ||
-            curl_multi_poll(h->multi, NULL, 0, SLICE_MS, NULL) != CURLM_OK)
+        if (clock_mono_ms() >= deadline)
             break;
+        n = h->n_sockets;
+        memcpy(ready, h->sockets, n * sizeof(*ready));
+        if (!h->hooks->wait(h->hooks->arg, ready, n, h->due_ms < deadline ? h->due_ms : deadline))
+            return HTTP_STOPPED;
     }
     *code = CURLE_OPERATION_TIMEDOUT;
     return HTTP_FAILED;

@@ -2,8 +2,7 @@
 /*
  * http.h - POST requests with a deadline on everything, over one kept-alive connection.
  *
- * libcurl's multi interface, so that a worker lives on (store_hooks) while it waits.  Redirects are
- * not followed and proxies of the environment are not used: a persister talks to the server it was
+ * libcurl's multi interface, which waits by its owner's hook (store_hooks).  Redirects are not followed and proxies of the environment are not used: a persister talks to the server it was
  * told.
  *
  * Process: workers, made after the fork.  Owner: the caller.  Concurrency: one thread.
@@ -34,7 +33,7 @@ void http_free(struct http **http);
 enum http_result {
     HTTP_ANSWERED, /* *status and *answer are set */
     HTTP_FAILED,   /* no answer; err says why */
-    HTTP_STOPPED   /* keep_waiting said no */
+    HTTP_STOPPED   /* the wait was given up */
 };
 
 /*

@@ -12,6 +12,8 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include <poll.h>
+
 #include "lib/base.h"
 #include "conf/cfg.h"
 #include "lib/errbuf.h"
@@ -22,22 +24,41 @@ enum store_status {
     STORE_DONE, /* everything added is settled */
     STORE_SICK, /* something is unsettled: the world's trouble, text says which. Call write again.
                  */
-    STORE_STOPPED, /* keep_waiting said no; unsettled rows stay. */
+    STORE_STOPPED, /* a wait was given up; unsettled rows stay. */
     STORE_FENCED,  /* keeps_offsets: somebody else owns a partition now, or what the batch was
                       resolved to is gone; give the batch back, claim anew */
 };
 
 enum store_added { STORE_ADDED, STORE_REFUSED, STORE_NO_MEMORY };
 
-/* How the worker lives on while a store waits for its server. */
+/* How a store waits: whoever opened it goes on with other things meanwhile. */
 struct store_hooks {
     /*
-     * Called at least every 200 ms during any wait. false: give up the wait soon (the worker
-     * stops).
+     * Waits until one of the descriptors is ready or it is time.
+     * Takes: descriptors as poll(2), whose revents are set (0: not ready), n may be 0; the latest
+     * time by clock_mono_ms, which may be past: then it only lets others have their turn.
+     * Returns: false to give up (the caller stops, or wants its batch back). It may return early.
      */
-    bool (*keep_waiting)(void *arg);
+    bool (*wait)(void *arg, struct pollfd *fds, size_t n, int64_t until_ms);
     void *arg;
 };
+
+/*
+ * A wait for those who have nothing else to do: poll(2), which ends every 100 ms for a look around.
+ * Takes: arg, a struct store_look; all else as `wait` above, which this can be.
+ */
+struct store_look {
+    bool (*look)(void *arg); /* false: give up */
+    void *arg;
+};
+bool store_wait_and_look(void *arg, struct pollfd *fds, size_t n, int64_t until_ms);
+
+/* For long computing: lets others have their turn. Returns: false to give up. */
+static inline bool
+store_goes_on(const struct store_hooks *hooks)
+{
+    return hooks->wait(hooks->arg, NULL, 0, 0);
+}
 
 /* Where a partition's stream stands. */
 struct store_position {

@@ -14,14 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/json.h"
 #include "worker/dead_file.h"
 #include "worker/dead_topic.h"
 
-enum { WRITE_BYTES = 1 << 20, PIECE_BYTES = 3 << 18, LOCK_WAIT_MS = 20000 };
+enum { WRITE_BYTES = 1 << 20, PIECE_BYTES = 3 << 18, LOCK_WAIT_MS = 20000, LOOK_MS = 5 };
 
 struct dead_letters {
     const char *topic; /* the letters' own, in the configuration */
@@ -170,13 +169,12 @@ begin_file(struct dead_letters *dead, struct errbuf *err)
         int begun = dead_file_try_begin(dead->file, err);
         if (begun != 0)
             return begun == 1 ? STORE_DONE : STORE_SICK;
-        if (!dead->hooks->keep_waiting(dead->hooks->arg))
-            return STORE_STOPPED;
         if (clock_mono_ms() >= deadline) {
             errbuf_set(err, "dead letters: another worker holds the file's lock");
             return STORE_SICK;
         }
-        usleep(5000);
+        if (!dead->hooks->wait(dead->hooks->arg, NULL, 0, clock_mono_ms() + LOOK_MS))
+            return STORE_STOPPED;
     }
 }
 
@@ -192,7 +190,7 @@ flush_text(struct dead_letters *dead, struct errbuf *err)
 static int
 end_piece(struct dead_letters *dead, struct errbuf *err)
 {
-    dead->hooks->keep_waiting(dead->hooks->arg);
+    (void)store_goes_on(dead->hooks);
     if (dead->text.failed) {
         buf_clear(&dead->text);
         return errbuf_set(err, "dead letters: out of memory");

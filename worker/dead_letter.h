@@ -43,7 +43,7 @@ struct dead_letters *dead_letters_new(const struct config *cfg, enum topic_kind 
 /*
  * Makes letters durable, all of them, in order.
  * Returns: STORE_DONE when they are on disk (or acknowledged by the topic); STORE_SICK with a line
- * that says why not (a full disk), or STORE_STOPPED if keep_waiting said no. Then none counts, and
+ * that says why not (a full disk), or STORE_STOPPED if a wait was given up. Then none counts, and
  * writing them again may leave some of them twice.
  */
 enum store_status dead_letters_write(struct dead_letters *dead, const struct dead_letter *letters,

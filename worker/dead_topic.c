@@ -206,7 +206,7 @@ dead_topic_send(struct dead_topic *topic, struct slice letter, bool *too_large, 
             return STORE_DONE;
         if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
             return sick(topic, err);
-        if (!topic->hooks->keep_waiting(topic->hooks->arg))
+        if (!store_goes_on(topic->hooks))
             return end_round(topic, STORE_STOPPED);
     }
 }
@@ -217,7 +217,7 @@ dead_topic_flush(struct dead_topic *topic, struct errbuf *err)
     while (serve(topic, 100) > 0) {
         if (topic->failed)
             return sick(topic, err);
-        if (!topic->hooks->keep_waiting(topic->hooks->arg))
+        if (!store_goes_on(topic->hooks))
             return end_round(topic, STORE_STOPPED);
     }
     return topic->failed ? sick(topic, err) : STORE_DONE;

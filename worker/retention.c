@@ -2,8 +2,6 @@
 /* retention.c - see retention.h. */
 #include "worker/retention.h"
 
-#include <unistd.h>
-
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "shm/recorder.h"
@@ -12,7 +10,7 @@
 #include "worker/worker.h"
 
 /* Pauses: after a step with more to do, and when all is done (or the database is sick). */
-enum { STEP_PAUSE_MS = 200, LOOK_AGAIN_MS = 60000, SLICE_MS = 100 };
+enum { STEP_PAUSE_MS = 200, LOOK_AGAIN_MS = 60000 };
 
 struct retention {
     struct recorder *recorder;
@@ -30,14 +28,6 @@ keep_waiting(void *arg)
     if (signals_take_reopen() && log_reopen(&err) == -1)
         log_error("%s", err.text);
     return signals_stops() == 0;
-}
-
-static void
-pause_for(struct retention *r, int64_t ms)
-{
-    int64_t until = clock_mono_ms() + ms;
-    while (clock_mono_ms() < until && keep_waiting(r))
-        usleep(SLICE_MS * 1000);
 }
 
 /* Returns: ms to pause. */
@@ -81,7 +71,8 @@ int
 retention_run(const struct config *cfg, struct segment *segment, unsigned slot)
 {
     struct retention r = {.recorder = recorder_new(segment, slot)};
-    struct store_hooks hooks = {.keep_waiting = keep_waiting, .arg = &r};
+    struct store_look look = {.look = keep_waiting, .arg = &r};
+    struct store_hooks hooks = {.wait = store_wait_and_look, .arg = &look};
     r.conn = (struct pg_conn){.conninfo = cfg->postgresql.conninfo, .hooks = &hooks};
     if (r.recorder == NULL) {
         log_error("out of memory");
@@ -92,7 +83,7 @@ retention_run(const struct config *cfg, struct segment *segment, unsigned slot)
         int64_t pause_ms = take_step(&r, cfg);
         if (pause_ms == LOOK_AGAIN_MS)
             pg_conn_close(&r.conn); /* not to hold a connection for a minute of sleep */
-        pause_for(&r, pause_ms);
+        (void)store_wait_and_look(&look, NULL, 0, clock_mono_ms() + pause_ms);
     }
     pg_conn_close(&r.conn);
     recorder_free(&r.recorder);

@@ -19,6 +19,7 @@ struct worker {
     const struct worker_args *args;
     const struct config *cfg;
     struct recorder *recorder;
+    struct store_look look;
     struct store_hooks store_hooks;
     struct store *store;
     struct consumer *consumer;

@@ -414,7 +414,8 @@ worker_run(const struct worker_args *args)
                        .stop_ms = INT64_MAX,
                        .reject_limit = {.burst = 10, .interval_ms = 10000}};
     struct errbuf err = {.text = ""};
-    w.store_hooks = (struct store_hooks){.keep_waiting = keep_waiting, .arg = &w};
+    w.look = (struct store_look){.look = keep_waiting, .arg = &w};
+    w.store_hooks = (struct store_hooks){.wait = store_wait_and_look, .arg = &w.look};
     backoff_init(&w.backoff, RETRY_FIRST_MS, RETRY_CAP_MS,
                  (uint64_t)clock_mono_ns() ^ (uint64_t)getpid() << 32);
     if (w.recorder == NULL) {

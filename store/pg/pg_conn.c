@@ -3,7 +3,6 @@
 #include "store/pg/pg_conn.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,6 @@
 #include "lib/log.h"
 
 enum {
-    SLICE_MS = 100,
     CONNECT_MS = 10000,
     STATEMENT_MS = 60000,
     PROBE_AFTER_MS = 1000,
@@ -70,16 +68,14 @@ time_out(struct pg_conn *conn, struct pg_error *error)
     return PG_WORLD;
 }
 
-/* Waits for the socket: PG_OK (ready, or a slice is over: look again), PG_STOPPED or PG_WORLD. */
+/* Waits for the socket: PG_OK (look again), PG_STOPPED or PG_WORLD. */
 static enum pg_outcome
 wait_socket(struct pg_conn *conn, short events, int64_t deadline_ms, struct pg_error *error)
 {
     struct pollfd fd = {.fd = PQsocket(conn->pg), .events = events};
     if (fd.fd == -1)
         return lose(conn, error);
-    if (poll(&fd, 1, SLICE_MS) == -1 && errno != EINTR)
-        return lose(conn, error);
-    if (!conn->hooks->keep_waiting(conn->hooks->arg)) {
+    if (!conn->hooks->wait(conn->hooks->arg, &fd, 1, deadline_ms)) {
         pg_error_set(error, "", "stopped while waiting");
         pg_conn_close(conn);
         return PG_STOPPED;
@@ -173,15 +169,14 @@ connect_server(struct pg_conn *conn, struct pg_error *error)
     while (PQstatus(conn->pg) != CONNECTION_BAD && next != PGRES_POLLING_OK) {
         short events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;
         struct pollfd fd = {.fd = PQsocket(conn->pg), .events = events};
-        int ready = poll(&fd, 1, SLICE_MS);
-        if (!conn->hooks->keep_waiting(conn->hooks->arg)) {
+        if (!conn->hooks->wait(conn->hooks->arg, &fd, 1, deadline)) {
             pg_conn_close(conn);
             return PG_STOPPED;
         }
         int64_t readable = count_readable(conn);
-        if (ready > 0 && (next = PQconnectPoll(conn->pg)) == PGRES_POLLING_FAILED)
+        if (fd.revents != 0 && (next = PQconnectPoll(conn->pg)) == PGRES_POLLING_FAILED)
             break;
-        if (ready > 0 && count_read(conn, readable, error) != PG_OK)
+        if (fd.revents != 0 && count_read(conn, readable, error) != PG_OK)
             return PG_WORLD;
         if (clock_mono_ms() >= deadline)
             return time_out(conn, error);

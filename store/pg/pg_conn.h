@@ -2,8 +2,7 @@
 /*
  * pg_conn.h - one libpq connection that never blocks its worker for long.
  *
- * Every call waits in slices, lets the worker live on between them (store_hooks) and has a
- * deadline. Whatever goes wrong on the wire closes the connection; the next pg_conn_open makes a
+ * Every call waits by its owner's hook (store_hooks), and has a deadline. Whatever goes wrong on the wire closes the connection; the next pg_conn_open makes a
  * new one.
  *
  * Process: workers and the retention child, after the fork.  Owner: the caller.  Concurrency: one

@@ -21,7 +21,7 @@ enum pg_outcome {
     PG_PARTITION, /* the table has no partition for one of the rows */
     PG_RETRY,     /* deadlock or serialization failure: the same again may succeed */
     PG_WORLD,     /* everything else; the connection was closed */
-    PG_STOPPED,   /* keep_waiting said no; the connection was closed */
+    PG_STOPPED,   /* a wait was given up; the connection was closed */
 };
 
 /* The fields of an answer, as PQresultErrorField returns them; each may be NULL. */

@@ -193,7 +193,8 @@ int
 main(int argc, char **argv)
 {
     struct driver d = {.kind = TOPIC_METRICS};
-    struct store_hooks hooks = {keep_waiting, &d};
+    struct store_look look = {.look = keep_waiting, .arg = &d};
+    struct store_hooks hooks = {.wait = store_wait_and_look, .arg = &look};
     struct errbuf err = {.text = "out of memory"};
     if (argc != 3) {
         fprintf(stderr, "usage: store-driver CONFIG metrics|alarms\n");

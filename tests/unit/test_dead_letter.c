@@ -137,7 +137,8 @@ go_on(void *arg)
 static void
 write_letter(struct slice payload, int64_t max_message_bytes)
 {
-    static const struct store_hooks hooks = {.keep_waiting = go_on};
+    static struct store_look look = {.look = go_on};
+    static const struct store_hooks hooks = {.wait = store_wait_and_look, .arg = &look};
     struct config cfg = {.dead_letter = {.file = path, .topic = (char[]){""}, .max_size_mb = 1000},
                          .persister.max_message_bytes = max_message_bytes};
     struct message message = {.payload = payload, .partition = 1, .offset = 2};
