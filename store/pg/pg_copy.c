@@ -409,9 +409,11 @@ sift_rows(struct copying *c, struct pg_plan *plan)
     enum pg_outcome outcome =
         c->copy->out.failed
             ? run_out_of_memory(c)
-            : pg_sift_rows(c->what->conn, c->copy->schema, c->copy->kind, &c->copy->sql,
-                           &c->copy->out, c->sifted, &refusals, c->error);
+            : pg_sift_rows(c->what->conn, c->copy->schema, c->copy->kind, c->staged,
+                           &c->copy->sql, &c->copy->out, c->sifted, &refusals, c->error);
     c->sifted = true;
+    if (outcome == PG_UNIQUE && !is_about_rows(c, outcome))
+        return outcome;
     if (outcome != PG_OK) {
         /* Without an answer it may be the connection's fault: then this batch alone goes without. */
         c->copy->unsifted_left = c->error->sqlstate[0] != '\0' ? UNSIFTED_BATCHES : 1;
@@ -452,6 +454,7 @@ static enum pg_outcome
 copy_staged(struct copying *c)
 {
     c->staged = true;
+    c->sifted = false; /* that was rolled back */
     *c->doing = "cannot make the temporary table for rows that are there already";
     enum pg_outcome outcome = run(c, staging_sql);
     if (outcome != PG_OK)

@@ -659,6 +659,105 @@ class RowsTest(unittest.TestCase):
             print(f"{copies} COPYs, {outcome.took_ms} ms")
             self.assertLess(copies, 100)
 
+    def sift(self, rule, bad, schema="monasca"):
+        """
+        Has a table with a rule of the operator's take rows of which each second is bad(i), the
+        value_meta of a good one being 0. Returns the outcome and how many transactions and
+        subtransactions wrote.
+        """
+        store = self.store(schema=schema)
+        self.make_tables(store)
+        self.sql(rule)
+        self.add(store, *((i, *bad(i)) if i % 2 else (i, None, 0) for i in range(3000)))
+        before = int(self.postgres.value("SELECT pg_current_xact_id()"))
+        outcome = store.write()
+        used = int(self.postgres.value("SELECT pg_current_xact_id()")) - before
+        self.assertEqual(outcome.status, "done", outcome.text)
+        print(f"{used} transactions and subtransactions, {outcome.took_ms} ms")
+        return outcome, used
+
+    def test_rules_are_applied_to_all_rows_at_once(self):
+        """What CHECK, NOT NULL and partitions refuse costs no INSERT of its own."""
+        cases = (
+            ("check", refusing("value_meta = '1'"), lambda i: (None, 1), '"ours"'),
+            ("the first of two checks", refusing("value_meta = '1'") +
+             ", ADD CONSTRAINT \"a %s @\" CHECK (value_meta <> '1')", lambda i: (None, 1),
+             'check constraint "a %s @"'),
+            ("a stable function", refusing("time > now() + interval '10 days'"),
+             lambda i: (NOW_MS + 20 * DAY + i, 0), '"ours"'),
+            ("not null", "ALTER TABLE monasca.measurements ALTER value_meta SET NOT NULL",
+             lambda i: (None, None), 'null value in column "value_meta"'),
+            ("partitions", PARTITIONED + "CREATE TABLE monasca.adjoining PARTITION OF"
+             " monasca.measurements FOR VALUES FROM (now() + interval '1 hour') TO ('2299-01-01');"
+             "CREATE TABLE monasca.later PARTITION OF monasca.measurements"
+             " FOR VALUES FROM ('2300-01-03') TO (MAXVALUE)",
+             lambda i: (10413792000000 + i, 0), "no partition"),
+            ("check of a partitioned table", PARTITIONED + refusing("value_meta = '1'"),
+             lambda i: (None, 1), '"ours"'))
+        for name, rule, bad, says in cases:
+            with self.subTest(name):
+                self.sql("DROP SCHEMA IF EXISTS monasca CASCADE")
+                outcome, used = self.sift(rule, bad)
+                self.assertEqual(outcome.stored, set(range(0, 3000, 2)))
+                self.assert_refused(outcome, range(1, 3000, 2), says)
+                self.assertEqual(self.values(), set(range(0, 3000, 2)))
+                self.assertLess(used, 300)
+
+    def test_rules_in_a_schema_of_any_name(self):
+        name = "it's \"ours\""
+        quoted = '"' + name.replace('"', '""') + '"'
+        self.addCleanup(self.sql, f"DROP SCHEMA IF EXISTS {quoted} CASCADE")
+        outcome, used = self.sift(refusing("value_meta = '1'").replace("monasca", quoted),
+                                  lambda i: (None, 1), name)
+        self.assertEqual(len(outcome.stored), 1500)
+        self.assert_refused(outcome, range(1, 3000, 2), '"ours"')
+        self.assertLess(used, 300)
+
+    def test_what_rules_do_not_tell(self):
+        """Where a row is changed first, or a rule cannot be evaluated, its own INSERT decides."""
+        function = ("CREATE FUNCTION monasca.judge({}) RETURNS {} LANGUAGE plpgsql AS"
+                    " $$ BEGIN {} END $$;")
+        trigger = ("CREATE TRIGGER judge {} INSERT ON monasca.measurements FOR EACH ROW"
+                   " EXECUTE FUNCTION monasca.judge();")
+        third = lambda i: (None, 1 if i % 3 else 2)  # noqa: E731
+        mended = function.format("", "trigger", "IF NEW.value_meta = '2' THEN NEW.value_meta = '0';"
+                                 " END IF; RETURN NEW;") + trigger.format("BEFORE")
+        cases = (
+            ("mended by a trigger", mended + refusing("value_meta <> '0'"), third,
+             lambda i: i % 3 and '"ours"'),
+            ("mended by a partition's trigger", PARTITIONED +
+             mended.replace("ON monasca.measurements", "ON monasca.today") +
+             refusing("value_meta <> '0'"), third, lambda i: i % 3 and '"ours"'),
+            ("a trigger besides", function.format("", "trigger", "IF NEW.value_meta = '2' THEN"
+             " RAISE 'not this one'; END IF; RETURN NULL;") + trigger.format("AFTER") +
+             refusing("value_meta = '1'"), third, lambda i: '"ours"' if i % 3 else "not this one"),
+            ("volatile", "CREATE TABLE monasca.calls (n int);" +
+             function.format("jsonb", "bool", "INSERT INTO monasca.calls VALUES (1);"
+                             " RETURN $1 = '0';") +
+             refusing("NOT monasca.judge(value_meta)"), third, lambda i: '"ours"'),
+            ("errors", refusing("(value_meta #>> '{}')::int > 0"),
+             lambda i: (None, 1 if i % 3 else "x"), lambda i: '"ours"' if i % 3 else "integer"),
+            ("a column that is not sent", "ALTER TABLE monasca.measurements ADD n int DEFAULT 7,"
+             " ADD CONSTRAINT ours CHECK (n = 7 AND value_meta = '0')", third,
+             lambda i: '"ours"'),
+            ("times that are not ISO", PARTITIONED +
+             "ALTER DATABASE postgres SET datestyle = 'German'",
+             lambda i: (10413792000000 + i, 0), lambda i: "no partition"))
+        self.addCleanup(self.sql, "ALTER DATABASE postgres RESET datestyle")
+        for name, rule, bad, why in cases:
+            with self.subTest(name):
+                self.sql("DROP SCHEMA IF EXISTS monasca CASCADE")
+                outcome, _ = self.sift(rule, bad)
+                refused = {i: why(i) for i in range(1, 3000, 2) if why(i)}
+                self.assert_refused(outcome, refused)
+                for i, says in refused.items():
+                    self.assertIn(says, outcome.refused[i])
+                self.assertEqual(outcome.stored, set(range(3000)) - set(refused))
+                self.assertEqual(self.values(), outcome.stored)
+                if name == "volatile":  # no more calls than INSERTs
+                    calls = self.postgres.value("SELECT count(*) FROM monasca.calls")
+                    self.assertEqual(calls, "1500")
+
     def test_sifting_waits_for_the_tables_trouble(self):
         store = self.store()
         self.make_tables(store)
