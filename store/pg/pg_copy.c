@@ -15,8 +15,9 @@
 enum {
     MAX_BYTES = 1 << 30,
     STAGED_BATCHES = 16, /* after a conflict, so many go through the temporary table at once */
-    /* Sifting costs less than finding each bad row, where of so many rows one is bad. */
-    SIFT_RATE = 64,
+    /* Sifting costs as much as finding so many bad rows, and one more for each so many rows. */
+    SIFT_COST = 3,
+    SIFT_RATE = 256,
     SIFT_LEAST = 8,   /* bad rows before it is thought of */
     SIFT_ROWS = 4096, /* at once */
     UNSIFTED_BATCHES = 1000
@@ -355,12 +356,15 @@ note_refusal(struct copying *c, struct pg_plan *plan, enum pg_outcome outcome)
 
 /* --- many bad rows --- */
 
-/* Bad rows come in spells, so what was seen of the last batch counts, too. */
+/*
+ * Bad rows come in spells, so what was seen of the last batches counts, too.
+ * Takes: how many rows there are to do.
+ */
 static bool
-should_sift(const struct pg_copy *copy)
+should_sift(const struct pg_copy *copy, size_t rows)
 {
     return copy->unsifted_left == 0 && copy->n_refused >= SIFT_LEAST &&
-           copy->n_refused * SIFT_RATE >= copy->n_passed;
+           copy->n_refused * rows >= copy->n_passed * (SIFT_COST + rows / SIFT_RATE);
 }
 
 /* What the database lists is judged as if each row had been sent alone: so it was. */
@@ -420,7 +424,6 @@ sift_rows(struct copying *c, struct pg_plan *plan)
         return outcome == PG_STOPPED || outcome == PG_RETRY ? outcome : PG_WORLD;
     }
     *c->doing = "cannot write";
-    c->copy->n_refused = c->copy->n_passed = 0;
     note_passed(c->copy, plan->to - from);
     pg_plan_note_stored(plan);
     outcome = take_refusals(c, plan, from, refusals);
@@ -435,7 +438,7 @@ copy_all(struct copying *c)
     enum pg_outcome outcome = PG_OK;
     pg_plan_start(&plan, c->copy->rows, pick_rows(c));
     while (outcome == PG_OK && pg_plan_next(&plan)) {
-        if (should_sift(c->copy)) {
+        if (should_sift(c->copy, plan.n - plan.from)) {
             outcome = sift_rows(c, &plan);
             continue;
         }
