@@ -8,6 +8,7 @@ lib_liblib_a_SOURCES = \
 	lib/clock.h \
 	lib/errbuf.c lib/errbuf.h \
 	lib/host.c lib/host.h \
+	lib/job.c lib/job.h \
 	lib/json.c lib/json.h \
 	lib/lined_file.c lib/lined_file.h \
 	lib/log.c lib/log.h \

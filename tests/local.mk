@@ -45,6 +45,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/test_influx_line.c \
 	tests/unit/test_influx_plan.c \
 	tests/unit/test_influx_rows.c \
+	tests/unit/test_job.c \
 	tests/unit/test_json.c \
 	tests/unit/test_kafka_conf.c \
 	tests/unit/test_lag.c \
