@@ -152,14 +152,6 @@ class Figures(Scenario):
                 total = (total or {"count": 0})["count"]
             self.assertEqual(watch.sum_of_periods(name), total, f"{name}: sum of all periods")
 
-    def wait_assigned(self, p):
-        """Every worker owns its share, so that no rebalance is to come."""
-        def shared_out():
-            owned = [x["partitions"] for x in p.processes().values()]
-            return sum(owned) == self.partitions and min(owned) > 0
-
-        proc.wait_until(shared_out, 60, "all partitions are shared out")
-
     def wait_totals(self, p, name, value, seconds=60):
         proc.wait_until(lambda: p.totals()[name] == value, seconds,
                         f"{name} is {value}; it is {p.totals()[name]}")

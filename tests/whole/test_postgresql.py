@@ -1612,6 +1612,7 @@ class PrunedSeriesTest(PostgresScenario):
         self.own_postgres()
         self.use_shared_broker()
         p = self.pg_persister()
+        self.wait_assigned(p)  # whoever takes partitions over forgets the series
         self.feed(2000)
         self.wait_drained()
         before = int(self.postgres.value("SELECT count(*) FROM monasca.metrics"))
