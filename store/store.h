@@ -3,9 +3,9 @@
  * store.h - what every store does: take decoded messages, make them durable, say which were
  * refused.
  *
- * A store collects rows (add), then writes them (write) until all are settled, each exactly once:
- * stored, or refused because the row itself is wrong.  Whatever is wrong with the world leaves the
- * rest unsettled, and write is called again later.  Nothing is ever dropped.
+ * Rows are collected in a load (add), which is written (write) until all are settled in its batch,
+ * each exactly once: stored, or refused because the row itself is wrong.  Whatever is wrong with
+ * the world leaves the rest pending, and write is called again later.  Nothing is ever dropped.
  *
  * Process: workers, after the fork.  Owner: the worker that opened it.  Concurrency: one thread.
  */
@@ -15,16 +15,17 @@
 #include <poll.h>
 
 #include "lib/base.h"
+#include "batch/batch.h"
 #include "conf/cfg.h"
 #include "lib/errbuf.h"
 #include "conf/reject.h"
 #include "record/record.h"
 
 enum store_status {
-    STORE_DONE, /* everything added is settled */
-    STORE_SICK, /* something is unsettled: the world's trouble, text says which. Call write again.
+    STORE_DONE, /* everything in the load is settled */
+    STORE_SICK, /* something is pending: the world's trouble, text says which. Call write again.
                  */
-    STORE_STOPPED, /* a wait was given up; unsettled rows stay. */
+    STORE_STOPPED, /* a wait was given up; pending rows stay. */
     STORE_FENCED,  /* keeps_offsets: somebody else owns a partition now, or what the batch was
                       resolved to is gone; give the batch back, claim anew */
 };
@@ -71,23 +72,16 @@ struct store_position {
     int64_t last_ms;
 };
 
-/* Told of each row as it is settled: why == NULL when it is durable, else the reason it was
- * refused. */
-typedef void (*store_settle_fn)(void *arg, uint32_t row, const struct reject *why);
-
 /* What one write is for. */
 struct store_write {
-    store_settle_fn settle;
-    void *arg; /* for both functions */
-    /*
-     * For a store that keeps the offsets: where the partitions of the batch will stand, and what
-     * has to be done after the last row was refused and before anything is committed: the refused
-     * rows are made durable elsewhere. Anything but STORE_DONE makes the write end with it, undone.
-     */
+    struct batch *batch; /* whose rows are settled (batch_settle) */
+    /* For a store that keeps the offsets: where the partitions of the batch will stand. */
     const struct store_position *positions;
     size_t n_positions;
-    enum store_status (*before_commit)(void *arg, struct errbuf *err);
 };
+
+/* A batch's rows in the form of the store that made it: the store's own structure. */
+struct store_load;
 
 /* Every store's own structure begins with this. */
 struct store {
@@ -106,25 +100,48 @@ struct store_ops {
                           const struct store_hooks *hooks, struct errbuf *err);
 
     /*
-     * Takes one decoded record in; copies or formats what it needs of it.
-     * Takes: `row`, the caller's number for it, told back by settle; ascending since the last
-     * reset. Returns: STORE_ADDED; STORE_REFUSED with the reason why this store can never take it,
-     * or STORE_NO_MEMORY: it is then not in.
+     * A load is what a batch is to the store. There may be several, one for each batch in flight.
+     * Returns: an empty one, or NULL if memory is out. To be freed before the store is closed;
+     * free nulls the pointer; reset forgets all rows and keeps memory for the next batch, within
+     * bounds.
      */
-    enum store_added (*add)(struct store *store, const struct record *record, uint32_t row,
-                            struct reject *why);
-
-    /* Returns: bytes of memory held for rows. */
-    size_t (*bytes)(const struct store *store);
+    struct store_load *(*load_new)(struct store *store);
+    void (*load_reset)(struct store *store, struct store_load *load);
+    void (*load_free)(struct store *store, struct store_load **load);
 
     /*
-     * One attempt at making every unsettled row durable, within the configured deadlines.
-     * Calls settle once for each row that got settled, also when it returns SICK or STOPPED. A row
-     * may have reached the server and still be unsettled (an answer that was lost).
+     * Takes one decoded record into a load; copies or formats what it needs of it. May be called
+     * while another load is being written, in between its waits.
+     * Takes: `row`, its number in the batch; ascending since the last reset. Returns: STORE_ADDED;
+     * STORE_REFUSED with the reason why this store can never take it, or STORE_NO_MEMORY: it is
+     * then not in.
+     */
+    enum store_added (*add)(struct store *store, struct store_load *load,
+                            const struct record *record, uint32_t row, struct reject *why);
+
+    /* Returns: bytes of memory held for a load's rows. */
+    size_t (*bytes)(const struct store_load *load);
+
+    /*
+     * One attempt at making every pending row durable, within the configured deadlines; of a store
+     * that keeps the offsets, at having all in a transaction that only waits for `commit`.
+     * Each row that got settled is settled in the batch, also when it returns SICK or STOPPED. A
+     * row may have reached the server and still be pending (an answer that was lost).  Where memory
+     * is out a row may stay pending although it returns DONE.
      * Returns: see enum store_status; for SICK, err has one line that says what is wrong.
      */
-    enum store_status (*write)(struct store *store, const struct store_write *write,
-                               struct errbuf *err);
+    enum store_status (*write)(struct store *store, struct store_load *load,
+                               const struct store_write *write, struct errbuf *err);
+
+    /*
+     * For a store that keeps the offsets; NULL otherwise. After a write that returned DONE: makes
+     * all of it durable at once, when what was refused is durable elsewhere; or undoes the write
+     * (rows that were refused stay so). Nothing else may be asked of the store in between.
+     * Takes and returns: as `write`.
+     */
+    enum store_status (*commit)(struct store *store, struct store_load *load,
+                                const struct store_write *write, struct errbuf *err);
+    void (*abandon)(struct store *store);
 
     /*
      * For a store that keeps Kafka's offsets itself, in the transaction of the rows; NULL
@@ -133,9 +150,6 @@ struct store_ops {
      */
     enum store_status (*claim)(struct store *store, const char *cluster_id,
                                struct store_position *positions, size_t n, struct errbuf *err);
-
-    /* Forgets all rows, settled or not. Memory is kept for the next batch, within bounds. */
-    void (*reset)(struct store *store);
 
     /* Ends it without writing; nulls the pointer. */
     void (*close)(struct store **store);

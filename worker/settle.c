@@ -16,9 +16,8 @@ keeps_offsets(const struct worker *w)
 }
 
 void
-settle_row(void *arg, uint32_t row, const struct reject *why)
+settle_refused(struct worker *w, uint32_t row, const struct reject *why)
 {
-    struct worker *w = arg;
     if (batch_settle(&w->batch, row, why) == -1)
         w->broken = true; /* the row stays pending and is given back */
 }
@@ -67,12 +66,6 @@ bury(struct worker *w, struct errbuf *err)
     return STORE_DONE;
 }
 
-static enum store_status
-bury_refused(void *arg, struct errbuf *err)
-{
-    return bury(arg, err);
-}
-
 static void
 note_durable(void *arg, int32_t partition, int64_t next, int64_t last_ms)
 {
@@ -97,7 +90,7 @@ settle_end_batch(struct worker *w, enum stat_value why)
     for (uint32_t row = 0; row < b->n; row++)
         consumer_release(&b->entries[row].message);
     batch_reset(b);
-    w->store->ops->reset(w->store);
+    w->store->ops->load_reset(w->store, w->load);
     w->tries = 0;
     figures_show_batch(w->recorder, b, 0, 0, 0); /* empty: no age, so no clock */
     recorder_publish(w->recorder);
@@ -151,12 +144,25 @@ note_end(void *arg, int32_t partition, int64_t next, int64_t last_ms)
         (struct store_position){.partition = partition, .next = next, .last_ms = last_ms};
 }
 
+/* Of a store that keeps the offsets: all at once, and only with what was refused durable, too. */
+static enum store_status
+commit_rows(struct worker *w, const struct store_write *write, struct errbuf *err)
+{
+    enum store_status status = bury(w, err);
+    if (status != STORE_DONE) {
+        w->store->ops->abandon(w->store);
+        return status;
+    }
+    w->wait_on = w->store->ops->name;
+    return w->store->ops->commit(w->store, w->load, write, err);
+}
+
 /* The store's part of an attempt, and for a store that keeps the offsets that of the dead letters.
  */
 static enum store_status
 write_rows(struct worker *w, struct errbuf *err)
 {
-    struct store_write write = {.settle = settle_row, .arg = w, .before_commit = bury_refused};
+    struct store_write write = {.batch = &w->batch};
     w->n_ends = 0;
     if (keeps_offsets(w) && batch_ends(&w->batch, note_end, w) == -1)
         w->broken = true;
@@ -166,7 +172,8 @@ write_rows(struct worker *w, struct errbuf *err)
     write.n_positions = w->n_ends;
     if (!keeps_offsets(w) && w->batch.in_state[ENTRY_PENDING] == 0)
         return STORE_DONE;
-    return w->store->ops->write(w->store, &write, err);
+    enum store_status status = w->store->ops->write(w->store, w->load, &write, err);
+    return status == STORE_DONE && keeps_offsets(w) ? commit_rows(w, &write, err) : status;
 }
 
 enum store_status

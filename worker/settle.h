@@ -22,6 +22,7 @@ struct worker {
     struct store_look look;
     struct store_hooks store_hooks;
     struct store *store;
+    struct store_load *load;
     struct consumer *consumer;
     struct decoder *decoder;
     struct dead_letters *dead;
@@ -43,11 +44,8 @@ struct worker {
     struct errbuf sickness;
 };
 
-/*
- * A row is settled; a hook for stores. Takes: the worker; the row; why it is refused, or NULL if it
- * is stored.
- */
-void settle_row(void *worker, uint32_t row, const struct reject *why);
+/* A row is refused before any store has seen it. Takes: the worker; the row; why. */
+void settle_refused(struct worker *w, uint32_t row, const struct reject *why);
 
 /*
  * One attempt at making the whole batch durable.

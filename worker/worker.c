@@ -261,11 +261,11 @@ take(struct worker *w, struct message *message, int64_t now_ms)
         reject_set(&why, REJECT_TOO_LARGE, "%zu bytes; max_message_bytes is %lld",
                    message->payload.n, (long long)w->cfg->persister.max_message_bytes);
     else if (decoder_decode(w->decoder, w->args->kind, message->payload, &record, &why) == 0) {
-        added = w->store->ops->add(w->store, &record, (uint32_t)row, &why);
+        added = w->store->ops->add(w->store, w->load, &record, (uint32_t)row, &why);
         w->batch.entries[row].created_ns = created_ns(record.creation_time);
     }
     if (added == STORE_REFUSED)
-        settle_row(w, (uint32_t)row, &why);
+        settle_refused(w, (uint32_t)row, &why);
     else if (added == STORE_NO_MEMORY)
         w->broken = true;
 }
@@ -298,7 +298,7 @@ fetch(struct worker *w)
 static bool
 is_due(const struct worker *w)
 {
-    size_t store_bytes = w->store->ops->bytes(w->store);
+    size_t store_bytes = w->store->ops->bytes(w->load);
     return batch_due(&w->batch, clock_mono_ms()) ||
            (w->batch.n > 0 && store_bytes >= (size_t)w->cfg->persister.memory_limit_mb << 18);
 }
@@ -370,6 +370,9 @@ open_parts(struct worker *w, struct errbuf *err)
     w->store = ops->open(w->cfg, w->args->kind, &w->store_hooks, err);
     if (w->store == NULL)
         return -1;
+    w->load = ops->load_new(w->store);
+    if (w->load == NULL)
+        return errbuf_set(err, "out of memory");
     struct consumer_hooks hooks = {.revoked = on_revoked,
                                    .claim = ops->claim != NULL ? on_claim : NULL,
                                    .hands = w->args->hands,
@@ -396,6 +399,8 @@ close_parts(struct worker *w)
         if (!consumer_close(&w->consumer, until < last ? until : last))
             log_warning("did not leave the group in time");
     }
+    if (w->load != NULL)
+        w->store->ops->load_free(w->store, &w->load);
     if (w->store != NULL)
         w->store->ops->close(&w->store);
     dead_letters_free(&w->dead);

@@ -30,7 +30,7 @@ forget_databases(struct influx_rows *r)
 void
 influx_rows_reset(struct influx_rows *r)
 {
-    r->n = r->n_settled = 0;
+    r->n = 0;
     if (r->lines.capacity > LINES_KEPT)
         buf_free(&r->lines);
     else
@@ -184,13 +184,13 @@ influx_rows_add(struct influx_rows *r, const struct record *record, uint32_t row
 }
 
 size_t
-influx_rows_pick(const struct influx_rows *r, uint32_t database, size_t *from, size_t max,
-                 size_t max_bytes, uint32_t *list)
+influx_rows_pick(const struct influx_rows *r, const struct batch *batch, uint32_t database,
+                 size_t *from, size_t max, size_t max_bytes, uint32_t *list)
 {
     size_t n = 0, bytes = 0;
     for (; *from < r->n && n < max; (*from)++) {
         const struct influx_row *row = &r->rows[*from];
-        if (row->settled || row->database != database)
+        if (batch->entries[row->row].state != ENTRY_PENDING || row->database != database)
             continue;
         if (n > 0 && bytes + row->n > max_bytes)
             break;

@@ -19,13 +19,12 @@ struct influx_row {
     uint32_t n;        /* bytes, with the newline */
     uint32_t row;      /* the worker's number */
     uint32_t database; /* index in databases */
-    bool settled;
 };
 
 struct influx_rows {
     struct buf lines;
     struct influx_row *rows;
-    size_t n, capacity, n_settled;
+    size_t n, capacity;
     const char *base; /* name of the database, or what its tenants' begin with */
     bool per_tenant;
     char **databases; /* names, in order of appearance */
@@ -57,12 +56,12 @@ influx_rows_line(const struct influx_rows *r, uint32_t i)
 }
 
 /*
- * Lists unsettled rows of a database for one request.
- * Takes: where to begin, moved on; the most rows and bytes (a single row may have more bytes); room
+ * Lists pending rows of a database for one request.
+ * Takes: the batch that they are of; where to begin, moved on; the most rows and bytes (a single row may have more bytes); room
  * for so many indexes.
  * Returns: how many are listed; 0 at the end.
  */
-size_t influx_rows_pick(const struct influx_rows *r, uint32_t database, size_t *from, size_t max,
-                        size_t max_bytes, uint32_t *list) MUST_CHECK;
+size_t influx_rows_pick(const struct influx_rows *r, const struct batch *batch, uint32_t database,
+                        size_t *from, size_t max, size_t max_bytes, uint32_t *list) MUST_CHECK;
 
 #endif

@@ -41,7 +41,6 @@ struct influxdb {
     struct store store;
     const struct config *cfg;
     struct http *http;
-    struct influx_rows rows;
     struct influx_plan plan;
     struct influx_memory *memory;        /* series that were refused lately */
     struct influx_memory *known;         /* databases that were written to */
@@ -55,11 +54,16 @@ struct influxdb {
     bool name_error_is_tenants;   /* a database's invalid name can only be the tenant's fault */
 };
 
+/* A batch's rows; a struct store_load. */
+struct influx_load {
+    struct influx_rows rows;
+};
+
 /* What one write works on. */
 struct writing {
     struct influxdb *db;
-    store_settle_fn settle;
-    void *arg;
+    const struct influx_rows *rows;
+    struct batch *batch;
     struct errbuf *err;
     const char *database;
     const struct influx_answer *answer; /* the one that is being read */
@@ -74,41 +78,60 @@ struct writing {
 
 /* --- collecting --- */
 
-static enum store_added
-influxdb_add(struct store *store, const struct record *record, uint32_t row, struct reject *why)
+static struct store_load *
+influxdb_load_new(struct store *store)
 {
-    struct influxdb *db = (struct influxdb *)store;
-    return influx_rows_add(&db->rows, record, row, why);
-}
-
-static size_t
-influxdb_bytes(const struct store *store)
-{
-    const struct influxdb *db = (const struct influxdb *)store;
-    return influx_rows_bytes(&db->rows);
+    const struct influxdb *db = (struct influxdb *)store;
+    struct influx_load *load = calloc(1, sizeof(*load));
+    if (load != NULL)
+        influx_rows_init(&load->rows, db->cfg->influxdb.database_name,
+                         db->cfg->influxdb.db_per_tenant);
+    return (struct store_load *)load;
 }
 
 static void
-influxdb_reset(struct store *store)
+influxdb_load_free(struct store *store, struct store_load **load)
+{
+    (void)store;
+    if (*load == NULL)
+        return;
+    influx_rows_free(&((struct influx_load *)*load)->rows);
+    free(*load);
+    *load = NULL;
+}
+
+static void
+influxdb_load_reset(struct store *store, struct store_load *load)
 {
     struct influxdb *db = (struct influxdb *)store;
-    influx_rows_reset(&db->rows);
+    influx_rows_reset(&((struct influx_load *)load)->rows);
     /* Perhaps the server takes more by now. */
     db->max_body_bytes *= 2;
     if (db->max_body_bytes > MAX_BODY_BYTES)
         db->max_body_bytes = MAX_BODY_BYTES;
 }
 
+static enum store_added
+influxdb_add(struct store *store, struct store_load *load, const struct record *record,
+             uint32_t row, struct reject *why)
+{
+    (void)store;
+    return influx_rows_add(&((struct influx_load *)load)->rows, record, row, why);
+}
+
+static size_t
+influxdb_bytes(const struct store_load *load)
+{
+    return influx_rows_bytes(&((const struct influx_load *)load)->rows);
+}
+
 /* --- settling --- */
 
+/* Where memory is out a row stays pending, which whoever has the batch will see. */
 static void
 settle_row(struct writing *w, uint32_t i, const struct reject *why)
 {
-    struct influx_row *row = &w->db->rows.rows[i];
-    assert(!row->settled);
-    row->settled = true;
-    w->db->rows.n_settled++;
-    w->settle(w->arg, row->row, why);
+    (void)!batch_settle(w->batch, w->rows->rows[i].row, why);
 }
 
 static void
@@ -259,8 +282,8 @@ build_write(struct writing *w, const uint32_t *list, size_t n)
     buf_add_char(&db->url, '\0');
     buf_clear(&db->body);
     for (size_t i = 0; i < n; i++)
-        buf_add(&db->body, db->rows.lines.data + db->rows.rows[list[i]].at,
-                db->rows.rows[list[i]].n);
+        buf_add(&db->body, w->rows->lines.data + w->rows->rows[list[i]].at,
+                w->rows->rows[list[i]].n);
 }
 
 /* Makes later chunks half as large as the body just sent. */
@@ -331,7 +354,7 @@ static void
 remember(struct writing *w, uint32_t i)
 {
     if (w->answer->suspects != INFLUX_SUSPECTS_OLDEST)
-        influx_memory_note(w->db->memory, &w->db->rows, i, true);
+        influx_memory_note(w->db->memory, w->rows, i, true);
 }
 
 /*
@@ -392,7 +415,7 @@ sift(struct writing *w, uint32_t *list, size_t n)
         return;
     }
     struct influx_finding finding = influx_suspects_find(
-        &db->rows, list, n, w->answer, influx_plan_wants_order(&db->plan), refuse_named, w);
+        w->rows, list, n, w->answer, influx_plan_wants_order(&db->plan), refuse_named, w);
     influx_plan_mixed(&db->plan, &finding);
 }
 
@@ -415,7 +438,7 @@ take_answer(struct writing *w, uint32_t *list, size_t n)
     switch (w->answer->verdict) {
     case INFLUX_STORED:
         for (size_t i = 0; i < n; i++)
-            influx_memory_note(w->db->memory, &w->db->rows, list[i], false);
+            influx_memory_note(w->db->memory, w->rows, list[i], false);
         settle_all(w, list, n, NULL);
         influx_plan_stored(&w->db->plan);
         break;
@@ -443,7 +466,7 @@ send_chunk(struct writing *w, uint32_t *list, size_t n)
     struct influxdb *db = w->db;
     struct influx_answer answer;
     uint32_t *rows;
-    size_t suspects = influx_memory_gather(db->memory, &db->rows, list, n);
+    size_t suspects = influx_memory_gather(db->memory, w->rows, list, n);
     if (influx_plan_begin(&db->plan, list, n, suspects) == -1) {
         errbuf_set(w->err, "InfluxDB: out of memory");
         return STORE_SICK;
@@ -461,10 +484,11 @@ send_chunk(struct writing *w, uint32_t *list, size_t n)
 /* --- the store --- */
 
 static int
-reserve_picked(struct influxdb *db)
+reserve_picked(struct writing *w)
 {
+    struct influxdb *db = w->db;
     size_t most = (size_t)db->cfg->influxdb.batch_size;
-    size_t need = db->rows.n < most ? db->rows.n : most;
+    size_t need = w->rows->n < most ? w->rows->n : most;
     if (need <= db->capacity_picked)
         return 0;
     uint32_t *bigger = realloc(db->picked, need * sizeof(*bigger));
@@ -476,9 +500,10 @@ reserve_picked(struct influxdb *db)
 }
 
 static int
-reserve_tried(struct influxdb *db)
+reserve_tried(struct writing *w)
 {
-    size_t n = db->rows.n_databases;
+    struct influxdb *db = w->db;
+    size_t n = w->rows->n_databases;
     if (n > db->capacity_tried) {
         bool *bigger = realloc(db->tried, n * sizeof(*bigger));
         if (bigger == NULL)
@@ -496,9 +521,10 @@ write_database(struct writing *w, uint32_t database)
 {
     struct influxdb *db = w->db;
     size_t from = 0, n;
-    w->database = db->rows.databases[database];
-    while ((n = influx_rows_pick(&db->rows, database, &from, (size_t)db->cfg->influxdb.batch_size,
-                                 db->max_body_bytes, db->picked)) > 0) {
+    w->database = w->rows->databases[database];
+    while ((n = influx_rows_pick(w->rows, w->batch, database, &from,
+                                 (size_t)db->cfg->influxdb.batch_size, db->max_body_bytes,
+                                 db->picked)) > 0) {
         enum store_status status = send_chunk(w, db->picked, n);
         if (status != STORE_DONE)
             return status;
@@ -531,10 +557,10 @@ write_databases(struct writing *w, bool known, struct errbuf *err)
 {
     struct influxdb *db = w->db;
     enum store_status worst = STORE_DONE;
-    size_t n = db->rows.n_databases, first = db->first_database;
+    size_t n = w->rows->n_databases, first = db->first_database;
     for (size_t k = 0; k < n; k++) {
         size_t i = (first + k) % n;
-        uint64_t name = hash_name(db->rows.databases[i]);
+        uint64_t name = hash_name(w->rows->databases[i]);
         if (db->tried[i] || influx_memory_has(db->known, name) != known)
             continue;
         db->tried[i] = true;
@@ -564,12 +590,16 @@ say_held(const struct writing *w, struct errbuf *err)
 }
 
 static enum store_status
-influxdb_write(struct store *store, const struct store_write *write, struct errbuf *err)
+influxdb_write(struct store *store, struct store_load *load, const struct store_write *write,
+               struct errbuf *err)
 {
     struct influxdb *db = (struct influxdb *)store;
     struct errbuf latest = {.text = ""}, later = {.text = ""};
-    struct writing w = {.db = db, .settle = write->settle, .arg = write->arg, .err = &latest};
-    if (reserve_picked(db) == -1 || reserve_tried(db) == -1) {
+    struct writing w = {.db = db,
+                        .rows = &((struct influx_load *)load)->rows,
+                        .batch = write->batch,
+                        .err = &latest};
+    if (reserve_picked(&w) == -1 || reserve_tried(&w) == -1) {
         errbuf_set(err, "InfluxDB: out of memory");
         return STORE_SICK;
     }
@@ -590,7 +620,6 @@ influxdb_close(struct store **store)
     struct influxdb *db = (struct influxdb *)*store;
     struct buf *const bufs[] = {&db->base, &db->url, &db->body, &db->text, &db->query};
     http_free(&db->http);
-    influx_rows_free(&db->rows);
     influx_plan_free(&db->plan);
     free(db->memory);
     free(db->known);
@@ -669,7 +698,6 @@ influxdb_open(const struct config *cfg, enum topic_kind kind, const struct store
     influx_plan_init(&db->plan);
     db->memory = calloc(1, sizeof(*db->memory));
     db->known = calloc(1, sizeof(*db->known));
-    influx_rows_init(&db->rows, cfg->influxdb.database_name, cfg->influxdb.db_per_tenant);
     if (db->base.failed || db->memory == NULL || db->known == NULL)
         errbuf_set(err, "InfluxDB: out of memory");
     else if ((db->http = http_new(&options, hooks, err)) != NULL)
@@ -680,8 +708,10 @@ influxdb_open(const struct config *cfg, enum topic_kind kind, const struct store
 
 const struct store_ops store_influxdb = {.name = "influxdb",
                                          .open = influxdb_open,
+                                         .load_new = influxdb_load_new,
+                                         .load_reset = influxdb_load_reset,
+                                         .load_free = influxdb_load_free,
                                          .add = influxdb_add,
                                          .bytes = influxdb_bytes,
                                          .write = influxdb_write,
-                                         .reset = influxdb_reset,
                                          .close = influxdb_close};

@@ -88,7 +88,7 @@ list_series(struct pg_generation *g, const struct pg_entry *entries, size_t n)
 }
 
 enum pg_outcome
-pg_generation_hold(struct pg_generation *generation, struct pg_conn *conn,
+pg_generation_hold(struct pg_generation *generation, int64_t known, struct pg_conn *conn,
                    const struct pg_entry *entries, size_t n, enum pg_series_state *state,
                    struct pg_error *error)
 {
@@ -99,7 +99,7 @@ pg_generation_hold(struct pg_generation *generation, struct pg_conn *conn,
     enum pg_outcome outcome =
         ask(generation, conn, "SELECT generation FROM @.series_generation FOR SHARE", 0, NULL, &now,
             error);
-    if (outcome != PG_OK || now == generation->known)
+    if (outcome != PG_OK || now == known)
         return outcome;
     list_series(generation, entries, n);
     const char *values[] = {generation->ids.data, generation->keys.data};
@@ -111,7 +111,7 @@ pg_generation_hold(struct pg_generation *generation, struct pg_conn *conn,
     if (outcome != PG_OK)
         return outcome;
     /* On a new connection nothing else is remembered than what this batch has just resolved. */
-    if (generation->known != -1)
+    if (generation->known != -1 && generation->known != now)
         *state = PG_SERIES_MOVED;
     if (gone > 0)
         *state = PG_SERIES_GONE;

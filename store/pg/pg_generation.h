@@ -23,7 +23,7 @@
 struct pg_generation {
     const char *schema; /* outlives it */
     bool kept;          /* the database has the number: pg_schema_prepare */
-    int64_t known;      /* every id remembered was there at this one; -1: at none */
+    int64_t known;      /* the last one seen: every id remembered was there then; -1: none was */
     struct buf sql, ids, keys;
 };
 
@@ -45,11 +45,12 @@ void pg_generation_forget(struct pg_generation *generation, bool kept);
 /*
  * Within a writing transaction, before its rows: keeps series from being deleted until its end, and
  * says whether those of the batch are there.
- * Takes: the batch's entries by series; those that are refused are passed over.
+ * Takes: what was known when the first of the batch's ids was remembered (-1: nothing, or on
+ * another connection); the batch's entries by series; those that are refused are passed over.
  * Returns: PG_OK and *state; else as pg_conn_run.
  */
-enum pg_outcome pg_generation_hold(struct pg_generation *generation, struct pg_conn *conn,
-                                   const struct pg_entry *entries, size_t n,
+enum pg_outcome pg_generation_hold(struct pg_generation *generation, int64_t known,
+                                   struct pg_conn *conn, const struct pg_entry *entries, size_t n,
                                    enum pg_series_state *state, struct pg_error *error) MUST_CHECK;
 
 #endif

@@ -15,6 +15,7 @@
 #include "lib/log.h"
 #include "store/pg/pg_plan.h"
 #include "store/pg/pg_schema.h"
+#include "store/rows.h"
 
 enum { RESOLVE_AT_ONCE = 1000, MAX_TEXT_BYTES = 1 << 28, MAX_ADVANCES = 10 };
 
@@ -29,8 +30,8 @@ struct map {
     size_t capacity, n; /* capacity is a power of two */
 };
 
-/* A series of this batch that had no id when it came. */
-struct fresh {
+/* A series of a batch that had no id when it came. */
+struct newcomer {
     struct pg_key key;
     size_t text, tenant_n, region_n, name_n, dimensions_n; /* in texts, one behind the other */
     int64_t id;                                            /* 0 until resolved */
@@ -40,10 +41,15 @@ struct fresh {
 struct pg_series {
     struct map young, old;
     size_t max_half;
-    struct map numbers; /* key -> index in fresh + 1 */
-    struct fresh *fresh;
-    size_t n_fresh, capacity_fresh, n_resolved;
-    struct buf texts, work;
+    struct buf scratch; /* pg_series_find's, which may come between the waits of the others */
+    struct buf work;
+};
+
+struct pg_fresh {
+    struct map numbers; /* key -> index in list + 1 */
+    struct newcomer *list;
+    size_t n, capacity, n_resolved;
+    struct buf texts;
 };
 
 /* --- the map --- */
@@ -132,20 +138,9 @@ pg_series_new(size_t max_entries)
         return NULL;
     /* Two halves, each in a table that is between a quarter and a half full. */
     s->max_half = max_entries / 2;
-    buf_init(&s->texts, MAX_TEXT_BYTES);
+    buf_init(&s->scratch, MAX_TEXT_BYTES);
     buf_init(&s->work, MAX_TEXT_BYTES);
     return s;
-}
-
-void
-pg_series_clear(struct pg_series *series)
-{
-    for (size_t i = 0; i < series->n_fresh; i++)
-        free(series->fresh[i].refused);
-    series->n_fresh = series->n_resolved = 0;
-    if (series->numbers.n > 0)
-        map_clear(&series->numbers);
-    buf_clear(&series->texts);
 }
 
 void
@@ -161,80 +156,100 @@ pg_series_free(struct pg_series **series)
     struct pg_series *s = *series;
     if (s == NULL)
         return;
-    pg_series_clear(s);
     pg_series_forget(s);
-    buf_free(&s->texts);
+    buf_free(&s->scratch);
     buf_free(&s->work);
-    free(s->fresh);
     free(s);
     *series = NULL;
 }
 
-size_t
-pg_series_bytes(const struct pg_series *series)
-{
-    return series->texts.size + series->n_fresh * sizeof(*series->fresh);
-}
-
 /* --- a batch's new series --- */
 
-static struct fresh *
-next_fresh(struct pg_series *s)
+struct pg_fresh *
+pg_fresh_new(void)
 {
-    if (s->n_fresh == s->capacity_fresh) {
-        size_t capacity = s->capacity_fresh == 0 ? 256 : s->capacity_fresh * 2;
-        struct fresh *bigger = realloc(s->fresh, capacity * sizeof(*bigger));
-        if (bigger == NULL)
-            return NULL;
-        s->fresh = bigger;
-        s->capacity_fresh = capacity;
-    }
-    return &s->fresh[s->n_fresh];
+    struct pg_fresh *fresh = calloc(1, sizeof(*fresh));
+    if (fresh != NULL)
+        buf_init(&fresh->texts, MAX_TEXT_BYTES);
+    return fresh;
+}
+
+void
+pg_fresh_clear(struct pg_fresh *fresh)
+{
+    for (size_t i = 0; i < fresh->n; i++)
+        free(fresh->list[i].refused);
+    fresh->n = fresh->n_resolved = 0;
+    if (fresh->numbers.n > 0)
+        map_clear(&fresh->numbers);
+    buf_clear(&fresh->texts);
+}
+
+void
+pg_fresh_free(struct pg_fresh **fresh)
+{
+    if (*fresh == NULL)
+        return;
+    pg_fresh_clear(*fresh);
+    buf_free(&(*fresh)->texts);
+    free((*fresh)->list);
+    free(*fresh);
+    *fresh = NULL;
+}
+
+size_t
+pg_fresh_bytes(const struct pg_fresh *fresh)
+{
+    return fresh->texts.size + fresh->n * sizeof(*fresh->list);
 }
 
 static int64_t
-add_fresh(struct pg_series *s, const struct pg_key *key, const struct measurement *m)
+add_newcomer(struct pg_fresh *fresh, const struct pg_key *key, const struct measurement *m)
 {
-    size_t start = s->texts.size;
-    struct fresh *f = next_fresh(s);
-    if (f == NULL)
+    struct buf *texts = &fresh->texts;
+    size_t start = texts->size;
+    struct newcomer *list =
+        rows_reserve(fresh->list, &fresh->capacity, fresh->n, sizeof(*fresh->list));
+    if (list == NULL)
         return 0;
-    buf_add_slice(&s->texts, m->tenant_id);
-    buf_add_slice(&s->texts, m->region);
-    buf_add_slice(&s->texts, m->name);
-    size_t dimensions = s->texts.size;
-    pg_row_add_dimensions(&s->texts, m);
-    if (s->texts.failed || map_add(&s->numbers, key, (int64_t)s->n_fresh + 1) == -1) {
-        buf_truncate(&s->texts, start);
+    fresh->list = list;
+    buf_add_slice(texts, m->tenant_id);
+    buf_add_slice(texts, m->region);
+    buf_add_slice(texts, m->name);
+    size_t dimensions = texts->size;
+    pg_row_add_dimensions(texts, m);
+    if (texts->failed || map_add(&fresh->numbers, key, (int64_t)fresh->n + 1) == -1) {
+        buf_truncate(texts, start);
         return 0;
     }
-    *f = (struct fresh){.key = *key,
-                        .text = start,
-                        .tenant_n = m->tenant_id.n,
-                        .region_n = m->region.n,
-                        .name_n = m->name.n,
-                        .dimensions_n = s->texts.size - dimensions};
-    return -(int64_t)++s->n_fresh;
+    list[fresh->n] = (struct newcomer){.key = *key,
+                                       .text = start,
+                                       .tenant_n = m->tenant_id.n,
+                                       .region_n = m->region.n,
+                                       .name_n = m->name.n,
+                                       .dimensions_n = texts->size - dimensions};
+    return -(int64_t)++fresh->n;
 }
 
 int64_t
-pg_series_find(struct pg_series *series, const struct measurement *m, struct pg_key *key)
+pg_series_find(struct pg_series *series, struct pg_fresh *fresh, const struct measurement *m,
+               struct pg_key *key)
 {
-    if (pg_row_key(m, &series->work, key) == -1)
+    if (pg_row_key(m, &series->scratch, key) == -1)
         return 0;
     int64_t id = recall(series, key);
     if (id != 0)
         return id;
-    int64_t number = map_find(&series->numbers, key);
-    return number != 0 ? -number : add_fresh(series, key, m);
+    int64_t number = map_find(&fresh->numbers, key);
+    return number != 0 ? -number : add_newcomer(fresh, key, m);
 }
 
 int64_t
-pg_series_id(const struct pg_series *series, int64_t number, const char **why)
+pg_fresh_id(const struct pg_fresh *fresh, int64_t number, const char **why)
 {
-    const struct fresh *f = &series->fresh[-number - 1];
-    *why = f->refused;
-    return f->id;
+    const struct newcomer *one = &fresh->list[-number - 1];
+    *why = one->refused;
+    return one->id;
 }
 
 /* --- resolving --- */
@@ -253,10 +268,21 @@ add_quoted(struct buf *b, const char *p, size_t n)
 
 enum column { KEY, TENANT, REGION, NAME, DIMENSIONS, COLUMNS };
 
+struct resolving {
+    struct pg_series *series;
+    struct pg_fresh *fresh;
+    struct pg_conn *conn;
+    const char *schema;
+    struct pg_error error;
+    struct buf sql;
+    unsigned advanced; /* so often was the sequence set forward */
+};
+
 static void
-add_element(struct pg_series *s, const struct fresh *f, enum column column)
+add_element(const struct resolving *r, const struct newcomer *f, enum column column)
 {
-    const char *p = s->texts.data + f->text;
+    struct pg_series *s = r->series;
+    const char *p = r->fresh->texts.data + f->text;
     if (column == KEY) {
         buf_add_text(&s->work, "\"\\\\x");
         for (int i = 0; i < PG_KEY_BYTES; i++)
@@ -275,20 +301,21 @@ add_element(struct pg_series *s, const struct fresh *f, enum column column)
 
 /* Writes PostgreSQL's array literals for the columns, unresolved series only, behind each other. */
 static int
-build_arrays(struct pg_series *s, size_t from, size_t to, int columns, size_t starts[COLUMNS])
+build_arrays(struct resolving *r, size_t from, size_t to, int columns, size_t starts[COLUMNS])
 {
+    struct pg_series *s = r->series;
     buf_clear(&s->work);
     for (int c = 0; c < columns; c++) {
         bool first = true;
         starts[c] = s->work.size;
         buf_add_char(&s->work, '{');
         for (size_t i = from; i < to; i++) {
-            if (s->fresh[i].id != 0)
+            if (r->fresh->list[i].id != 0)
                 continue;
             if (!first)
                 buf_add_char(&s->work, ',');
             first = false;
-            add_element(s, &s->fresh[i], (enum column)c);
+            add_element(r, &r->fresh->list[i], (enum column)c);
         }
         buf_add_char(&s->work, '}');
         buf_add_char(&s->work, '\0');
@@ -310,7 +337,7 @@ parse_id(const char *text)
 
 /* Takes rows of (key, id). */
 static int
-take_ids(struct pg_series *s, const PGresult *result)
+take_ids(struct resolving *r, const PGresult *result)
 {
     for (int row = 0; row < PQntuples(result); row++) {
         struct pg_key key;
@@ -319,24 +346,16 @@ take_ids(struct pg_series *s, const PGresult *result)
             continue;
         for (int i = 0; i < PG_KEY_BYTES; i++)
             key.bytes[i] = (unsigned char)(from_hex(hex[2 * i]) << 4 | from_hex(hex[2 * i + 1]));
-        int64_t number = map_find(&s->numbers, &key);
+        int64_t number = map_find(&r->fresh->numbers, &key);
         if (number == 0)
             continue;
-        s->fresh[number - 1].id = parse_id(pg_conn_value(result, row, 1));
-        if (remember(s, &key, s->fresh[number - 1].id) == -1)
+        struct newcomer *one = &r->fresh->list[number - 1];
+        one->id = parse_id(pg_conn_value(result, row, 1));
+        if (remember(r->series, &key, one->id) == -1)
             return -1;
     }
     return 0;
 }
-
-struct resolving {
-    struct pg_series *series;
-    struct pg_conn *conn;
-    const char *schema;
-    struct pg_error error;
-    struct buf sql;
-    unsigned advanced; /* so often was the sequence set forward */
-};
 
 static enum pg_outcome
 ask(struct resolving *r, const char *sql, size_t from, size_t to, int columns)
@@ -346,7 +365,7 @@ ask(struct resolving *r, const char *sql, size_t from, size_t to, int columns)
     const char *values[COLUMNS];
     const char *text = pg_schema_fill(&r->sql, r->schema, sql);
     PGresult *result;
-    if (text == NULL || build_arrays(s, from, to, columns, starts) == -1) {
+    if (text == NULL || build_arrays(r, from, to, columns, starts) == -1) {
         snprintf(r->error.message, sizeof(r->error.message), "out of memory");
         return PG_WORLD;
     }
@@ -355,7 +374,7 @@ ask(struct resolving *r, const char *sql, size_t from, size_t to, int columns)
     enum pg_outcome outcome = pg_conn_run(r->conn, text, columns, values, &result, &r->error);
     if (outcome != PG_OK)
         return outcome;
-    int taken = take_ids(s, result);
+    int taken = take_ids(r, result);
     PQclear(result);
     if (taken == 0)
         return PG_OK;
@@ -364,10 +383,10 @@ ask(struct resolving *r, const char *sql, size_t from, size_t to, int columns)
 }
 
 static bool
-all_known(const struct pg_series *s, size_t from, size_t to)
+all_known(const struct pg_fresh *fresh, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++)
-        if (s->fresh[i].id == 0)
+        if (fresh->list[i].id == 0)
             return false;
     return true;
 }
@@ -380,21 +399,33 @@ static const char insert_sql[] =
     " ORDER BY key ON CONFLICT (key) DO NOTHING"
     " RETURNING encode(key, 'hex'), id";
 
+/* What the batch before had to find, too, is known by now. */
+static void
+recall_range(struct resolving *r, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        if (r->fresh->list[i].id == 0)
+            r->fresh->list[i].id = recall(r->series, &r->fresh->list[i].key);
+}
+
 /* Looks for a range, inserts what is not there, and looks again for what others inserted meanwhile.
  */
 static enum pg_outcome
 resolve_range(struct resolving *r, size_t from, size_t to)
 {
-    struct pg_series *s = r->series;
-    enum pg_outcome outcome = ask(r, select_sql, from, to, 1);
-    for (int i = 0; i < 5 && outcome == PG_OK && !all_known(s, from, to); i++) {
+    const struct pg_fresh *fresh = r->fresh;
+    enum pg_outcome outcome = PG_OK;
+    recall_range(r, from, to);
+    if (!all_known(fresh, from, to))
+        outcome = ask(r, select_sql, from, to, 1);
+    for (int i = 0; i < 5 && outcome == PG_OK && !all_known(fresh, from, to); i++) {
         outcome = ask(r, insert_sql, from, to, COLUMNS);
         if (outcome == PG_RETRY)
             outcome = PG_OK;
-        if (outcome == PG_OK && !all_known(s, from, to))
+        if (outcome == PG_OK && !all_known(fresh, from, to))
             outcome = ask(r, select_sql, from, to, 1);
     }
-    if (outcome == PG_OK && !all_known(s, from, to)) {
+    if (outcome == PG_OK && !all_known(fresh, from, to)) {
         snprintf(r->error.message, sizeof(r->error.message), "new series cannot be found again");
         outcome = PG_WORLD;
     }
@@ -473,8 +504,8 @@ resolve_sifting(struct resolving *r, size_t from, size_t to)
             outcome = PG_OK;
             if (!pg_plan_note_refused(&plan, 0, &bad))
                 continue;
-            r->series->fresh[bad].refused = strdup(r->error.message);
-            if (r->series->fresh[bad].refused == NULL)
+            r->fresh->list[bad].refused = strdup(r->error.message);
+            if (r->fresh->list[bad].refused == NULL)
                 outcome = PG_WORLD;
         }
     }
@@ -482,19 +513,19 @@ resolve_sifting(struct resolving *r, size_t from, size_t to)
 }
 
 enum pg_outcome
-pg_series_resolve(struct pg_series *series, struct pg_conn *conn, const char *schema,
-                  struct errbuf *err)
+pg_series_resolve(struct pg_series *series, struct pg_fresh *fresh, struct pg_conn *conn,
+                  const char *schema, struct errbuf *err)
 {
-    struct resolving r = {.series = series, .conn = conn, .schema = schema};
+    struct resolving r = {.series = series, .fresh = fresh, .conn = conn, .schema = schema};
     enum pg_outcome outcome = PG_OK;
     buf_init(&r.sql, 1 << 16);
-    while (outcome == PG_OK && series->n_resolved < series->n_fresh) {
-        size_t to = series->n_resolved + RESOLVE_AT_ONCE;
-        if (to > series->n_fresh)
-            to = series->n_fresh;
-        outcome = resolve_sifting(&r, series->n_resolved, to);
+    while (outcome == PG_OK && fresh->n_resolved < fresh->n) {
+        size_t to = fresh->n_resolved + RESOLVE_AT_ONCE;
+        if (to > fresh->n)
+            to = fresh->n;
+        outcome = resolve_sifting(&r, fresh->n_resolved, to);
         if (outcome == PG_OK)
-            series->n_resolved = to;
+            fresh->n_resolved = to;
     }
     buf_free(&r.sql);
     if (outcome != PG_OK && outcome != PG_STOPPED) {

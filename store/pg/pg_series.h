@@ -13,7 +13,8 @@
 #include "store/pg/pg_conn.h"
 #include "store/pg/pg_row.h"
 
-struct pg_series;
+struct pg_series; /* the ids that are remembered */
+struct pg_fresh;  /* the series of one batch that had no id when they came */
 
 /* Takes: how many ids to remember at most (1024..). Returns: NULL if memory is out. */
 struct pg_series *pg_series_new(size_t max_entries) MUST_CHECK;
@@ -23,32 +24,38 @@ void pg_series_free(struct pg_series **series);
 /* Forgets all ids, e.g. because another server may have answered. */
 void pg_series_forget(struct pg_series *series);
 
+/* Returns: none yet; NULL if memory is out. */
+struct pg_fresh *pg_fresh_new(void) MUST_CHECK;
+
+void pg_fresh_free(struct pg_fresh **fresh);
+
+/* Ends the batch: numbers below zero lose their meaning. */
+void pg_fresh_clear(struct pg_fresh *fresh);
+
+/* Returns: bytes held for them. */
+size_t pg_fresh_bytes(const struct pg_fresh *fresh);
+
 /*
  * Looks a measurement's series up.
  * Takes: *key is filled in, but for 0.
  * Returns: its id (1..); or a number below zero for one that pg_series_resolve has to find, the
- * same for the same series until pg_series_clear; or 0 if memory is out.
+ * same for the same series until pg_fresh_clear; or 0 if memory is out.
  */
-int64_t pg_series_find(struct pg_series *series, const struct measurement *m,
-                       struct pg_key *key) MUST_CHECK;
+int64_t pg_series_find(struct pg_series *series, struct pg_fresh *fresh,
+                       const struct measurement *m, struct pg_key *key) MUST_CHECK;
 
 /*
  * Finds or makes the ids of all series that were not known.
  * Returns: PG_OK; PG_WORLD or PG_STOPPED with a text.
  */
-enum pg_outcome pg_series_resolve(struct pg_series *series, struct pg_conn *conn,
-                                  const char *schema, struct errbuf *err) MUST_CHECK;
+enum pg_outcome pg_series_resolve(struct pg_series *series, struct pg_fresh *fresh,
+                                  struct pg_conn *conn, const char *schema,
+                                  struct errbuf *err) MUST_CHECK;
 
 /*
  * Takes: a number below zero from pg_series_find, after pg_series_resolve.
  * Returns: the id, or 0 if the database finds the series wrong in itself; *why is then its reason.
  */
-int64_t pg_series_id(const struct pg_series *series, int64_t number, const char **why);
-
-/* Returns: bytes held for series that are not resolved. */
-size_t pg_series_bytes(const struct pg_series *series);
-
-/* Ends the batch: numbers below zero lose their meaning. Ids stay known. */
-void pg_series_clear(struct pg_series *series);
+int64_t pg_fresh_id(const struct pg_fresh *fresh, int64_t number, const char **why);
 
 #endif

@@ -5,7 +5,8 @@
  * A batch.  Series that are new get their ids first, outside the transaction.  Rows are sorted by
  * (series, time), so that all writers lock in one order; of rows with the same key the one that
  * came last is written.  Then, in one transaction: the offsets are moved (fencing: pg_offsets.h),
- * and the rows are copied (pg_copy.h), less those that the database refuses.
+ * and the rows are copied (pg_copy.h), less those that the database refuses.  It stays open until
+ * the caller has made these durable elsewhere.
  *
  * COMMIT.  If its answer is lost, the next attempt looks the offsets up before it does anything
  * else.
@@ -39,14 +40,24 @@ struct postgresql {
     const char *schema;
     struct pg_conn conn;
     unsigned prepared; /* the number of the connection that the schema was seen on */
-    bool in_doubt;     /* a COMMIT was sent and not answered */
+    unsigned epoch;    /* moves whenever ids that were remembered are void */
     struct pg_series *series;
     struct pg_offsets *offsets;
     struct pg_generation generation;
+    struct pg_copy copy;
+};
+
+/* A batch's rows; a struct store_load. */
+struct pg_load {
     struct pg_entry *entries;
     size_t n, capacity;
     struct buf texts;
-    struct pg_copy copy;
+    struct pg_fresh *fresh;
+    bool has_ids;   /* an id was given to a row: in this epoch, with this generation known */
+    unsigned epoch;
+    int64_t known;
+    bool in_doubt;  /* its COMMIT was sent and not answered */
+    bool committed; /* and turned out to be in the database */
 };
 
 /* --- collecting --- */
@@ -73,9 +84,20 @@ fits_index(struct slice tenant_id, struct slice other, const char *what, struct 
     return false;
 }
 
+/* From the first id on, what the others know of them is no younger. */
+static void
+note_ids(struct postgresql *pg, struct pg_load *load)
+{
+    if (load->has_ids)
+        return;
+    load->has_ids = true;
+    load->epoch = pg->epoch;
+    load->known = pg->generation.known;
+}
+
 static enum store_added
-add_measurement(struct postgresql *pg, const struct measurement *m, struct pg_entry *entry,
-                struct reject *why)
+add_measurement(struct postgresql *pg, struct pg_load *load, const struct measurement *m,
+                struct pg_entry *entry, struct reject *why)
 {
     if (pg_row_time(m->time_ms, &entry->time_us) == -1) {
         reject_set(why, REJECT_BAD_TIME, "timestamp %lld ms is outside what PostgreSQL can hold",
@@ -86,30 +108,32 @@ add_measurement(struct postgresql *pg, const struct measurement *m, struct pg_en
         return STORE_REFUSED;
     if (!fits_index(m->tenant_id, m->name, "name", why))
         return STORE_REFUSED;
-    entry->series = pg_series_find(pg->series, m, &entry->key);
+    entry->series = pg_series_find(pg->series, load->fresh, m, &entry->key);
+    if (entry->series > 0)
+        note_ids(pg, load);
     char number[64];
     if (m->value_text.n < sizeof(number)) {
         memcpy(number, m->value_text.p, m->value_text.n);
         number[m->value_text.n] = '\0';
         entry->value = strtod(number, NULL);
     } else {
-        size_t start = pg->texts.size;
-        buf_add_slice(&pg->texts, m->value_text);
-        buf_add_char(&pg->texts, '\0');
-        if (pg->texts.failed)
+        size_t start = load->texts.size;
+        buf_add_slice(&load->texts, m->value_text);
+        buf_add_char(&load->texts, '\0');
+        if (load->texts.failed)
             return STORE_NO_MEMORY;
-        entry->value = strtod(pg->texts.data + start, NULL);
-        buf_truncate(&pg->texts, start);
+        entry->value = strtod(load->texts.data + start, NULL);
+        buf_truncate(&load->texts, start);
     }
-    entry->text = pg->texts.size;
+    entry->text = load->texts.size;
     entry->text_n = (uint32_t)m->value_meta.n;
-    buf_add_slice(&pg->texts, m->value_meta);
+    buf_add_slice(&load->texts, m->value_meta);
     return entry->series == 0 ? STORE_NO_MEMORY : STORE_ADDED;
 }
 
 /* In the order of alarm_columns. */
 static enum store_added
-add_alarm(struct postgresql *pg, const struct alarm_transition *a, struct pg_entry *entry,
+add_alarm(struct pg_load *load, const struct alarm_transition *a, struct pg_entry *entry,
           struct reject *why)
 {
     const struct slice texts[] = {a->tenant_id,
@@ -133,61 +157,93 @@ add_alarm(struct postgresql *pg, const struct alarm_transition *a, struct pg_ent
         return STORE_REFUSED;
     if (!fits_index(a->tenant_id, a->alarm_id, "alarm_id", why))
         return STORE_REFUSED;
-    entry->text = pg->texts.size;
-    pg_row_start(&pg->texts, 1 + (int)COUNT_OF(texts) + 2);
-    pg_row_add_int8(&pg->texts, entry->time_us);
+    entry->text = load->texts.size;
+    pg_row_start(&load->texts, 1 + (int)COUNT_OF(texts) + 2);
+    pg_row_add_int8(&load->texts, entry->time_us);
     for (size_t i = 0; i < COUNT_OF(texts); i++)
-        pg_row_add_text(&pg->texts, texts[i]);
-    pg_row_add_jsonb(&pg->texts, a->metrics);
-    pg_row_add_jsonb(&pg->texts, a->sub_alarms);
-    entry->text_n = (uint32_t)(pg->texts.size - entry->text);
+        pg_row_add_text(&load->texts, texts[i]);
+    pg_row_add_jsonb(&load->texts, a->metrics);
+    pg_row_add_jsonb(&load->texts, a->sub_alarms);
+    entry->text_n = (uint32_t)(load->texts.size - entry->text);
     return STORE_ADDED;
 }
 
 static enum store_added
-postgresql_add(struct store *store, const struct record *record, uint32_t row, struct reject *why)
+postgresql_add(struct store *store, struct store_load *store_load, const struct record *record,
+               uint32_t row, struct reject *why)
 {
     struct postgresql *pg = (struct postgresql *)store;
-    size_t start = pg->texts.size;
-    struct pg_entry *entries = rows_reserve(pg->entries, &pg->capacity, pg->n, sizeof(*entries));
+    struct pg_load *load = (struct pg_load *)store_load;
+    size_t start = load->texts.size;
+    struct pg_entry *entries = rows_reserve(load->entries, &load->capacity, load->n, sizeof(*entries));
     if (entries == NULL)
         return STORE_NO_MEMORY;
-    pg->entries = entries;
-    struct pg_entry *entry = &entries[pg->n];
+    load->entries = entries;
+    struct pg_entry *entry = &entries[load->n];
     *entry = (struct pg_entry){.row = row};
     enum store_added added = record->kind == RECORD_MEASUREMENT
-                                 ? add_measurement(pg, &record->measurement, entry, why)
-                                 : add_alarm(pg, &record->alarm, entry, why);
-    if (added == STORE_ADDED && pg->texts.failed)
+                                 ? add_measurement(pg, load, &record->measurement, entry, why)
+                                 : add_alarm(load, &record->alarm, entry, why);
+    if (added == STORE_ADDED && load->texts.failed)
         added = STORE_NO_MEMORY;
     if (added == STORE_ADDED)
-        pg->n++;
+        load->n++;
     else
-        buf_truncate(&pg->texts, start);
+        buf_truncate(&load->texts, start);
     return added;
 }
 
 static size_t
-postgresql_bytes(const struct store *store)
+postgresql_bytes(const struct store_load *store_load)
 {
-    const struct postgresql *pg = (const struct postgresql *)store;
-    return pg->n * sizeof(struct pg_entry) + pg->texts.size + pg_series_bytes(pg->series);
+    const struct pg_load *load = (const struct pg_load *)store_load;
+    return load->n * sizeof(struct pg_entry) + load->texts.size + pg_fresh_bytes(load->fresh);
 }
 
 static void
-postgresql_reset(struct store *store)
+postgresql_load_reset(struct store *store, struct store_load *store_load)
 {
-    struct postgresql *pg = (struct postgresql *)store;
-    pg->n = 0;
-    pg->in_doubt = false;
-    buf_clear(&pg->texts);
-    pg_series_clear(pg->series);
+    struct pg_load *load = (struct pg_load *)store_load;
+    (void)store;
+    load->n = 0;
+    load->has_ids = load->in_doubt = load->committed = false;
+    buf_clear(&load->texts);
+    pg_fresh_clear(load->fresh);
+}
+
+static void
+postgresql_load_free(struct store *store, struct store_load **store_load)
+{
+    struct pg_load *load = (struct pg_load *)*store_load;
+    (void)store;
+    if (load == NULL)
+        return;
+    pg_fresh_free(&load->fresh);
+    buf_free(&load->texts);
+    free(load->entries);
+    free(load);
+    *store_load = NULL;
+}
+
+static struct store_load *
+postgresql_load_new(struct store *store)
+{
+    struct pg_load *load = calloc(1, sizeof(*load));
+    if (load == NULL)
+        return NULL;
+    buf_init(&load->texts, MAX_BYTES);
+    load->fresh = pg_fresh_new();
+    struct store_load *store_load = (struct store_load *)load;
+    if (load->fresh == NULL)
+        postgresql_load_free(store, &store_load);
+    return store_load;
 }
 
 /* --- a write --- */
 
 struct writing {
     struct postgresql *pg;
+    struct pg_load *load;
     const struct store_write *write;
     struct errbuf *err;
     struct pg_error error;
@@ -210,6 +266,7 @@ connect_server(struct postgresql *pg, struct errbuf *err)
     enum pg_outcome outcome = pg_conn_open(&pg->conn, err);
     if (outcome == PG_OK && pg->prepared != pg->conn.opened) {
         pg_series_forget(pg->series);
+        pg->epoch++;
         bool additions;
         outcome = pg_schema_prepare(&pg->conn, pg->schema, &additions, err);
         pg_generation_forget(&pg->generation, additions);
@@ -226,7 +283,7 @@ refuse(void *arg, struct pg_entry *entry, const char *why)
     struct reject reject;
     entry->refused = true;
     reject_set(&reject, REJECT_REFUSED, "PostgreSQL: %s", why);
-    w->write->settle(w->write->arg, entry->row, &reject);
+    (void)!batch_settle(w->write->batch, entry->row, &reject); /* without memory it stays pending */
 }
 
 /* Puts ids in the place of numbers; a series the database refuses takes its rows with it. */
@@ -234,17 +291,22 @@ static enum store_status
 resolve_series(struct writing *w)
 {
     struct postgresql *pg = w->pg;
-    enum pg_outcome outcome = pg_series_resolve(pg->series, &pg->conn, pg->schema, w->err);
+    struct pg_load *load = w->load;
+    note_ids(pg, load);
+    if (load->epoch != pg->epoch)
+        load->known = -1;
+    enum pg_outcome outcome =
+        pg_series_resolve(pg->series, load->fresh, &pg->conn, pg->schema, w->err);
     if (outcome != PG_OK) {
         pg_conn_close(&pg->conn);
         return outcome == PG_STOPPED ? STORE_STOPPED : STORE_SICK;
     }
-    for (size_t i = 0; i < pg->n; i++) {
-        struct pg_entry *entry = &pg->entries[i];
+    for (size_t i = 0; i < load->n; i++) {
+        struct pg_entry *entry = &load->entries[i];
         const char *why;
         if (entry->series >= 0 || entry->refused)
             continue;
-        int64_t id = pg_series_id(pg->series, entry->series, &why);
+        int64_t id = pg_fresh_id(load->fresh, entry->series, &why);
         if (id != 0)
             entry->series = id;
         else
@@ -274,9 +336,9 @@ copy_rows(struct writing *w, const char **doing)
     int64_t now_us = (clock_wall_ms() - PG_ROW_EPOCH_MS) * 1000;
     int64_t days = pg->cfg->postgresql.retention_days;
     struct pg_copying what = {.conn = &pg->conn,
-                              .entries = pg->entries,
-                              .n = pg->n,
-                              .texts = pg->texts.data,
+                              .entries = w->load->entries,
+                              .n = w->load->n,
+                              .texts = w->load->texts.data,
                               .now_us = now_us,
                               .oldest_us = days == 0 ? INT64_MIN : now_us - days * PG_ROW_DAY_US,
                               .refuse = refuse,
@@ -289,27 +351,15 @@ static enum store_status
 settle_all(struct writing *w)
 {
     struct postgresql *pg = w->pg;
+    struct pg_load *load = w->load;
     pg_offsets_moved(pg->offsets, w->write->positions, w->write->n_positions);
-    for (size_t i = 0; i < pg->n; i++)
-        if (!pg->entries[i].refused)
-            w->write->settle(w->write->arg, pg->entries[i].row, NULL);
-    pg->in_doubt = false;
-    pg->n = 0;
+    for (size_t i = 0; i < load->n; i++)
+        if (!load->entries[i].refused)
+            (void)!batch_settle(w->write->batch, load->entries[i].row, NULL); /* takes no memory */
+    load->in_doubt = false;
+    load->committed = true;
     pg_copy_note_committed(&pg->copy);
     return STORE_DONE;
-}
-
-static enum store_status
-commit(struct writing *w)
-{
-    struct postgresql *pg = w->pg;
-    pg->in_doubt = true; /* from here on, until there is an answer */
-    enum pg_outcome outcome = pg_conn_run(&pg->conn, "COMMIT", 0, NULL, NULL, &w->error);
-    if (outcome == PG_OK)
-        return settle_all(w);
-    if (w->error.sqlstate[0] != '\0' && outcome != PG_STOPPED)
-        pg->in_doubt = false; /* the server said no: nothing was committed */
-    return fail(w, outcome, "cannot commit");
 }
 
 /* A rule of the operator's that is deferred would be broken by COMMIT, which names no row. */
@@ -327,8 +377,8 @@ hold_series(struct writing *w, bool *gone)
     enum pg_series_state state = PG_SERIES_SAME;
     enum pg_outcome outcome = PG_OK;
     if (pg->kind == TOPIC_METRICS)
-        outcome = pg_generation_hold(&pg->generation, &pg->conn, pg->entries, pg->n, &state,
-                                     &w->error);
+        outcome = pg_generation_hold(&pg->generation, w->load->known, &pg->conn, w->load->entries,
+                                     w->load->n, &state, &w->error);
     if (state != PG_SERIES_SAME)
         pg_series_forget(pg->series);
     *gone = state == PG_SERIES_GONE;
@@ -364,20 +414,13 @@ fill_transaction(struct writing *w)
 static enum store_status
 write_batch(struct writing *w)
 {
-    struct postgresql *pg = w->pg;
+    struct pg_load *load = w->load;
     enum store_status status = resolve_series(w);
     if (status != STORE_DONE)
         return status;
-    if (pg->n > 0)
-        qsort(pg->entries, pg->n, sizeof(*pg->entries), compare_entries);
-    status = fill_transaction(w);
-    if (status != STORE_DONE)
-        return status;
-    status = w->write->before_commit(w->write->arg, w->err);
-    if (status == STORE_DONE)
-        return commit(w);
-    pg_conn_close(&pg->conn); /* rolls back */
-    return status;
+    if (load->n > 0)
+        qsort(load->entries, load->n, sizeof(*load->entries), compare_entries);
+    return fill_transaction(w);
 }
 
 /* Was the batch committed, whose answer was lost? */
@@ -390,7 +433,7 @@ clear_doubt(struct writing *w)
                                                  w->write->n_positions, &fate, &w->error);
     if (outcome != PG_OK)
         return fail(w, outcome, "cannot look up whether the batch was committed");
-    pg->in_doubt = false;
+    w->load->in_doubt = false;
     if (fate == PG_COMMITTED) {
         log_notice("the batch whose commit was not answered is in the database");
         return settle_all(w);
@@ -399,14 +442,43 @@ clear_doubt(struct writing *w)
 }
 
 static enum store_status
-postgresql_write(struct store *store, const struct store_write *write, struct errbuf *err)
+postgresql_write(struct store *store, struct store_load *load, const struct store_write *write,
+                 struct errbuf *err)
 {
     struct postgresql *pg = (struct postgresql *)store;
-    struct writing w = {.pg = pg, .write = write, .err = err};
+    struct writing w = {
+        .pg = pg, .load = (struct pg_load *)load, .write = write, .err = err};
+    if (w.load->committed)
+        return STORE_DONE;
     enum store_status status = connect_server(pg, err);
     if (status != STORE_DONE)
         return status;
-    return pg->in_doubt ? clear_doubt(&w) : write_batch(&w);
+    return w.load->in_doubt ? clear_doubt(&w) : write_batch(&w);
+}
+
+static enum store_status
+postgresql_commit(struct store *store, struct store_load *load, const struct store_write *write,
+                  struct errbuf *err)
+{
+    struct postgresql *pg = (struct postgresql *)store;
+    struct writing w = {
+        .pg = pg, .load = (struct pg_load *)load, .write = write, .err = err};
+    if (w.load->committed) /* that is what the write found */
+        return STORE_DONE;
+    w.load->in_doubt = true; /* from here on, until there is an answer */
+    enum pg_outcome outcome = pg_conn_run(&pg->conn, "COMMIT", 0, NULL, NULL, &w.error);
+    if (outcome == PG_OK)
+        return settle_all(&w);
+    if (w.error.sqlstate[0] != '\0' && outcome != PG_STOPPED)
+        w.load->in_doubt = false; /* the server said no: nothing was committed */
+    return fail(&w, outcome, "cannot commit");
+}
+
+/* Without a word to the server: the end of the connection rolls back. */
+static void
+postgresql_abandon(struct store *store)
+{
+    pg_conn_close(&((struct postgresql *)store)->conn);
 }
 
 static enum store_status
@@ -422,6 +494,7 @@ postgresql_claim(struct store *store, const char *cluster_id, struct store_posit
      * back under his feet: its number may be the one that he knows, but its series are not.
      */
     pg_series_forget(pg->series);
+    pg->epoch++;
     pg_generation_forget(&pg->generation, pg->generation.kept);
     enum pg_outcome outcome =
         pg_offsets_claim(pg->offsets, &pg->conn, cluster_id, positions, n, err);
@@ -438,9 +511,7 @@ postgresql_close(struct store **store)
     pg_series_free(&pg->series);
     pg_offsets_free(&pg->offsets);
     pg_generation_free(&pg->generation);
-    buf_free(&pg->texts);
     pg_copy_free(&pg->copy);
-    free(pg->entries);
     free(pg);
     *store = NULL;
 }
@@ -463,7 +534,6 @@ postgresql_open(const struct config *cfg, enum topic_kind kind, const struct sto
     pg->kind = kind;
     pg->schema = cfg->postgresql.schema;
     pg->conn = (struct pg_conn){.conninfo = cfg->postgresql.conninfo, .hooks = hooks};
-    buf_init(&pg->texts, MAX_BYTES);
     pg_copy_init(&pg->copy, pg->schema, kind);
     /* An eighth of the memory for ids. */
     pg->series =
@@ -480,9 +550,13 @@ postgresql_open(const struct config *cfg, enum topic_kind kind, const struct sto
 
 const struct store_ops store_postgresql = {.name = "postgresql",
                                            .open = postgresql_open,
+                                           .load_new = postgresql_load_new,
+                                           .load_reset = postgresql_load_reset,
+                                           .load_free = postgresql_load_free,
                                            .add = postgresql_add,
                                            .bytes = postgresql_bytes,
                                            .write = postgresql_write,
+                                           .commit = postgresql_commit,
+                                           .abandon = postgresql_abandon,
                                            .claim = postgresql_claim,
-                                           .reset = postgresql_reset,
                                            .close = postgresql_close};

@@ -7,7 +7,7 @@
  *
  *   add HEX      decode the message (its bytes in hex) and add it as the next row
  *                -> added ROW, or rejected ROW REASON DETAIL
- *   write [MS]   write; give up waiting after so many ms
+ *   write [MS]   write, and commit; give up waiting after so many ms
  *                -> stored ROW or refused ROW REASON DETAIL for each row that got settled, then
  *                   done|sick|stopped TEXT, preceded by "took MS gap MS": how long it was, and the
  *                   longest time in it during which the worker could not have lived on
@@ -29,7 +29,9 @@ struct driver {
     enum topic_kind kind;
     struct decoder *decoder;
     struct store *store;
-    uint32_t rows;
+    struct store_load *load;
+    struct batch batch;
+    bool *told; /* by row */
     int64_t last_ms, gap_ms, until_ms;
 };
 
@@ -56,22 +58,20 @@ show_reject(const char *how, uint32_t row, const struct reject *why)
     printf("%s %u %s %s\n", how, row, reject_name(why->reason), why->detail);
 }
 
+/* Tells what has been settled since the last time. */
 static void
-settle(void *arg, uint32_t row, const struct reject *why)
+show_settled(struct driver *d)
 {
-    (void)arg;
-    if (why == NULL)
-        printf("stored %u\n", row);
-    else
-        show_reject("refused", row, why);
-}
-
-static enum store_status
-commit_nothing(void *arg, struct errbuf *err)
-{
-    (void)arg;
-    (void)err;
-    return STORE_DONE;
+    for (uint32_t row = 0; row < d->batch.n; row++) {
+        const struct entry *entry = &d->batch.entries[row];
+        if (entry->state == ENTRY_PENDING || d->told[row])
+            continue;
+        d->told[row] = true;
+        if (entry->state == ENTRY_STORED)
+            printf("stored %u\n", row);
+        else
+            show_reject("refused", row, &d->batch.rejects[entry->why]);
+    }
 }
 
 static int
@@ -97,22 +97,22 @@ add(struct driver *d, char *hex)
 {
     struct record record;
     struct reject why;
-    uint32_t row = d->rows++;
-    struct slice message = {hex, unhex(hex)};
-    if (decoder_decode(d->decoder, d->kind, message, &record, &why) == -1) {
-        show_reject("rejected", row, &why);
-        return;
-    }
-    switch (d->store->ops->add(d->store, &record, row, &why)) {
-    case STORE_ADDED:
+    struct message message = {.payload = {hex, unhex(hex)}};
+    uint32_t row = (uint32_t)batch_add(&d->batch, &message, 0);
+    enum store_added added = STORE_REFUSED;
+    d->told = realloc(d->told, d->batch.n);
+    d->told[row] = false;
+    if (decoder_decode(d->decoder, d->kind, message.payload, &record, &why) == 0)
+        added = d->store->ops->add(d->store, d->load, &record, row, &why);
+    if (added == STORE_ADDED) {
         printf("added %u\n", row);
-        break;
-    case STORE_REFUSED:
-        show_reject("rejected", row, &why);
-        break;
-    case STORE_NO_MEMORY:
+    } else if (added == STORE_NO_MEMORY) {
         printf("nomemory %u\n", row);
-        break;
+    } else {
+        d->told[row] = true;
+        show_reject("rejected", row, &why);
+        if (batch_settle(&d->batch, row, &why) == -1)
+            abort();
     }
 }
 
@@ -126,13 +126,16 @@ write_rows(struct driver *d, int64_t allowed_ms)
         [STORE_FENCED] = "fenced",
     };
     struct errbuf err = {.text = ""};
-    struct store_write write = {.settle = settle, .arg = d, .before_commit = commit_nothing};
+    struct store_write write = {.batch = &d->batch};
     int64_t start = clock_mono_ms();
     d->last_ms = start;
     d->gap_ms = 0;
     d->until_ms = allowed_ms == 0 ? INT64_MAX : start + allowed_ms;
-    enum store_status status = d->store->ops->write(d->store, &write, &err);
+    enum store_status status = d->store->ops->write(d->store, d->load, &write, &err);
+    if (status == STORE_DONE && d->store->ops->commit != NULL)
+        status = d->store->ops->commit(d->store, d->load, &write, &err);
     note_sign_of_life(d);
+    show_settled(d);
     printf("took %lld gap %lld\n", (long long)(d->last_ms - start), (long long)d->gap_ms);
     printf("%s %s\n", names[status], status == STORE_DONE ? "" : err.text);
 }
@@ -148,10 +151,10 @@ run_command(struct driver *d, char *line)
     } else if (strncmp(line, "write ", 6) == 0 && num_parse_int(line + 6, 1, 100000, &ms) == 0) {
         write_rows(d, ms);
     } else if (strcmp(line, "bytes") == 0) {
-        printf("bytes %zu\n", d->store->ops->bytes(d->store));
+        printf("bytes %zu\n", d->store->ops->bytes(d->load));
     } else if (strcmp(line, "reset") == 0) {
-        d->store->ops->reset(d->store);
-        d->rows = 0;
+        d->store->ops->load_reset(d->store, d->load);
+        batch_reset(&d->batch);
         printf("reset\n");
     } else {
         fprintf(stderr, "store-driver: what is \"%.40s\"?\n", line);
@@ -185,8 +188,11 @@ open_all(struct driver *d, const struct store_hooks *hooks, const char *file, st
         return -1;
     const struct store_ops *ops = store_find(cfg_topic_driver(d->cfg, d->kind));
     d->decoder = decoder_new((size_t)d->cfg->persister.max_message_bytes);
+    batch_init(&d->batch, &(struct batch_limits){.count = UINT32_MAX, .bytes = SIZE_MAX});
     d->store = ops->open(d->cfg, d->kind, hooks, err);
-    return d->decoder != NULL && d->store != NULL ? 0 : -1;
+    if (d->store != NULL)
+        d->load = ops->load_new(d->store);
+    return d->decoder != NULL && d->load != NULL ? 0 : -1;
 }
 
 int
@@ -207,8 +213,12 @@ main(int argc, char **argv)
         fprintf(stderr, "store-driver: %s\n", err.text);
     else
         result = run(&d);
+    if (d.load != NULL)
+        d.store->ops->load_free(d.store, &d.load);
     if (d.store != NULL)
         d.store->ops->close(&d.store);
+    batch_free(&d.batch);
+    free(d.told);
     decoder_free(&d.decoder);
     cfg_free(&d.cfg);
     return result == 0 ? 0 : 1;

@@ -11,17 +11,19 @@
 #include "store/influx/influx_suspects.h"
 
 static struct influx_rows rows;
+static struct batch batch;
 
 static void
 free_rows(void)
 {
     influx_rows_free(&rows);
+    batch_free(&batch);
 }
 
 TestSuite(influx_rows, .fini = free_rows);
 TestSuite(influx_suspects, .fini = free_rows);
 
-/* Adds a point as the next row of the worker's, which counts from 100. */
+/* Adds a point as the next row of a batch whose first 100 are not the store's. */
 static enum store_added
 add(const char *name, const char *tenant, int64_t time_ms)
 {
@@ -32,7 +34,11 @@ add(const char *name, const char *tenant, int64_t time_ms)
                             .time_ms = time_ms,
                             .value_text = SLICE("1")};
     struct record record = {.kind = RECORD_MEASUREMENT, .measurement = m};
-    return influx_rows_add(&rows, &record, (uint32_t)rows.n + 100, &why);
+    struct message message = {.offset = 0};
+    int64_t row = batch_add(&batch, &message, 0);
+    while (row < 100)
+        row = batch_add(&batch, &message, 0);
+    return influx_rows_add(&rows, &record, (uint32_t)row, &why);
 }
 
 Test(influx_rows, one_database_for_all)
@@ -44,7 +50,7 @@ Test(influx_rows, one_database_for_all)
     cr_assert_eq(add("b", "t2", 2), STORE_ADDED);
     cr_assert_eq(rows.n_databases, 1u);
     cr_assert_str_eq(rows.databases[0], "mon");
-    cr_assert_eq(influx_rows_pick(&rows, 0, &from, 10, 1000, list), 2u);
+    cr_assert_eq(influx_rows_pick(&rows, &batch, 0, &from, 10, 1000, list), 2u);
     cr_assert_eq(rows.rows[list[1]].row, 101u);
     struct slice line = influx_rows_line(&rows, list[1]);
     cr_assert(slice_equal(line, SLICE("b,_region=r,_tenant_id=t2 value=1,value_meta=\"{}\" 2")));
@@ -77,7 +83,7 @@ Test(influx_rows, a_database_per_tenant)
         size_t from = 0;
         snprintf(tenant, sizeof(tenant), "mon_t%u", d);
         cr_assert_str_eq(rows.databases[d], tenant);
-        cr_assert_eq(influx_rows_pick(&rows, d, &from, 20, 10000, list), 3u);
+        cr_assert_eq(influx_rows_pick(&rows, &batch, d, &from, 20, 10000, list), 3u);
         cr_assert_eq(list[2], d + 2000);
     }
 }
@@ -104,13 +110,13 @@ Test(influx_rows, chunks_have_limits_and_leave_settled_rows_out)
     for (int i = 0; i < 10; i++)
         cr_assert_eq(add("a", "t", i), STORE_ADDED);
     size_t line = rows.rows[0].n;
-    rows.rows[1].settled = true;
-    cr_assert_eq(influx_rows_pick(&rows, 0, &from, 4, 10 * line, list), 4u);
+    cr_assert_eq(batch_settle(&batch, rows.rows[1].row, NULL), 0);
+    cr_assert_eq(influx_rows_pick(&rows, &batch, 0, &from, 4, 10 * line, list), 4u);
     cr_assert_eq(list[1], 2u);
-    cr_assert_eq(influx_rows_pick(&rows, 0, &from, 10, 2 * line, list), 2u);
-    cr_assert_eq(influx_rows_pick(&rows, 0, &from, 10, 1, list), 1u);
-    cr_assert_eq(influx_rows_pick(&rows, 0, &from, 10, 10 * line, list), 2u);
-    cr_assert_eq(influx_rows_pick(&rows, 0, &from, 10, 10 * line, list), 0u);
+    cr_assert_eq(influx_rows_pick(&rows, &batch, 0, &from, 10, 2 * line, list), 2u);
+    cr_assert_eq(influx_rows_pick(&rows, &batch, 0, &from, 10, 1, list), 1u);
+    cr_assert_eq(influx_rows_pick(&rows, &batch, 0, &from, 10, 10 * line, list), 2u);
+    cr_assert_eq(influx_rows_pick(&rows, &batch, 0, &from, 10, 10 * line, list), 0u);
 }
 
 /* --- suspects --- */
