@@ -16,6 +16,7 @@ batch_free(struct batch *batch)
 {
     free(batch->entries);
     free(batch->rejects);
+    free(batch->parts);
     *batch = (struct batch){.limits = batch->limits};
 }
 
@@ -34,6 +35,78 @@ grow(void *array, uint32_t *capacity, uint32_t need, size_t size)
     return bigger;
 }
 
+/* --- parts --- */
+
+/* Returns: the index of a partition's part, or where it is to be. */
+static uint32_t
+place_of(const struct batch *batch, int32_t partition)
+{
+    uint32_t low = 0, high = batch->n_parts;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (batch->parts[middle].partition < partition)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct batch_part *
+batch_find_part(const struct batch *batch, int32_t partition)
+{
+    uint32_t i = place_of(batch, partition);
+    return i < batch->n_parts && batch->parts[i].partition == partition ? &batch->parts[i] : NULL;
+}
+
+/* Messages of a partition come in runs. */
+static struct batch_part *
+take_part(struct batch *batch, const struct message *message)
+{
+    if (batch->last_part < batch->n_parts &&
+        batch->parts[batch->last_part].partition == message->partition)
+        return &batch->parts[batch->last_part];
+    uint32_t i = place_of(batch, message->partition);
+    batch->last_part = i;
+    if (i < batch->n_parts && batch->parts[i].partition == message->partition)
+        return &batch->parts[i];
+    struct batch_part *parts =
+        grow(batch->parts, &batch->parts_capacity, batch->n_parts + 1, sizeof(*parts));
+    if (parts == NULL)
+        return NULL;
+    batch->parts = parts;
+    memmove(&parts[i + 1], &parts[i], (batch->n_parts++ - i) * sizeof(*parts));
+    parts[i] = (struct batch_part){.partition = message->partition,
+                                   .first_ms = message->time_ms,
+                                   .run_end = -1,
+                                   .run_ms = -1};
+    return &parts[i];
+}
+
+void
+batch_find_runs(struct batch *batch)
+{
+    bool whole = batch->in_state[ENTRY_PENDING] + batch->in_state[ENTRY_REFUSED] == 0;
+    for (uint32_t i = 0; i < batch->n_parts; i++) {
+        struct batch_part *part = &batch->parts[i];
+        part->run_end = whole ? part->end : -1;
+        part->run_ms = whole ? part->last_ms : -1;
+        part->broken = false;
+    }
+    for (uint32_t row = 0; row < batch->n && !whole; row++) {
+        const struct entry *entry = &batch->entries[row];
+        struct batch_part *part = batch_find_part(batch, entry->message.partition);
+        part->broken =
+            part->broken || entry->state == ENTRY_PENDING || entry->state == ENTRY_REFUSED;
+        if (part->broken)
+            continue;
+        part->run_end = entry->message.offset + entry->message.more + 1;
+        part->run_ms = entry->message.time_ms;
+    }
+}
+
+/* --- rows --- */
+
 int64_t
 batch_add(struct batch *batch, const struct message *message, int64_t now_ms)
 {
@@ -41,6 +114,11 @@ batch_add(struct batch *batch, const struct message *message, int64_t now_ms)
     if (entries == NULL)
         return -1;
     batch->entries = entries;
+    struct batch_part *part = take_part(batch, message);
+    if (part == NULL)
+        return -1;
+    part->end = message->offset + message->more + 1;
+    part->last_ms = message->time_ms;
     if (batch->n == 0)
         batch->first_ms = now_ms;
     entries[batch->n] = (struct entry){
@@ -117,66 +195,14 @@ batch_room(const struct batch *batch)
     return batch->n < batch->limits.count ? batch->limits.count - batch->n : 0;
 }
 
-/* One partition's run, while batch_committable walks the batch. */
-struct run {
-    int64_t next; /* 0: none yet */
-    int64_t last_ms;
-    bool broken;
-};
-
-static int32_t
-highest_partition(const struct batch *batch)
-{
-    int32_t highest = -1;
-    for (uint32_t row = 0; row < batch->n; row++)
-        if (batch->entries[row].message.partition > highest)
-            highest = batch->entries[row].message.partition;
-    return highest;
-}
-
-/* Tells each partition's run; with `all`, as if every message were settled. */
-static int
-tell_runs(const struct batch *batch, bool all, batch_tell_fn tell, void *arg)
-{
-    int32_t highest = highest_partition(batch);
-    if (highest < 0)
-        return 0;
-    struct run *runs = calloc((size_t)highest + 1, sizeof(*runs));
-    if (runs == NULL)
-        return -1;
-    for (uint32_t row = 0; row < batch->n; row++) {
-        const struct entry *entry = &batch->entries[row];
-        struct run *run = &runs[entry->message.partition];
-        if (!all && (entry->state == ENTRY_PENDING || entry->state == ENTRY_REFUSED))
-            run->broken = true;
-        else if (!run->broken)
-            *run = (struct run){.next = entry->message.offset + entry->message.more + 1,
-                                .last_ms = entry->message.time_ms};
-    }
-    for (int32_t partition = 0; partition <= highest; partition++)
-        if (runs[partition].next > 0)
-            tell(arg, partition, runs[partition].next, runs[partition].last_ms);
-    free(runs);
-    return 0;
-}
-
-int
-batch_committable(const struct batch *batch, batch_tell_fn tell, void *arg)
-{
-    return tell_runs(batch, false, tell, arg);
-}
-
-int
-batch_ends(const struct batch *batch, batch_tell_fn tell, void *arg)
-{
-    return tell_runs(batch, true, tell, arg);
-}
-
 void
 batch_reset(struct batch *batch)
 {
     batch->n = 0;
     batch->n_rejects = 0;
+    batch->n_parts = 0;
     batch->bytes = 0;
+    batch->stage = BATCH_FILLING;
+    batch->tries = 0;
     memset(batch->in_state, 0, sizeof(batch->in_state));
 }

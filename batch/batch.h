@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * batch.h - which messages are in hand, what became of each, when to flush, what may be committed.
+ * batch.h - some messages that go to the store together, what became of each, when to flush, what
+ * may be committed.  The batches in hand are a window (window.h).
  *
  * Pure: it is given the time and the verdicts, and touches neither Kafka nor the store.
  *
  * Process: workers.  Owner: the worker's loop; messages belong to whoever filled them in.
  * Concurrency: one thread.
  */
-#ifndef WORKER_BATCH_H
-#define WORKER_BATCH_H
+#ifndef BATCH_BATCH_H
+#define BATCH_BATCH_H
 
 #include "lib/base.h"
 #include "conf/reject.h"
@@ -32,6 +33,27 @@ struct entry {
     int64_t stored_ns;  /* when the write that stored it returned, clock_mono_ns; 0: not yet */
 };
 
+/* A partition's share of a batch. */
+struct batch_part {
+    int32_t partition;
+    int64_t first_ms; /* Kafka's timestamp of its first message; -1 unknown */
+    int64_t end;      /* the offset after its last message */
+    int64_t last_ms;  /* that one's timestamp; -1 unknown */
+    /* Of batch_find_runs: the same of its unbroken run of settled messages; -1: there is none. */
+    int64_t run_end, run_ms;
+    bool broken; /* it ends before the part does */
+};
+
+/* How far a batch has come. */
+enum batch_stage {
+    BATCH_FILLING, /* messages are added */
+    BATCH_READY,   /* something of it is to be written */
+    BATCH_WRITING, /* an attempt is under way */
+    BATCH_JUDGED,  /* the store has taken or refused each row; the refused are to be buried, and
+                      where the store keeps the offsets all is to be committed */
+    BATCH_DURABLE  /* done with */
+};
+
 struct batch_limits {
     uint32_t count; /* messages, 1.. */
     size_t bytes;   /* of payload, 1.. */
@@ -47,7 +69,16 @@ struct batch {
     int64_t first_ms; /* when the oldest came; meaningless while n is 0 */
     struct reject *rejects;
     uint32_t n_rejects, rejects_capacity;
+    struct batch_part *parts; /* sorted by partition */
+    uint32_t n_parts, parts_capacity, last_part;
+    enum batch_stage stage;
+    bool held;    /* somebody works on it, who may wait meanwhile: it must not go */
+    bool burying; /* its letters are being written */
+    unsigned tries;          /* attempts at it that failed */
+    struct store_load *load; /* what the store made of its rows; the caller's */
 };
+
+struct store_load;
 
 /* Takes: the limits. Allocates nothing yet. */
 void batch_init(struct batch *batch, const struct batch_limits *limits);
@@ -83,22 +114,14 @@ int64_t batch_wait_ms(const struct batch *batch, int64_t now_ms);
 /* Returns: messages that still fit by count. */
 uint32_t batch_room(const struct batch *batch);
 
-/* Takes: where a partition stands: the next offset, and the time_ms of the message before it. */
-typedef void (*batch_tell_fn)(void *arg, int32_t partition, int64_t next, int64_t last_ms);
-
 /*
- * What may be committed: for each partition, the offset after the last message of the unbroken run
- * of stored and buried ones from the batch's first. Partitions with no such run are left out.
- * Takes: called once per partition.
- * Returns: 0, or -1 if memory is out (nothing was told).
+ * Finds what may be committed: sets run_end and run_ms of each part to the end of the unbroken run
+ * of stored and buried messages from its first.
  */
-int batch_committable(const struct batch *batch, batch_tell_fn tell, void *arg) MUST_CHECK;
+void batch_find_runs(struct batch *batch);
 
-/*
- * Where each partition will stand once the whole batch is settled: the offset after its last
- * message. Takes and returns: as batch_committable.
- */
-int batch_ends(const struct batch *batch, batch_tell_fn tell, void *arg) MUST_CHECK;
+/* Returns: a partition's part, or NULL. */
+struct batch_part *batch_find_part(const struct batch *batch, int32_t partition);
 
 /* Empties it; memory is kept. */
 void batch_reset(struct batch *batch);

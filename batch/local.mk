@@ -3,4 +3,5 @@
 noinst_LIBRARIES += batch/libbatch.a
 batch_libbatch_a_SOURCES = \
 	batch/batch.c batch/batch.h \
-	batch/message.h
+	batch/message.h \
+	batch/window.c batch/window.h

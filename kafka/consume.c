@@ -6,7 +6,10 @@
  * the lag is in consume_lag.c, what cannot be read in consume_unreadable.c, what kills workers in
  * consume_fatal.c.
  */
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "lib/clock.h"
 #include "kafka/consume_priv.h"
@@ -366,19 +369,37 @@ take_message(struct consumer *c, rd_kafka_message_t *raw, struct message *out)
     return true;
 }
 
+/* First, and then the queue: librdkafka writes when a queue has something that had nothing. */
+static void
+empty_fd(int fd)
+{
+    uint64_t count;
+    if (read(fd, &count, sizeof(count)) == -1)
+        (void)errno; /* there was nothing */
+}
+
+int
+consumer_fd(const struct consumer *consumer)
+{
+    return consumer->events_fd;
+}
+
+int
+consumer_messages_fd(const struct consumer *consumer)
+{
+    return consumer->messages_fd;
+}
+
 size_t
-consumer_fetch(struct consumer *consumer, struct message *messages, size_t max, int wait_ms)
+consumer_fetch(struct consumer *consumer, struct message *messages, size_t max)
 {
     rd_kafka_message_t *raw[CONSUMER_FETCH_MAX];
     assert(max >= 1 && max <= CONSUMER_FETCH_MAX);
     if (fatal_take(consumer, &messages[0]) || unreadable_take(consumer, &messages[0]))
         return 1;
-    /* Asked for several and told to wait, librdkafka would hold back the first until all are there.
-     */
     int64_t now_ms = clock_mono_ms();
+    empty_fd(consumer->messages_fd);
     ssize_t n = rd_kafka_consume_batch_queue(consumer->messages, 0, raw, max);
-    if (n == 0 && wait_ms > 0)
-        n = rd_kafka_consume_batch_queue(consumer->messages, wait_ms, raw, 1);
     size_t taken = 0;
     for (ssize_t i = 0; i < n; i++) {
         if (take_message(consumer, raw[i], &messages[taken]))
@@ -444,6 +465,7 @@ nudge_join(const struct consumer *c)
 int
 consumer_serve(struct consumer *consumer, int wait_ms, struct errbuf *err)
 {
+    empty_fd(consumer->events_fd);
     rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->rk, wait_ms);
     for (int i = 0; message != NULL && i < 100; i++) {
         refuse_stray(consumer, message);
@@ -503,6 +525,10 @@ static void
 free_consumer(struct consumer **consumer)
 {
     struct consumer *c = *consumer;
+    if (c->events_fd != -1)
+        close(c->events_fd);
+    if (c->messages_fd != -1)
+        close(c->messages_fd);
     if (c->messages != NULL)
         rd_kafka_queue_destroy(c->messages);
     if (c->answers != NULL)
@@ -513,6 +539,32 @@ free_consumer(struct consumer **consumer)
     free(c->topic);
     free(c);
     *consumer = NULL;
+}
+
+/* Has librdkafka write to a descriptor whenever a queue that was empty is so no more. */
+static int
+watch(rd_kafka_queue_t *queue, int fd)
+{
+    static const uint64_t one = 1;
+    if (queue == NULL)
+        return -1;
+    rd_kafka_queue_io_event_enable(queue, fd, &one, sizeof(one));
+    return 0;
+}
+
+static int
+make_fds(struct consumer *c, struct errbuf *err)
+{
+    c->events_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    c->messages_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    rd_kafka_queue_t *control = rd_kafka_queue_get_consumer(c->rk);
+    int result = c->events_fd == -1 || c->messages_fd == -1 ? -1 : 0;
+    if (result == 0)
+        result = watch(control, c->events_fd) | watch(c->answers, c->events_fd) |
+                 watch(c->messages, c->messages_fd);
+    if (control != NULL)
+        rd_kafka_queue_destroy(control);
+    return result == 0 ? 0 : errbuf_set(err, "Kafka client: no descriptors: %s", strerror(errno));
 }
 
 struct consumer *
@@ -531,13 +583,14 @@ consumer_open(const struct config *cfg, enum topic_kind kind, struct recorder *r
     c->kind = kind;
     c->recorder = recorder;
     c->error_limit = (struct log_limit){.burst = 5, .interval_ms = 30000};
+    c->events_fd = c->messages_fd = -1;
     c->rk = make_client(cfg, kind, c, err);
     if (c->rk != NULL) {
         c->messages = rd_kafka_queue_new(c->rk);
         c->answers = rd_kafka_queue_new(c->rk);
         rd_kafka_poll_set_consumer(c->rk);
         c->hold_ms = hold_ms > 0 ? hold_ms : -1;
-        if (hold_ms > 0 || consume_subscribe(c, err) == 0)
+        if (make_fds(c, err) == 0 && (hold_ms > 0 || consume_subscribe(c, err) == 0))
             return c;
     }
     free_consumer(&c);

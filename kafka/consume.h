@@ -70,10 +70,18 @@ int consumer_serve(struct consumer *consumer, int wait_ms, struct errbuf *err) M
 /*
  * Takes messages in the order of each partition. One may stand for offsets that the client library
  * cannot read (message.unreadable says why): it has no payload, and has to become a dead letter.
- * Takes: room for `max` (1..CONSUMER_FETCH_MAX) messages; how long to wait for the first, in ms.
+ * Does not wait.
+ * Takes: room for `max` (1..CONSUMER_FETCH_MAX) messages.
  * Returns: how many came. Each has to be released.
  */
-size_t consumer_fetch(struct consumer *consumer, struct message *messages, size_t max, int wait_ms);
+size_t consumer_fetch(struct consumer *consumer, struct message *messages, size_t max);
+
+/*
+ * Returns: a descriptor that is readable when there is something for consumer_serve, and one for
+ * when there may be messages; to be read by these two only.
+ */
+int consumer_fd(const struct consumer *consumer);
+int consumer_messages_fd(const struct consumer *consumer);
 
 #define CONSUMER_FETCH_MAX 512
 

@@ -25,7 +25,7 @@ consumer_note_durable(struct consumer *consumer, int32_t partition, int64_t next
         return;
     p->durable = next;
     p->durable_ms = last_ms;
-    lag_note_durable(&p->lag, next);
+    lag_note_durable(&p->lag, next, last_ms);
     fatal_note_durable(consumer, p);
     if (p->resume >= 0 && next >= p->resume) {
         p->resume = -1;

@@ -58,6 +58,7 @@ struct consumer {
     rd_kafka_t *rk;
     rd_kafka_queue_t *messages; /* where partition queues are forwarded to */
     rd_kafka_queue_t *answers;  /* of commits */
+    int events_fd, messages_fd; /* librdkafka writes to them; -1: not made */
     const struct config *cfg;
     enum topic_kind kind;
     char *topic;

@@ -38,11 +38,9 @@ lag_take(struct lag *lag, int64_t offset, int64_t time_ms, bool first)
 }
 
 void
-lag_note_durable(struct lag *lag, int64_t next)
+lag_note_durable(struct lag *lag, int64_t next, int64_t time_ms)
 {
-    if (next != lag->next) /* part of what was taken: its last timestamp is not known here */
-        return;
-    lag->marks[lag->n_marks++ % LAG_MARKS] = (struct lag_mark){next, lag->taken.time_ms};
+    lag->marks[lag->n_marks++ % LAG_MARKS] = (struct lag_mark){next, time_ms};
 }
 
 void

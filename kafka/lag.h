@@ -79,8 +79,11 @@ void lag_begin(struct lag *lag, int64_t cached, int64_t now_ms);
  */
 void lag_take(struct lag *lag, int64_t offset, int64_t time_ms, bool first);
 
-/* Everything before `next` is durable and will be committed. */
-void lag_note_durable(struct lag *lag, int64_t next);
+/*
+ * Everything before `next` is durable and will be committed.
+ * Takes: the timestamp of the last message before it; -1: unknown.
+ */
+void lag_note_durable(struct lag *lag, int64_t next, int64_t time_ms);
 
 /* Everything before `next` is committed. */
 void lag_note_committed(struct lag *lag, int64_t next);

@@ -41,6 +41,14 @@ struct store_hooks {
      * Returns: false to give up (the caller stops, or wants its batch back). It may return early.
      */
     bool (*wait)(void *arg, struct pollfd *fds, size_t n, int64_t until_ms);
+    /*
+     * Waits for a function that may block, and runs on a thread beside (lib/job.h).
+     * Takes: the function; what frees its argument, called once in any case; the argument.
+     * Returns: false if the wait was given up: the argument is left behind. NULL: functions are run
+     * here.
+     */
+    bool (*offload)(void *arg, void (*run)(void *job_arg), void (*free_arg)(void *job_arg),
+                    void *job_arg);
     void *arg;
 };
 

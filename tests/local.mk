@@ -23,7 +23,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/test_admin_rates.c \
 	tests/unit/test_admin_view.c \
 	tests/unit/test_backoff.c \
-	tests/unit/test_batch.c \
+	tests/unit/test_batch.c tests/unit/test_fiber.c tests/unit/test_window.c \
 	tests/unit/test_buf.c \
 	tests/unit/test_cfg.c \
 	tests/unit/test_cfg_former.c \

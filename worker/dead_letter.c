@@ -11,6 +11,7 @@
 #include "worker/dead_letter.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -22,14 +23,129 @@
 
 enum { WRITE_BYTES = 1 << 20, PIECE_BYTES = 3 << 18, LOCK_WAIT_MS = 20000, LOOK_MS = 5 };
 
+/*
+ * The file, and one thing to be done with it: on a thread beside, as a disk may hang.  Whoever gives
+ * up waiting leaves all of it behind.
+ */
+struct disk {
+    atomic_uint holders; /* the writer, and a job under way */
+    struct dead_file *file;
+    struct buf text;
+    int (*deed)(struct disk *disk);
+    int result;
+    struct errbuf err;
+};
+
 struct dead_letters {
+    const struct config *cfg;
     const char *topic; /* the letters' own, in the configuration */
     const struct store_hooks *hooks;
-    struct dead_file *file;
+    struct disk *disk;           /* NULL: left behind */
     struct dead_topic *to_topic; /* NULL: to the file only */
-    size_t whole; /* a payload that is larger is cut */
-    struct buf text;
+    bool writing;                /* to the file; a job may have it */
+    bool reopen;                 /* it, when that is done */
+    size_t whole;                /* a payload that is larger is cut */
+    struct buf text;             /* a letter to the topic */
 };
+
+/* --- the disk --- */
+
+static struct disk *
+disk_new(const struct config *cfg)
+{
+    struct disk *disk = calloc(1, sizeof(*disk));
+    if (disk == NULL)
+        return NULL;
+    atomic_init(&disk->holders, 1);
+    buf_init(&disk->text, (size_t)1 << 30);
+    disk->file = dead_file_new(cfg->dead_letter.file, cfg->dead_letter.max_size_mb << 20,
+                               (unsigned)cfg->dead_letter.keep);
+    if (disk->file != NULL)
+        return disk;
+    free(disk);
+    return NULL;
+}
+
+static void
+let_disk_go(void *arg)
+{
+    struct disk *disk = arg;
+    if (atomic_fetch_sub(&disk->holders, 1) > 1)
+        return;
+    dead_file_free(&disk->file);
+    buf_free(&disk->text);
+    free(disk);
+}
+
+static void
+run_deed(void *arg)
+{
+    struct disk *disk = arg;
+    disk->result = disk->deed(disk);
+}
+
+/* Returns: STORE_DONE and the deed's result, or STORE_STOPPED. */
+static enum store_status
+do_with_disk(struct dead_letters *dead, int (*deed)(struct disk *disk), int *result,
+             struct errbuf *err)
+{
+    const struct store_hooks *hooks = dead->hooks;
+    struct disk *disk = dead->disk;
+    disk->deed = deed;
+    atomic_fetch_add(&disk->holders, 1);
+    bool ended = true;
+    if (hooks->offload != NULL) {
+        ended = hooks->offload(hooks->arg, run_deed, let_disk_go, disk);
+    } else {
+        run_deed(disk);
+        let_disk_go(disk);
+    }
+    if (!ended) {
+        let_disk_go(disk);
+        dead->disk = NULL;
+        return STORE_STOPPED;
+    }
+    *result = disk->result;
+    if (*result == -1)
+        *err = disk->err;
+    return STORE_DONE;
+}
+
+/* A deed that must not fail. */
+static enum store_status
+do_or_fail(struct dead_letters *dead, int (*deed)(struct disk *disk), struct errbuf *err)
+{
+    int result = 0;
+    enum store_status status = do_with_disk(dead, deed, &result, err);
+    return status == STORE_DONE && result == -1 ? STORE_SICK : status;
+}
+
+static int
+begin_deed(struct disk *disk)
+{
+    return dead_file_try_begin(disk->file, &disk->err);
+}
+
+static int
+append_deed(struct disk *disk)
+{
+    return dead_file_append(disk->file, disk->text.data, disk->text.size, &disk->err);
+}
+
+static int
+commit_deed(struct disk *disk)
+{
+    return dead_file_commit(disk->file, &disk->err);
+}
+
+static int
+undo_deed(struct disk *disk)
+{
+    dead_file_undo(disk->file);
+    return 0;
+}
+
+/* --- letters --- */
 
 static void
 add_base64(struct buf *b, struct slice bytes)
@@ -127,17 +243,17 @@ dead_letters_new(const struct config *cfg, enum topic_kind kind, const struct st
     struct dead_letters *dead = calloc(1, sizeof(*dead));
     if (dead == NULL)
         return NULL;
+    dead->cfg = cfg;
     dead->topic = cfg->topic[kind].topic;
     dead->hooks = hooks;
     dead->whole = (size_t)cfg->persister.max_message_bytes;
     if (dead->whole < DEAD_LETTER_WHOLE)
         dead->whole = DEAD_LETTER_WHOLE;
     buf_init(&dead->text, (size_t)1 << 30);
-    dead->file = dead_file_new(cfg->dead_letter.file, cfg->dead_letter.max_size_mb << 20,
-                               (unsigned)cfg->dead_letter.keep);
+    dead->disk = disk_new(cfg);
     if (cfg->dead_letter.topic[0] != '\0')
         dead->to_topic = dead_topic_new(cfg, kind, hooks);
-    if (dead->file == NULL || (cfg->dead_letter.topic[0] != '\0' && dead->to_topic == NULL))
+    if (dead->disk == NULL || (cfg->dead_letter.topic[0] != '\0' && dead->to_topic == NULL))
         dead_letters_free(&dead);
     return dead;
 }
@@ -148,7 +264,8 @@ dead_letters_free(struct dead_letters **dead)
     if (*dead == NULL)
         return;
     dead_topic_free(&(*dead)->to_topic);
-    dead_file_free(&(*dead)->file);
+    if ((*dead)->disk != NULL)
+        let_disk_go((*dead)->disk);
     buf_free(&(*dead)->text);
     free(*dead);
     *dead = NULL;
@@ -157,7 +274,9 @@ dead_letters_free(struct dead_letters **dead)
 void
 dead_letters_reopen(struct dead_letters *dead)
 {
-    dead_file_reopen(dead->file);
+    dead->reopen = dead->writing;
+    if (!dead->writing && dead->disk != NULL)
+        dead_file_reopen(dead->disk->file);
 }
 
 /* Waits for the file's lock, which others hold for the time of one write. */
@@ -165,10 +284,17 @@ static enum store_status
 begin_file(struct dead_letters *dead, struct errbuf *err)
 {
     int64_t deadline = clock_mono_ms() + LOCK_WAIT_MS;
+    if (dead->disk == NULL)
+        dead->disk = disk_new(dead->cfg);
+    if (dead->disk == NULL) {
+        errbuf_set(err, "dead letters: out of memory");
+        return STORE_SICK;
+    }
     for (;;) {
-        int begun = dead_file_try_begin(dead->file, err);
-        if (begun != 0)
-            return begun == 1 ? STORE_DONE : STORE_SICK;
+        int begun = 0;
+        enum store_status status = do_with_disk(dead, begin_deed, &begun, err);
+        if (status != STORE_DONE || begun != 0)
+            return status == STORE_DONE && begun == -1 ? STORE_SICK : status;
         if (clock_mono_ms() >= deadline) {
             errbuf_set(err, "dead letters: another worker holds the file's lock");
             return STORE_SICK;
@@ -178,68 +304,86 @@ begin_file(struct dead_letters *dead, struct errbuf *err)
     }
 }
 
-static int
+static enum store_status
 flush_text(struct dead_letters *dead, struct errbuf *err)
 {
-    int result = dead_file_append(dead->file, dead->text.data, dead->text.size, err);
-    buf_clear(&dead->text);
-    return result;
+    enum store_status status = do_or_fail(dead, append_deed, err);
+    if (dead->disk != NULL)
+        buf_clear(&dead->disk->text);
+    return status;
 }
 
 /* After each piece: writes if it is enough. */
-static int
+static enum store_status
 end_piece(struct dead_letters *dead, struct errbuf *err)
 {
     (void)store_goes_on(dead->hooks);
-    if (dead->text.failed) {
-        buf_clear(&dead->text);
-        return errbuf_set(err, "dead letters: out of memory");
+    if (dead->disk->text.failed) {
+        buf_clear(&dead->disk->text);
+        errbuf_set(err, "dead letters: out of memory");
+        return STORE_SICK;
     }
-    return dead->text.size >= WRITE_BYTES ? flush_text(dead, err) : 0;
+    return dead->disk->text.size >= WRITE_BYTES ? flush_text(dead, err) : STORE_DONE;
 }
 
-static int
+static enum store_status
 append_letter(struct dead_letters *dead, const struct dead_letter *letter, int64_t now,
               struct errbuf *err)
 {
     struct slice kept = find_kept(letter, dead->whole);
-    add_beginning(&dead->text, dead->topic, letter, now, dead->whole);
+    add_beginning(&dead->disk->text, dead->topic, letter, now, dead->whole);
     while (kept.n > PIECE_BYTES) { /* of whole groups of three bytes */
-        add_base64(&dead->text, (struct slice){kept.p, PIECE_BYTES});
+        add_base64(&dead->disk->text, (struct slice){kept.p, PIECE_BYTES});
         kept = (struct slice){kept.p + PIECE_BYTES, kept.n - PIECE_BYTES};
-        if (end_piece(dead, err) == -1)
-            return -1;
+        enum store_status status = end_piece(dead, err);
+        if (status != STORE_DONE)
+            return status;
     }
-    add_base64(&dead->text, kept);
-    buf_add_text(&dead->text, "\"}\n");
+    add_base64(&dead->disk->text, kept);
+    buf_add_text(&dead->disk->text, "\"}\n");
     return end_piece(dead, err);
 }
 
 /* Takes: which of them; NULL: all. */
-static int
+static enum store_status
 append_letters(struct dead_letters *dead, const struct dead_letter *letters, size_t n,
                const bool *which, struct errbuf *err)
 {
+    enum store_status status = STORE_DONE;
     int64_t now = clock_wall_ms();
-    buf_clear(&dead->text);
-    for (size_t i = 0; i < n; i++)
-        if ((which == NULL || which[i]) && append_letter(dead, &letters[i], now, err) == -1)
-            return -1;
-    return flush_text(dead, err);
+    buf_clear(&dead->disk->text);
+    for (size_t i = 0; i < n && status == STORE_DONE; i++)
+        if (which == NULL || which[i])
+            status = append_letter(dead, &letters[i], now, err);
+    return status == STORE_DONE ? flush_text(dead, err) : status;
+}
+
+static enum store_status
+append_and_sync(struct dead_letters *dead, const struct dead_letter *letters, size_t n,
+                const bool *which, struct errbuf *err)
+{
+    enum store_status status = begin_file(dead, err);
+    if (status != STORE_DONE)
+        return status;
+    status = append_letters(dead, letters, n, which, err);
+    if (status == STORE_DONE)
+        return do_or_fail(dead, commit_deed, err);
+    struct errbuf ignored;
+    if (dead->disk != NULL)
+        (void)do_or_fail(dead, undo_deed, &ignored);
+    return status;
 }
 
 static enum store_status
 write_to_file(struct dead_letters *dead, const struct dead_letter *letters, size_t n,
               const bool *which, struct errbuf *err)
 {
-    enum store_status status = begin_file(dead, err);
-    if (status != STORE_DONE)
-        return status;
-    if (append_letters(dead, letters, n, which, err) == -1) {
-        dead_file_undo(dead->file);
-        return STORE_SICK;
-    }
-    return dead_file_commit(dead->file, err) == -1 ? STORE_SICK : STORE_DONE;
+    dead->writing = true;
+    enum store_status status = append_and_sync(dead, letters, n, which, err);
+    dead->writing = false;
+    if (dead->reopen)
+        dead_letters_reopen(dead);
+    return status;
 }
 
 static bool

@@ -66,17 +66,20 @@ figures_settle_batch(struct recorder *recorder, const struct batch *batch, int64
 }
 
 void
-figures_show_batch(struct recorder *recorder, const struct batch *batch, unsigned tries,
-                   int64_t now_ms, int64_t wall_ms)
+figures_show_window(struct recorder *recorder, struct window *window, int64_t now_ms,
+                    int64_t wall_ms)
 {
+    static const struct batch none = {.n = 0};
+    const struct batch *batch = window->n > 0 ? window_at(window, 0) : &none;
     int64_t age_ms = batch->n > 0 ? now_ms - batch->first_ms : 0;
     int64_t put_ms = batch->n > 0 ? batch->entries[0].message.time_ms : 0;
     uint64_t unstored = put_ms == -1 ? STAT_UNKNOWN : 0;
     if (put_ms > 0)
         unstored = put_ms < wall_ms ? (uint64_t)(wall_ms - put_ms) : 0;
+    recorder_set(recorder, STAT_BATCHES_IN_FLIGHT, window_batches(window));
     recorder_set(recorder, STAT_BATCH_SIZE, batch->n);
     recorder_set(recorder, STAT_BATCH_BYTES, batch->bytes);
     recorder_set(recorder, STAT_BATCH_AGE_MS, age_ms > 0 ? (uint64_t)age_ms : 0);
     recorder_set(recorder, STAT_UNSTORED_AGE_MS, unstored);
-    recorder_set(recorder, STAT_STORE_TRIES, tries);
+    recorder_set(recorder, STAT_STORE_TRIES, batch->tries);
 }

@@ -8,7 +8,7 @@
 #define WORKER_FIGURES_H
 
 #include "shm/recorder.h"
-#include "batch/batch.h"
+#include "batch/window.h"
 
 /*
  * Counts a batch whose messages are all dealt with: those stored as completed, with a request time
@@ -22,10 +22,10 @@ void figures_settle_batch(struct recorder *recorder, const struct batch *batch,
                           int64_t mono_to_wall_ns);
 
 /*
- * Sets the levels that describe the batch in hand.
- * Takes: attempts at it that failed; now by clock_mono_ms and clock_wall_ms.
+ * Sets the levels that describe the batches in hand, and the oldest of them.
+ * Takes: now by clock_mono_ms and clock_wall_ms.
  */
-void figures_show_batch(struct recorder *recorder, const struct batch *batch, unsigned tries,
-                        int64_t now_ms, int64_t wall_ms);
+void figures_show_window(struct recorder *recorder, struct window *window, int64_t now_ms,
+                         int64_t wall_ms);
 
 #endif

@@ -10,6 +10,6 @@ worker_libworker_a_SOURCES = \
 	worker/figures.c worker/figures.h \
 	worker/memory.c worker/memory.h \
 	worker/retention.c worker/retention.h \
-	worker/settle.c worker/settle.h \
+	worker/pipeline.c worker/pipeline.h \
 	worker/signals.c worker/signals.h \
 	worker/worker.c worker/worker.h

@@ -1,45 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * worker.c - the loop that joins consume, decode, batch, store and dead letters.
+ * worker.c - the loop that joins Kafka's consumer and the pipeline.
  *
- * A batch goes through settle_attempt() until all of it is settled: the store takes or refuses each
- * row, the refused go to the dead letters, and only then are the counters moved and the offsets
- * committed, in that order.  While the store or the dead letters are sick, the worker waits with
- * the batch in hand, serving Kafka's control events but fetching nothing.  Whenever partitions go
- * (rebalance, stop), what is settled is committed and the rest is given back: forgotten here, and
- * read again by whoever owns the partition next.
+ * A turn serves Kafka, lets the pipeline go on, takes out what is durable, and takes messages in as
+ * far as there is room.  A batch that is done with is counted, and only then its offsets are noted
+ * and committed.  While the store is sick, the worker waits with what it has in hand, serving
+ * Kafka's control events.  Whenever partitions go (rebalance, stop), what is settled is committed
+ * and the rest is given back: forgotten here, and read again by whoever owns the partition next.
  *
  * Process: worker.  Owner: struct worker, on worker_run's stack.  Concurrency: one thread.
  */
 #include "worker/worker.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "lib/backoff.h"
+#include "batch/window.h"
+#include "kafka/consume.h"
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "store/store.h"
 #include "worker/autopsy.h"
-#include "batch/batch.h"
-#include "kafka/consume.h"
-#include "worker/dead_letter.h"
-#include "record/decode.h"
 #include "worker/figures.h"
-#include "kafka/kafka_conf.h"
 #include "worker/memory.h"
-#include "worker/settle.h"
+#include "worker/pipeline.h"
 #include "worker/signals.h"
 
 enum {
-    SERVE_MS = 100,       /* the longest the worker sleeps without looking around */
-    RETRY_FIRST_MS = 200, /* backoff while the store is sick */
-    RETRY_CAP_MS = 10000,
+    SERVE_MS = 100,    /* the longest the worker sleeps without looking around */
+    SLICE = 256,       /* messages that are taken in one turn */
     REVOKE_MS = 20000, /* a batch is given back after that if it cannot be written on revoke */
     COMMIT_MS = 5000,  /* for the answer to a commit on revoke and stop */
     CLOSE_MS = 5000,   /* for leaving the group */
     LEVELS_MS = 100,   /* between two looks at what only has a level */
     MEMORY_MS = 1000
+};
+
+struct worker {
+    const struct worker_args *args;
+    const struct config *cfg;
+    struct recorder *recorder;
+    struct consumer *consumer;
+    struct pipeline *pipeline;
+    int64_t give_up_ms; /* when waits for the store have to end; INT64_MAX: never */
+    int64_t stop_ms;    /* when everything has to have ended; INT64_MAX until a stop is asked for */
+    int64_t levels_due_ms, memory_due_ms;
+    bool excused; /* others have taken over: leave */
+    bool careful; /* there are offsets ahead that no worker survives */
+    bool broken;  /* out of memory or a fatal error: leave, the master starts another */
 };
 
 /* --- looking around --- */
@@ -50,7 +58,8 @@ reopen_files(struct worker *w)
     struct errbuf err;
     if (log_reopen(&err) == -1)
         log_error("%s", err.text);
-    dead_letters_reopen(w->dead);
+    if (w->pipeline != NULL)
+        pipeline_reopen(w->pipeline);
 }
 
 static void
@@ -67,6 +76,13 @@ notice_stop(struct worker *w)
     w->give_up_ms = write_until < w->give_up_ms ? write_until : w->give_up_ms;
 }
 
+/* Nothing more can be taken in until a batch is done with. */
+static bool
+is_full(const struct worker *w)
+{
+    return pipeline_room(w->pipeline) == 0;
+}
+
 /* What only has a level is looked at now and then. */
 static void
 show_levels(struct worker *w)
@@ -75,21 +91,23 @@ show_levels(struct worker *w)
     if (now < w->levels_due_ms)
         return;
     w->levels_due_ms = now + LEVELS_MS;
-    figures_show_batch(w->recorder, &w->batch, w->tries, now, clock_wall_ms());
+    if (w->pipeline != NULL)
+        figures_show_window(w->recorder, pipeline_window(w->pipeline), now, clock_wall_ms());
     if (now >= w->memory_due_ms) {
         recorder_set(w->recorder, STAT_MEMORY_BYTES, memory_resident_bytes());
         w->memory_due_ms = now + MEMORY_MS;
     }
     if (w->consumer != NULL)
-        consumer_update_lag(w->consumer, now, w->sick || w->in_write);
+        consumer_update_lag(w->consumer, now, is_full(w));
     recorder_publish(w->recorder);
 }
 
-/* Called all the time, also from within waits: tells the master that we live. */
+/* Called all the time: tells the master that we live, unless a disk keeps us from working. */
 static void
 housekeep(struct worker *w)
 {
-    recorder_beat(w->recorder);
+    if (w->pipeline == NULL || !pipeline_hangs(w->pipeline, clock_mono_ms()))
+        recorder_beat(w->recorder);
     show_levels(w);
     notice_stop(w);
 }
@@ -101,14 +119,6 @@ tick(void *arg)
 }
 
 static bool
-keep_waiting(void *arg)
-{
-    struct worker *w = arg;
-    housekeep(w);
-    return clock_mono_ms() < w->give_up_ms;
-}
-
-static bool
 must_leave(const struct worker *w)
 {
     return w->broken || w->excused || signals_stops() > 0;
@@ -117,22 +127,102 @@ must_leave(const struct worker *w)
 static void
 show_state(struct worker *w)
 {
-    enum slot_state state = must_leave(w)                           ? SLOT_DRAINING
-                            : !consumer_has_reached(w->consumer)    ? SLOT_STARTING
-                            : !consumer_has_joined(w->consumer)     ? SLOT_JOINING
-                            : w->sick && w->batch.n > 0             ? SLOT_RETRYING
-                            : consumer_partitions(w->consumer) == 0 ? SLOT_IDLE
-                                                                    : SLOT_CONSUMING;
+    struct pipeline *p = w->pipeline;
+    bool busy = window_rows(pipeline_window(p)) > 0;
+    enum slot_state state = must_leave(w)                              ? SLOT_DRAINING
+                            : !consumer_has_reached(w->consumer)       ? SLOT_STARTING
+                            : !consumer_has_joined(w->consumer)        ? SLOT_JOINING
+                            : pipeline_is_sick(p) && busy              ? SLOT_RETRYING
+                            : pipeline_is_writing(p)                   ? SLOT_WRITING
+                            : consumer_partitions(w->consumer) == 0    ? SLOT_IDLE
+                                                                       : SLOT_CONSUMING;
     recorder_set_state(w->recorder, state);
+}
+
+/* --- batches that leave the window --- */
+
+/*
+ * Moves the counters and releases the messages of a batch that leaves.
+ * Takes: why unsettled messages are returned, if there are any.
+ * Returns: how many are.
+ */
+static uint64_t
+end_batch(struct worker *w, struct batch *b, enum stat_value why)
+{
+    uint64_t returned = b->in_state[ENTRY_PENDING] + b->in_state[ENTRY_REFUSED];
+    if (pipeline_claims(w->pipeline) && b->stage != BATCH_DURABLE)
+        returned = b->n; /* all or nothing: the buried come again, too */
+    if (returned < b->n)
+        figures_settle_batch(w->recorder, b, clock_wall_ns() - clock_mono_ns());
+    recorder_add(w->recorder, STAT_BATCHES, returned == 0 && b->n > 0);
+    recorder_add(w->recorder, STAT_RETURNED, returned);
+    recorder_add(w->recorder, why, returned);
+    recorder_set(w->recorder, STAT_IN_FLIGHT, window_rows(pipeline_window(w->pipeline)) - b->n);
+    recorder_publish(w->recorder);
+    for (uint32_t row = 0; row < b->n; row++)
+        consumer_release(&b->entries[row].message);
+    return returned;
+}
+
+/* What is durable is counted, and only then Kafka hears of it. */
+static void
+take_done(struct worker *w)
+{
+    struct batch *batch;
+    bool any = false;
+    while ((batch = pipeline_done(w->pipeline)) != NULL) {
+        (void)end_batch(w, batch, STAT_RETURNED_STOPPED);
+        for (uint32_t i = 0; i < batch->n_parts; i++)
+            consumer_note_durable(w->consumer, batch->parts[i].partition, batch->parts[i].end,
+                                  batch->parts[i].last_ms);
+        pipeline_retire(w->pipeline);
+        any = true;
+    }
+    if (any) {
+        consumer_commit(w->consumer);
+        figures_show_window(w->recorder, pipeline_window(w->pipeline), clock_mono_ms(),
+                            clock_wall_ms());
+        recorder_publish(w->recorder);
+    }
+    if (pipeline_is_broken(w->pipeline))
+        w->broken = true;
+}
+
+/*
+ * Everything in hand is given back, the youngest first; nobody works on it any more.
+ * Takes: whether what is settled of it may be committed.
+ */
+static void
+give_back(struct worker *w, enum stat_value why, bool commits)
+{
+    struct window *window = pipeline_window(w->pipeline);
+    struct batch *batch;
+    uint64_t returned = 0;
+    window_find_runs(window);
+    for (unsigned i = 0; i < window->n && commits; i++) {
+        batch = window_at(window, i);
+        for (uint32_t k = 0; k < batch->n_parts; k++)
+            if (batch->parts[k].run_end >= 0)
+                consumer_note_durable(w->consumer, batch->parts[k].partition,
+                                      batch->parts[k].run_end, batch->parts[k].run_ms);
+    }
+    while ((batch = pipeline_to_drop(w->pipeline)) != NULL) {
+        returned += end_batch(w, batch, why);
+        pipeline_dropped(w->pipeline);
+    }
+    if (returned > 0)
+        log_info("%llu messages given back", (unsigned long long)returned);
+    figures_show_window(w->recorder, window, 0, 0); /* empty: no age, so no clock */
+    recorder_publish(w->recorder);
 }
 
 /* --- one turn --- */
 
 static void
-serve(struct worker *w, int wait_ms)
+serve(struct worker *w)
 {
     struct errbuf err;
-    if (consumer_serve(w->consumer, wait_ms, &err) == -1 && !w->broken) {
+    if (consumer_serve(w->consumer, 0, &err) == -1 && !w->broken) {
         log_error("%s", err.text);
         w->broken = true;
     }
@@ -142,34 +232,40 @@ serve(struct worker *w, int wait_ms)
     show_state(w);
 }
 
-/* Waits for the next try, as long as there is something to try again. */
+/* Lets the pipeline go on while nothing else is to happen. */
 static void
-wait_to_retry(struct worker *w)
+go_on(struct worker *w)
 {
-    int64_t until = clock_mono_ms() + backoff_next(&w->backoff);
-    while (w->batch.n > 0 && !must_leave(w) && clock_mono_ms() < until)
-        serve(w, SERVE_MS);
+    pipeline_turn(w->pipeline);
+    take_done(w);
+    housekeep(w);
+    show_state(w);
+    if (!pipeline_rests(w->pipeline))
+        pipeline_sleep(w->pipeline, NULL, 0, clock_mono_ms() + SERVE_MS);
 }
 
-/* Writes the batch, however long it takes; ends early when it was given back or the worker leaves.
+/*
+ * Finishes what is under way, and the oldest batch in any case, as far as there is time: whoever is
+ * revoked again and again should get on all the same.  What is behind that is not begun.
  */
 static void
-flush_batch(struct worker *w)
+finish_some(struct worker *w, int64_t until_ms)
 {
-    while (w->batch.n > 0 && !must_leave(w)) {
-        enum store_status status = settle_attempt(w);
-        show_state(w);
-        if (status == STORE_DONE) {
-            settle_finish_batch(w, STAT_RETURNED_STOPPED);
-            consumer_commit(w->consumer);
-        } else if (status == STORE_SICK) {
-            wait_to_retry(w);
-        } else if (status == STORE_FENCED) {
-            log_warning("claiming the partitions anew; giving %u messages back", w->batch.n);
-            settle_end_batch(w, STAT_RETURNED_FENCED);
-            consumer_claim_again(w->consumer);
-        }
+    struct pipeline *p = w->pipeline;
+    struct window *window = pipeline_window(p);
+    struct batch *last;
+    pipeline_flush(p);
+    pipeline_hurry(p, until_ms);
+    pipeline_turn(p); /* the oldest is begun, if nothing was under way */
+    while (window->n > 1 && (last = pipeline_to_drop(p)) != NULL && last->stage == BATCH_READY) {
+        (void)end_batch(w, last, must_leave(w) ? STAT_RETURNED_STOPPED : STAT_RETURNED_REVOKED);
+        pipeline_dropped(p);
     }
+    while (!pipeline_rests(p)) {
+        go_on(w);
+        pipeline_hurry(p, until_ms < w->give_up_ms ? until_ms : w->give_up_ms);
+    }
+    take_done(w);
 }
 
 /*
@@ -179,37 +275,36 @@ flush_batch(struct worker *w)
 static void
 let_go(struct worker *w, bool lost, int64_t write_until)
 {
-    if (w->batch.n > 0 && !lost && !w->sick && !w->broken) {
-        int64_t give_up = w->give_up_ms;
-        w->give_up_ms = write_until < give_up ? write_until : give_up;
-        (void)settle_attempt(w);
-        show_state(w);
-        w->give_up_ms = give_up;
-        notice_stop(w); /* one that was asked for meanwhile */
-    }
+    if (lost || w->broken || pipeline_is_sick(w->pipeline))
+        write_until = 0;
+    if (write_until > w->give_up_ms)
+        write_until = w->give_up_ms;
+    finish_some(w, write_until);
+    (void)pipeline_take_fenced(w->pipeline);
+    notice_stop(w); /* one that was asked for meanwhile */
     if (lost) {
-        settle_end_batch(w, STAT_RETURNED_LOST);
-        return;
+        give_back(w, STAT_RETURNED_LOST, false);
+    } else {
+        give_back(w, must_leave(w) ? STAT_RETURNED_STOPPED : STAT_RETURNED_REVOKED, true);
+        consumer_commit(w->consumer);
+        int64_t commit_until = clock_mono_ms() + COMMIT_MS;
+        if (!consumer_settle_commits(w->consumer,
+                                     commit_until < w->stop_ms ? commit_until : w->stop_ms))
+            log_warning("offsets could not be committed in time; messages will be read again");
     }
-    settle_finish_batch(w, must_leave(w) ? STAT_RETURNED_STOPPED : STAT_RETURNED_REVOKED);
-    consumer_commit(w->consumer);
-    int64_t commit_until = clock_mono_ms() + COMMIT_MS;
-    if (!consumer_settle_commits(w->consumer,
-                                 commit_until < w->stop_ms ? commit_until : w->stop_ms))
-        log_warning("offsets could not be committed in time; messages will be read again");
+    pipeline_hurry(w->pipeline, w->give_up_ms);
 }
 
 static enum store_status
 on_claim(void *arg, const char *cluster_id, struct store_position *positions, size_t n)
 {
     struct worker *w = arg;
-    struct errbuf err = {.text = ""};
-    w->wait_on = w->store->ops->name;
-    enum store_status status = w->store->ops->claim(w->store, cluster_id, positions, n, &err);
-    if (status == STORE_DONE)
-        settle_note_recovered(w);
-    else if (status == STORE_SICK)
-        settle_note_sick(w, &err);
+    enum store_status status;
+    pipeline_claim(w->pipeline, cluster_id, positions, n);
+    while (!pipeline_claimed(w->pipeline, &status)) {
+        go_on(w);
+        pipeline_hurry(w->pipeline, w->give_up_ms);
+    }
     return status;
 }
 
@@ -228,79 +323,27 @@ on_revoked(void *arg, bool lost)
     return must_leave(w);
 }
 
-/* --- taking messages in --- */
-
-/* Seconds since 1970 as ns; what no clock says is unknown. */
-static int64_t
-created_ns(double seconds)
-{
-    const double year_2200 = 7258118400;
-    return seconds > 0 && seconds < year_2200 ? (int64_t)(seconds * 1e9) : ENTRY_TIME_UNKNOWN;
-}
-
-/* Decodes one message and hands it to the store. */
-static void
-take(struct worker *w, struct message *message, int64_t now_ms)
-{
-    struct record record;
-    struct reject why;
-    const struct reject *unreadable = message->unreadable;
-    message->unreadable = NULL; /* it holds no longer than this turn */
-    int64_t row = w->broken ? -1 : batch_add(&w->batch, message, now_ms);
-    if (row == -1) { /* out of memory: nothing after it may be taken either */
-        w->broken = true;
-        consumer_release(message);
-        recorder_add(w->recorder, STAT_RETURNED, 1);
-        recorder_add(w->recorder, STAT_RETURNED_STOPPED, 1);
-        return;
-    }
-    enum store_added added = STORE_REFUSED;
-    if (unreadable != NULL)
-        why = *unreadable;
-    else if ((int64_t)message->payload.n > w->cfg->persister.max_message_bytes)
-        reject_set(&why, REJECT_TOO_LARGE, "%zu bytes; max_message_bytes is %lld",
-                   message->payload.n, (long long)w->cfg->persister.max_message_bytes);
-    else if (decoder_decode(w->decoder, w->args->kind, message->payload, &record, &why) == 0) {
-        added = w->store->ops->add(w->store, w->load, &record, (uint32_t)row, &why);
-        w->batch.entries[row].created_ns = created_ns(record.creation_time);
-    }
-    if (added == STORE_REFUSED)
-        settle_refused(w, (uint32_t)row, &why);
-    else if (added == STORE_NO_MEMORY)
-        w->broken = true;
-}
-
-static void
+/* Returns: whether any came. */
+static bool
 fetch(struct worker *w)
 {
-    struct message messages[CONSUMER_FETCH_MAX];
-    int64_t now = clock_mono_ms();
-    int64_t due = batch_wait_ms(&w->batch, now);
-    uint32_t room = batch_room(&w->batch);
-    size_t max = room < CONSUMER_FETCH_MAX ? room : CONSUMER_FETCH_MAX;
-    size_t n = consumer_fetch(w->consumer, messages, max, due < SERVE_MS ? (int)due : SERVE_MS);
-    if (n == 0)
-        return;
-    int64_t polled_ns = clock_mono_ns();
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < n; i++) {
-        messages[i].polled_ns = polled_ns;
-        bytes += messages[i].payload.n;
-        take(w, &messages[i], polled_ns / 1000000);
-    }
-    recorder_add(w->recorder, STAT_BYTES_IN, bytes);
-    recorder_time(w->recorder, STAT_DECODE, clock_mono_ns() - polled_ns, 1);
-    recorder_add(w->recorder, STAT_RECEIVED, n);
-    recorder_set(w->recorder, STAT_IN_FLIGHT, w->batch.n);
-    recorder_publish(w->recorder);
+    struct message messages[SLICE];
+    uint32_t room = pipeline_room(w->pipeline);
+    if (room == 0)
+        return false;
+    size_t n = consumer_fetch(w->consumer, messages, room < SLICE ? room : SLICE);
+    if (n > 0)
+        pipeline_take(w->pipeline, messages, n, clock_mono_ns());
+    return n > 0;
 }
 
-static bool
-is_due(const struct worker *w)
+/* Sleeps until something comes; where there is more to be taken it only looks. */
+static void
+rest(struct worker *w, bool more)
 {
-    size_t store_bytes = w->store->ops->bytes(w->load);
-    return batch_due(&w->batch, clock_mono_ms()) ||
-           (w->batch.n > 0 && store_bytes >= (size_t)w->cfg->persister.memory_limit_mb << 18);
+    struct pollfd fds[] = {{.fd = consumer_fd(w->consumer), .events = POLLIN},
+                           {.fd = consumer_messages_fd(w->consumer), .events = POLLIN}};
+    pipeline_sleep(w->pipeline, fds, is_full(w) ? 1 : 2, more ? 0 : clock_mono_ms() + SERVE_MS);
 }
 
 static uint32_t
@@ -314,7 +357,8 @@ find_key(const struct worker *w)
 static void
 end_care(struct worker *w)
 {
-    if (!w->careful || w->batch.n > 0 || hands_is_ahead(w->args->hands, find_key(w)))
+    if (!w->careful || window_rows(pipeline_window(w->pipeline)) > 0 ||
+        hands_is_ahead(w->args->hands, find_key(w)))
         return;
     log_notice("what killed workers is reached or passed; leaving");
     w->broken = true;
@@ -323,7 +367,9 @@ end_care(struct worker *w)
 static bool
 goes_on(void *arg)
 {
-    return keep_waiting(arg) && signals_stops() == 0;
+    struct worker *w = arg;
+    housekeep(w);
+    return signals_stops() == 0;
 }
 
 static void
@@ -336,14 +382,24 @@ look_for_killers(struct worker *w)
 }
 
 static void
+claim_again(struct worker *w)
+{
+    log_warning("claiming the partitions anew; giving %u messages back",
+                window_rows(pipeline_window(w->pipeline)));
+    give_back(w, STAT_RETURNED_FENCED, false);
+    consumer_claim_again(w->consumer);
+}
+
+static void
 run_loop(struct worker *w)
 {
     while (!must_leave(w)) {
-        serve(w, 0);
-        if (is_due(w))
-            flush_batch(w);
-        else
-            fetch(w);
+        serve(w);
+        pipeline_turn(w->pipeline);
+        take_done(w);
+        if (pipeline_take_fenced(w->pipeline))
+            claim_again(w);
+        rest(w, fetch(w));
         end_care(w);
     }
 }
@@ -353,28 +409,11 @@ run_loop(struct worker *w)
 static int
 open_parts(struct worker *w, struct errbuf *err)
 {
-    const struct store_ops *ops = store_find(cfg_topic_driver(w->cfg, w->args->kind));
-    if (ops == NULL)
-        return errbuf_set(err, "this build has no such store");
-    struct batch_limits limits = {.count = (uint32_t)w->cfg->topic[w->args->kind].batch_size,
-                                  .bytes = kafka_conf_batch_bytes(w->cfg),
-                                  .age_ms =
-                                      w->cfg->topic[w->args->kind].max_wait_time_seconds * 1000};
-    if (w->careful)
-        limits.age_ms = 0; /* durable before more is fetched */
-    batch_init(&w->batch, &limits);
-    w->decoder = decoder_new((size_t)w->cfg->persister.max_message_bytes);
-    w->dead = dead_letters_new(w->cfg, w->args->kind, &w->store_hooks);
-    if (w->decoder == NULL || w->dead == NULL)
-        return errbuf_set(err, "out of memory");
-    w->store = ops->open(w->cfg, w->args->kind, &w->store_hooks, err);
-    if (w->store == NULL)
+    w->pipeline = pipeline_new(w->cfg, w->args->kind, w->recorder, w->careful, err);
+    if (w->pipeline == NULL)
         return -1;
-    w->load = ops->load_new(w->store);
-    if (w->load == NULL)
-        return errbuf_set(err, "out of memory");
     struct consumer_hooks hooks = {.revoked = on_revoked,
-                                   .claim = ops->claim != NULL ? on_claim : NULL,
+                                   .claim = pipeline_claims(w->pipeline) ? on_claim : NULL,
                                    .hands = w->args->hands,
                                    .slot = w->args->slot,
                                    .key = find_key(w),
@@ -399,14 +438,7 @@ close_parts(struct worker *w)
         if (!consumer_close(&w->consumer, until < last ? until : last))
             log_warning("did not leave the group in time");
     }
-    if (w->load != NULL)
-        w->store->ops->load_free(w->store, &w->load);
-    if (w->store != NULL)
-        w->store->ops->close(&w->store);
-    dead_letters_free(&w->dead);
-    decoder_free(&w->decoder);
-    batch_free(&w->batch);
-    free(w->ends);
+    pipeline_free(&w->pipeline);
 }
 
 int
@@ -416,13 +448,8 @@ worker_run(const struct worker_args *args)
                        .cfg = args->cfg,
                        .recorder = recorder_new(args->segment, args->slot),
                        .give_up_ms = INT64_MAX,
-                       .stop_ms = INT64_MAX,
-                       .reject_limit = {.burst = 10, .interval_ms = 10000}};
+                       .stop_ms = INT64_MAX};
     struct errbuf err = {.text = ""};
-    w.look = (struct store_look){.look = keep_waiting, .arg = &w};
-    w.store_hooks = (struct store_hooks){.wait = store_wait_and_look, .arg = &w.look};
-    backoff_init(&w.backoff, RETRY_FIRST_MS, RETRY_CAP_MS,
-                 (uint64_t)clock_mono_ns() ^ (uint64_t)getpid() << 32);
     if (w.recorder == NULL) {
         log_error("out of memory");
         return WORKER_EXIT_SICK;

@@ -20,13 +20,13 @@
 enum { RESOLVE_AT_ONCE = 1000, MAX_TEXT_BYTES = 1 << 28, MAX_ADVANCES = 10 };
 
 /* Open addressing, linear probing, at most half full. An entry with value 0 is empty. */
-struct entry {
+struct known_id {
     struct pg_key key;
     int64_t value;
 };
 
 struct map {
-    struct entry *entries;
+    struct known_id *entries;
     size_t capacity, n; /* capacity is a power of two */
 };
 
@@ -92,9 +92,9 @@ map_add(struct map *map, const struct pg_key *key, int64_t value)
 {
     if ((map->n + 1) * 2 > map->capacity && map_grow(map) == -1)
         return -1;
-    struct entry *entry = &map->entries[slot_of(map, key)];
+    struct known_id *entry = &map->entries[slot_of(map, key)];
     map->n += entry->value == 0;
-    *entry = (struct entry){.key = *key, .value = value};
+    *entry = (struct known_id){.key = *key, .value = value};
     return 0;
 }
 

@@ -357,7 +357,7 @@ settle_all(struct writing *w)
         if (!load->entries[i].refused)
             (void)!batch_settle(w->write->batch, load->entries[i].row, NULL); /* takes no memory */
     load->in_doubt = false;
-    load->committed = true;
+    load->n = 0;
     pg_copy_note_committed(&pg->copy);
     return STORE_DONE;
 }
@@ -436,6 +436,7 @@ clear_doubt(struct writing *w)
     w->load->in_doubt = false;
     if (fate == PG_COMMITTED) {
         log_notice("the batch whose commit was not answered is in the database");
+        w->load->committed = true;
         return settle_all(w);
     }
     return fate == PG_FENCED ? STORE_FENCED : write_batch(w);
@@ -463,8 +464,10 @@ postgresql_commit(struct store *store, struct store_load *load, const struct sto
     struct postgresql *pg = (struct postgresql *)store;
     struct writing w = {
         .pg = pg, .load = (struct pg_load *)load, .write = write, .err = err};
-    if (w.load->committed) /* that is what the write found */
+    if (w.load->committed) { /* that is what the write found */
+        w.load->committed = false;
         return STORE_DONE;
+    }
     w.load->in_doubt = true; /* from here on, until there is an answer */
     enum pg_outcome outcome = pg_conn_run(&pg->conn, "COMMIT", 0, NULL, NULL, &w.error);
     if (outcome == PG_OK)

@@ -90,7 +90,7 @@ count_messages(struct consumer *consumer)
     int64_t until_ms = clock_mono_ms() + LONG_MS;
     while (n < MESSAGES && clock_mono_ms() < until_ms) {
         cr_assert_eq(consumer_serve(consumer, 20, &cfg_error), 0, "%s", cfg_error.text);
-        size_t came = consumer_fetch(consumer, messages, MESSAGES, 20);
+        size_t came = consumer_fetch(consumer, messages, MESSAGES);
         for (size_t i = 0; i < came; i++)
             consumer_release(&messages[i]);
         n += came;

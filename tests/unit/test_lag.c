@@ -110,7 +110,7 @@ Test(lag, a_standing_backlog_shows_the_age_of_what_was_taken_last)
 Test(lag, a_burst_after_an_idle_hour_shows_the_time_since_the_idling)
 {
     lag_take(&lag, 4, WALL - 3600000, true);
-    lag_note_durable(&lag, 5);
+    lag_note_durable(&lag, 5, WALL - 3600000);
     lag_note_committed(&lag, 5);
     lag_hear(&lag, 5, 9000);
     expect(levels(5, 5, 9000), 0, 0, 0, 0);
@@ -149,9 +149,9 @@ Test(lag, a_commit_dates_by_its_last_message)
 {
     lag_take(&lag, 5, WALL + 2000, true);
     lag_take(&lag, 6, WALL + 9000, false);
-    lag_note_durable(&lag, 7);
+    lag_note_durable(&lag, 7, WALL + 9000);
     lag_take(&lag, 7, WALL + 9500, false);
-    lag_note_durable(&lag, 8);
+    lag_note_durable(&lag, 8, WALL + 9500);
     lag_take(&lag, 8, WALL + 9600, false);
     lag_hear(&lag, 9, 10000);
     lag_note_committed(&lag, 7);
@@ -166,7 +166,7 @@ Test(lag, more_commits_under_way_than_are_remembered_only_make_it_older)
 {
     for (int64_t at = 0; at < 3 * LAG_MARKS; at++) {
         lag_take(&lag, at, WALL + 1000 * at, at == 0);
-        lag_note_durable(&lag, at + 1);
+        lag_note_durable(&lag, at + 1, WALL + 1000 * at);
     }
     lag_hear(&lag, 100, 30000);
     lag_note_committed(&lag, 3); /* forgotten: the age stays unknown */
@@ -178,7 +178,7 @@ Test(lag, more_commits_under_way_than_are_remembered_only_make_it_older)
 Test(lag, what_is_given_back_waits_again)
 {
     lag_take(&lag, 5, WALL + 2000, true);
-    lag_note_durable(&lag, 6);
+    lag_note_durable(&lag, 6, WALL + 2000);
     lag_note_committed(&lag, 6);
     lag_take(&lag, 6, WALL + 3000, true);
     lag_take(&lag, 7, WALL + 9000, false);
@@ -225,7 +225,7 @@ static void
 settle_one(void)
 {
     lag_take(&lag, 5, WALL + 2000, true);
-    lag_note_durable(&lag, 6);
+    lag_note_durable(&lag, 6, WALL + 2000);
     lag_note_committed(&lag, 6);
 }
 
@@ -266,7 +266,7 @@ Test(lag, one_gap_goes_on_from_the_other)
     lag_take(&lag, 40, WALL + 4100, true);
     lag_reach(&lag, 41, 42, 4200);
     expect(levels(42, 6, 4200), 0, 0, 36, 1);
-    lag_note_durable(&lag, 41);
+    lag_note_durable(&lag, 41, WALL + 4100);
     lag_note_committed(&lag, 41);
     expect(levels(42, 41, 4200), 0, 0, 0, 0);
 }

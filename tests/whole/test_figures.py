@@ -312,6 +312,7 @@ class Lag(Figures):
         self.influx.kill()
         rate, messages = 500, 10000
         feed = self.feeding(messages, first=2000, rate=rate)
+        self.wait_held(p)
         seen = []
         until = time.monotonic() + 18
         while time.monotonic() < until:
@@ -337,6 +338,15 @@ class Lag(Figures):
             proc.wait_until(lambda f=figure, n=first: p.totals()[f] >= n + 5, 60, f"{figure} grows")
             # What was read first may be a second old, and the last second need not be over.
             self.assertGreater(time.monotonic() - began, 2.5, figure)
+
+    def wait_held(self, p):
+        """The window is full: nothing more is taken."""
+        def held():
+            t = p.totals()
+            time.sleep(1.5)
+            return t["batches_in_flight"] > 1 and p.totals()["received"] == t["received"]
+
+        proc.wait_until(held, 60, "nothing is taken any more")
 
     def assert_in_step(self, seen, rate):
         """What the figures say is at most some seconds behind what was produced."""
