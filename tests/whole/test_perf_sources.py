@@ -4,12 +4,15 @@ persister, and the Java persister's admin port as it was recorded."""
 
 import http.server
 import os
+import shutil
 import signal
+import tempfile
 import threading
 import time
 import unittest
 
 from fixtures import fetched, monasca_api, proc
+from fixtures.influx import Influx
 from fixtures.keystone import Keystone
 from fixtures.perf_sources import (DRIVER, Source, SourceError, dimensions, point, total,
                                    write_points)
@@ -39,23 +42,34 @@ class Sources(Scenario):
 
 
 class ApiTest(Sources):
+    """The servers are the same for all, the series are not."""
+
     seconds = 60
 
-    def setUp(self):
-        super().setUp()
+    @classmethod
+    def setUpClass(cls):
         try:
             fetched.environment("monasca-api")
         except fetched.Unavailable as e:
-            self.skipTest(f"no Monasca: {e}")
-        self.own_influx()
-        self.keystone = Keystone()
-        self.addCleanup(self.keystone.close)
-        self.keystone.add_user(READER, PASSWORD, PROJECT, monasca_api.READER)
-        self.keystone.add_user("agent", "of the agent", PROJECT, monasca_api.POSTER)
-        self.api = monasca_api.MonascaApi(f"{self.dir}/api", self.keystone, self.influx)
-        self.addCleanup(self.api.kill)
-        self.logs.append(self.api.log)
-        self.api.start()
+            raise unittest.SkipTest(f"no Monasca: {e}") from None
+        directory = tempfile.mkdtemp(prefix="persister-api-")
+        cls.addClassCleanup(shutil.rmtree, directory, True)
+        cls.server = Influx(directory + "/influx")
+        cls.addClassCleanup(cls.server.kill)
+        cls.server.start()
+        cls.keystone = Keystone()
+        cls.addClassCleanup(cls.keystone.close)
+        cls.keystone.add_user(READER, PASSWORD, PROJECT, monasca_api.READER)
+        cls.keystone.add_user("agent", "of the agent", PROJECT, monasca_api.POSTER)
+        cls.api = monasca_api.MonascaApi(directory + "/api", cls.keystone, cls.server)
+        cls.addClassCleanup(cls.api.kill)
+        cls.api.start()
+
+    def setUp(self):
+        super().setUp()
+        self.influx = self.server
+        self.logs += [self.influx.log, self.api.log]
+        self.influx.query("DROP SERIES FROM /.*/", "mon")
 
     def credentials(self, **changes):
         return {"OS_AUTH_URL": self.keystone.url, "OS_USERNAME": READER, "OS_PASSWORD": PASSWORD,
@@ -225,6 +239,7 @@ class ApiTest(Sources):
         self.assert_refused("Connection refused", self.monasca(specification="monasca=" + closed))
         self.assert_refused("answered 404 (is it the Monasca API?)",
                             self.monasca(specification=f"monasca={self.api.url}/v2.0"))
+        self.addCleanup(self.influx.start)
         self.influx.kill()
         self.assert_refused("answered 500", self.monasca())
 
@@ -411,7 +426,7 @@ class StrangersTest(Sources):
 
 
 class SegmentTest(Sources):
-    seconds = 60
+    seconds = 100
 
     def start(self):
         self.use_shared()

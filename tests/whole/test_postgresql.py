@@ -1396,7 +1396,7 @@ class TroubleTest(PostgresScenario):
         p = self.audited(**persister)
         if not flowing:
             begin()
-        feed = self.feeding(10**9, rate=3000)
+        feed = self.feeding(10**9, rate=1500)
         if flowing:
             self.wait_flowing(p)
             begin()
