@@ -112,6 +112,9 @@ class NothingThere(Outage):
 class AnyOrder(Outage):
     seconds = 80
 
+    def produced(self):
+        return sum(self.broker.client.offsets(self.topic, self.partitions).values())
+
     def restart_broker(self):
         self.broker.kill()
         self.broker.start()
@@ -134,12 +137,10 @@ class AnyOrder(Outage):
         steps = (self.restart_database, self.restart_broker, self.restart_master,
                  self.restart_broker, self.restart_database, self.restart_gently,
                  self.restart_master)
-        feeds = []
         for number, restart in enumerate(steps):
-            feeds.append(self.feeding(5000, first=5000 * number, rate=1500))
-            time.sleep(1)
+            feed = self.feeding(5000, first=5000 * number, rate=1500)
+            proc.wait_until(lambda n=number: self.produced() > 5000 * n, 60, "the feed has begun")
             restart()
-        for feed in feeds:
             feed.wait()
         self.assertTrue(p.is_running())
         self.assert_all_well(5000 * len(steps), seconds=60)
