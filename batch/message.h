@@ -16,6 +16,7 @@ struct message {
     int64_t offset;
     int64_t more; /* offsets after it that it stands for as well: of an unreadable batch; else 0 */
     int32_t partition;
+    unsigned assignment; /* the consumer's, by which it was fetched */
     int64_t time_ms;   /* when it was put into Kafka, wall clock; -1 if unknown */
     int64_t polled_ns; /* when the poll that brought it returned, clock_mono_ns */
     void *handle;      /* the client library's, opaque; NULL: nothing to be released */

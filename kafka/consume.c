@@ -2,12 +2,18 @@
 /*
  * consume.c - see consume.h.
  *
- * Joining is in consume_join.c, positions are in consume_position.c, commits in consume_commit.c,
- * the lag is in consume_lag.c, what cannot be read in consume_unreadable.c, what kills workers in
- * consume_fatal.c.
+ * From an assignment to its end is in consume_group.c; joining is in consume_join.c, positions are
+ * in consume_position.c, commits in consume_commit.c, the lag is in consume_lag.c, what cannot be
+ * read in consume_unreadable.c, what kills workers in consume_fatal.c, and what the brokers are
+ * asked in consume_ask.c.
+ *
+ * librdkafka (2.0.2) writes to a queue's descriptor when the queue was empty, once, and again only
+ * after somebody has read from it.  So a descriptor is emptied first, and then its queue is read;
+ * if that ends before the queue does, it is remembered that there may be more.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -27,13 +33,6 @@ consume_find_partition(const struct consumer *c, int32_t id)
             high = middle;
     }
     return low < c->n_partitions && c->partitions[low].id == id ? &c->partitions[low] : NULL;
-}
-
-static int
-compare_partitions(const void *a, const void *b)
-{
-    int32_t x = ((const struct partition *)a)->id, y = ((const struct partition *)b)->id;
-    return x < y ? -1 : x > y;
 }
 
 bool
@@ -109,188 +108,24 @@ consume_note_error(struct consumer *c, const char *what)
  * could not make it goes without for ever: then only a new process will do.
  */
 static void
-on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+take_client_error(struct consumer *c, rd_kafka_resp_err_t code, const char *reason)
 {
-    struct consumer *c = opaque;
     struct errbuf text;
-    (void)rk;
     if (code == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE)
         c->crippled = true;
     kafka_conf_explain(c->cfg, code, reason, &text);
     note_error(c, text.text, code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN);
 }
 
-/* --- rebalances --- */
-
-static void
-forget_partitions(struct consumer *c)
-{
-    free(c->partitions);
-    c->partitions = NULL;
-    c->n_partitions = 0;
-    c->lost_some = c->unclaimed = c->unasked = c->halted = false;
-    c->commit_again_ms = 0;
-    fatal_write_places(c);
-    recorder_set(c->recorder, STAT_PARTITIONS, 0);
-    consume_show_lag(c, clock_mono_ms());
-}
-
-/* Takes: where to begin, -1 if that is not known yet; the time of the message before, or -1. */
-static void
-begin_partition(struct consumer *c, struct partition *p, int32_t id, int64_t start, int64_t last_ms)
-{
-    *p = (struct partition){.id = id,
-                            .start = start,
-                            .start_ms = last_ms,
-                            .position = start,
-                            .expected_ms = start > 0 ? last_ms : -1,
-                            .durable = -1,
-                            .durable_ms = -1,
-                            .sent = -1,
-                            .committed = -1,
-                            .resume = -1,
-                            .fatal_end = -1};
-    consume_begin_lag(c, p);
-}
-
-static int
-take_partitions(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
-{
-    forget_partitions(c);
-    c->partitions = calloc((size_t)list->cnt + 1, sizeof(*c->partitions));
-    if (c->partitions == NULL)
-        return -1;
-    c->n_partitions = (size_t)list->cnt;
-    for (int i = 0; i < list->cnt; i++)
-        begin_partition(c, &c->partitions[i], list->elems[i].partition, -1, -1);
-    qsort(c->partitions, c->n_partitions, sizeof(*c->partitions), compare_partitions);
-    recorder_set(c->recorder, STAT_PARTITIONS, c->n_partitions);
-    consume_show_lag(c, clock_mono_ms());
-    return 0;
-}
-
-/*
- * Where to begin is known from the store, from the group's offsets, or by looking.  What the group
- * does not tell is asked again, with nothing assigned: librdkafka (2.0.2) would ask for it itself,
- * but not once more if the coordinator changes right then, and wait for ever.
- */
-static void
-start_partitions(struct consumer *c)
-{
-    c->unasked = !position_ask_committed(c);
-    if (c->unasked) {
-        position_fetch_nothing(c);
-        return;
-    }
-    if (c->lost_some)
-        position_find_lost(c); /* those it cannot find now are looked for again later */
-    position_assign_all(c);
-}
-
-/* Asks the store to take the partitions over; true if it did. */
-static bool
-claim_partitions(struct consumer *c)
-{
-    struct store_position *positions = calloc(c->n_partitions + 1, sizeof(*positions));
-    char *cluster_id = rd_kafka_clusterid(c->rk, ASK_MS);
-    bool claimed = false;
-    for (size_t i = 0; positions != NULL && i < c->n_partitions; i++)
-        positions[i] =
-            (struct store_position){.partition = c->partitions[i].id, .next = -1, .last_ms = -1};
-    if (positions != NULL && cluster_id != NULL)
-        claimed =
-            c->hooks.claim(c->hooks.arg, cluster_id, positions, c->n_partitions) == STORE_DONE;
-    for (size_t i = 0; claimed && i < c->n_partitions; i++)
-        begin_partition(c, &c->partitions[i], c->partitions[i].id, positions[i].next,
-                        positions[i].last_ms);
-    free(positions);
-    rd_kafka_mem_free(c->rk, cluster_id);
-    return claimed;
-}
-
-static void
-try_claim(struct consumer *c)
-{
-    c->unclaimed = !claim_partitions(c);
-    c->look_again_ms = clock_mono_ms() + RETRY_MS;
-    if (!c->unclaimed)
-        start_partitions(c);
-}
-
-void
-consumer_claim_again(struct consumer *consumer)
-{
-    position_fetch_nothing(consumer);
-    consumer->unclaimed = consumer->n_partitions > 0;
-    for (size_t i = 0; i < consumer->n_partitions; i++)
-        consumer->partitions[i].position = -1; /* the store will say */
-}
-
-static void
-on_assigned(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
-{
-    if (c->closing) { /* a closing client answers no question: not even where to start */
-        rd_kafka_assign(c->rk, NULL);
-        return;
-    }
-    if (take_partitions(c, list) == -1) {
-        consume_note_error(c, "out of memory");
-        rd_kafka_assign(c->rk, NULL);
-        return;
-    }
-    log_info("%d partitions of %s assigned", list->cnt, c->topic);
-    if (!c->joined)
-        recorder_set_wait(c->recorder, NULL, NULL);
-    c->joined = true;
-    c->topic_gone = c->topic_gone && list->cnt == 0;
-    c->join_again_ms = clock_mono_ms() + JOIN_AGAIN_MS;
-    if (c->hooks.claim == NULL || c->n_partitions == 0) {
-        start_partitions(c);
-        return;
-    }
-    position_fetch_nothing(c);
-    try_claim(c);
-}
-
-static void
-on_revoked(struct consumer *c)
-{
-    bool lost = rd_kafka_assignment_lost(c->rk) != 0;
-    if (c->n_partitions > 0)
-        log_info("%zu partitions of %s %s", c->n_partitions, c->topic, lost ? "lost" : "revoked");
-    bool leaves = c->hooks.revoked(c->hooks.arg, lost);
-    forget_partitions(c);
-    /* Before librdkafka is told that the partitions are free, as it joins again right then. */
-    if (leaves && !c->closing)
-        rd_kafka_unsubscribe(c->rk);
-    rd_kafka_assign(c->rk, NULL);
-}
-
-static void
-on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
-             void *opaque)
-{
-    struct consumer *c = opaque;
-    (void)rk;
-    recorder_add(c->recorder, STAT_REBALANCES, 1);
-    if (code != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS &&
-        code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
-        consume_note_error(c, rd_kafka_err2str(code));
-    c->rebalancing = true;
-    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
-        on_assigned(c, list);
-    else
-        on_revoked(c);
-    c->rebalancing = false;
-}
-
 /* --- messages --- */
 
-static void
-note_bad_position(struct consumer *c, int32_t id)
+void
+consume_note_bad_position(struct consumer *c, int32_t id)
 {
     struct partition *p = consume_find_partition(c, id);
-    if (p != NULL)
+    if (p != NULL && p->unreadable.held)
+        p->unreadable.astray = true; /* it starts anew when that is dealt with */
+    else if (p != NULL)
         p->lost_position = c->lost_some = true;
 }
 
@@ -299,24 +134,35 @@ static void
 note_topic_gone(struct consumer *c, int32_t id)
 {
     c->topic_gone = true;
-    note_bad_position(c, id);
+    consume_note_bad_position(c, id);
 }
 
-/* What librdkafka sends in the place of a message. */
-static void
-take_error(struct consumer *c, const rd_kafka_message_t *message)
+static bool
+tells_of_topic(rd_kafka_resp_err_t code)
 {
-    if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
-        message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
-        note_bad_position(c, message->partition);
+    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
+static bool
+tells_of_position(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+           code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
+}
+
+void
+consume_take_error(struct consumer *c, rd_kafka_resp_err_t code, int32_t partition, int64_t offset,
+                   const char *text)
+{
+    if (tells_of_position(code))
+        consume_note_bad_position(c, partition);
     else
-        consume_note_error(c, rd_kafka_message_errstr(message));
-    if (unreadable_is(message->err))
-        unreadable_note(c, message);
-    if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-        message->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-        message->err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
-        note_topic_gone(c, message->partition);
+        consume_note_error(c, text);
+    if (unreadable_is(code))
+        unreadable_note(c, code, partition, offset, text);
+    if (tells_of_topic(code))
+        note_topic_gone(c, partition);
 }
 
 /*
@@ -327,11 +173,12 @@ static void
 take_end(struct consumer *c, const rd_kafka_message_t *message)
 {
     struct partition *p = consume_find_partition(c, message->partition);
-    if (p == NULL || c->halted || p->lost_position || p->unreadable.held)
+    if (p == NULL || p->lost_position || p->unreadable.held)
         return;
+    p->silent = false;
     if (message->offset < p->position) {
         if (p->expected_ms >= 0) /* asked for the one before it, and that is beyond the end */
-            note_bad_position(c, p->id);
+            consume_note_bad_position(c, p->id);
         return;
     }
     int64_t position = p->position >= 0 ? p->position : message->offset;
@@ -348,12 +195,13 @@ take_message(struct consumer *c, rd_kafka_message_t *raw, struct message *out)
         return false;
     }
     if (raw->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        take_error(c, raw);
+        consume_take_error(c, raw->err, raw->partition, raw->offset, rd_kafka_message_errstr(raw));
         return false;
     }
     struct partition *p = consume_find_partition(c, raw->partition);
-    if (p == NULL || c->halted || p->unreadable.held)
-        return false;               /* fetched before its partition was taken away, or held */
+    if (p == NULL || p->unreadable.held)
+        return false; /* fetched before its partition was taken away, or held */
+    p->silent = false;
     rd_kafka_timestamp_type_t type; /* whichever it is; -1 if there is none */
     int64_t time_ms = rd_kafka_message_timestamp(raw, &type);
     if (!position_check_message(c, p, raw->offset, time_ms))
@@ -364,12 +212,13 @@ take_message(struct consumer *c, rd_kafka_message_t *raw, struct message *out)
     *out = (struct message){.payload = {raw->payload, raw->payload != NULL ? raw->len : 0},
                             .offset = raw->offset,
                             .partition = raw->partition,
+                            .assignment = c->assignment,
                             .time_ms = time_ms,
                             .handle = raw};
     return true;
 }
 
-/* First, and then the queue: librdkafka writes when a queue has something that had nothing. */
+/* First, and then the queue. */
 static void
 empty_fd(int fd)
 {
@@ -378,27 +227,21 @@ empty_fd(int fd)
         (void)errno; /* there was nothing */
 }
 
-int
-consumer_fd(const struct consumer *consumer)
-{
-    return consumer->events_fd;
-}
-
-int
-consumer_messages_fd(const struct consumer *consumer)
-{
-    return consumer->messages_fd;
-}
-
 size_t
 consumer_fetch(struct consumer *consumer, struct message *messages, size_t max)
 {
     rd_kafka_message_t *raw[CONSUMER_FETCH_MAX];
     assert(max >= 1 && max <= CONSUMER_FETCH_MAX);
-    if (fatal_take(consumer, &messages[0]) || unreadable_take(consumer, &messages[0]))
-        return 1;
-    int64_t now_ms = clock_mono_ms();
     empty_fd(consumer->messages_fd);
+    if (consumer->state != GROUP_RUNNING || consumer->leaving) {
+        consumer->more_messages = true; /* looked at when it runs */
+        return 0;
+    }
+    if (fatal_take(consumer, &messages[0]) || unreadable_take(consumer, &messages[0])) {
+        consumer->more_messages = true;
+        return 1;
+    }
+    int64_t now_ms = clock_mono_ms();
     ssize_t n = rd_kafka_consume_batch_queue(consumer->messages, 0, raw, max);
     size_t taken = 0;
     for (ssize_t i = 0; i < n; i++) {
@@ -407,9 +250,17 @@ consumer_fetch(struct consumer *consumer, struct message *messages, size_t max)
         else
             rd_kafka_message_destroy(raw[i]);
     }
-    if (n < (ssize_t)max)
+    consumer->more_messages = n == (ssize_t)max;
+    if (!consumer->more_messages)
         consumer->emptied_ms = now_ms;
     return taken;
+}
+
+bool
+consumer_may_have_messages(const struct consumer *consumer)
+{
+    return consumer->state == GROUP_RUNNING && !consumer->leaving &&
+           (consumer->more_messages || unreadable_due_ms(consumer) <= clock_mono_ms());
 }
 
 void
@@ -420,20 +271,71 @@ consumer_release(struct message *message)
     message->handle = NULL;
 }
 
+/* --- control events --- */
+
 /*
  * A message on the control queue can only be one whose partition queue could not be forwarded. It
  * is not taken; the partition starts again from its position, forwarded then. So an end that comes
  * this way does not count, either: there may be messages before it.
  */
 static void
-refuse_stray(struct consumer *c, const rd_kafka_message_t *message)
+refuse_stray(struct consumer *c, rd_kafka_event_t *event)
 {
-    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-        return;
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        take_error(c, message);
+    const rd_kafka_message_t *message;
+    while ((message = rd_kafka_event_message_next(event)) != NULL)
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            consume_note_bad_position(c, message->partition);
+}
+
+/* Of the client, or of a topic or partition. */
+static void
+take_error_event(struct consumer *c, rd_kafka_event_t *event)
+{
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    rd_kafka_topic_partition_t *about = rd_kafka_event_topic_partition(event);
+    int32_t partition = about != NULL ? about->partition : RD_KAFKA_PARTITION_UA;
+    int64_t offset = about != NULL ? about->offset : -1;
+    const char *text = rd_kafka_event_error_string(event);
+    if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+        (void)text; /* see refuse_stray */
+    else if (about != NULL || code > 0 || tells_of_topic(code) || tells_of_position(code))
+        consume_take_error(c, code, partition, offset, text);
     else
-        note_bad_position(c, message->partition);
+        take_client_error(c, code, text);
+    if (about != NULL)
+        rd_kafka_topic_partition_destroy(about);
+}
+
+static void
+take_event(struct consumer *c, rd_kafka_event_t *event)
+{
+    switch (rd_kafka_event_type(event)) {
+    case RD_KAFKA_EVENT_REBALANCE:
+        group_take_event(c, rd_kafka_event_error(event),
+                         rd_kafka_event_topic_partition_list(event));
+        break;
+    case RD_KAFKA_EVENT_ERROR:
+        take_error_event(c, event);
+        break;
+    case RD_KAFKA_EVENT_FETCH:
+        refuse_stray(c, event);
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+take_events(struct consumer *c, rd_kafka_queue_t *queue)
+{
+    rd_kafka_event_t *event;
+    for (int i = 0; i < 100; i++) {
+        if ((event = rd_kafka_queue_poll(queue, 0)) == NULL)
+            return;
+        take_event(c, event);
+        rd_kafka_event_destroy(event);
+    }
+    c->more_events = true;
 }
 
 static int
@@ -457,36 +359,62 @@ static void
 nudge_join(const struct consumer *c)
 {
     rd_kafka_topic_partition_list_t *list;
-    if (c->n_partitions == 0 && !c->closing &&
+    if (c->state == GROUP_NONE && !c->leaving &&
         rd_kafka_assignment(c->rk, &list) == RD_KAFKA_RESP_ERR_NO_ERROR)
         rd_kafka_topic_partition_list_destroy(list);
 }
 
 int
-consumer_serve(struct consumer *consumer, int wait_ms, struct errbuf *err)
+consumer_serve(struct consumer *consumer, struct errbuf *err)
 {
+    consumer->more_events = false;
     empty_fd(consumer->events_fd);
-    rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->rk, wait_ms);
-    for (int i = 0; message != NULL && i < 100; i++) {
-        refuse_stray(consumer, message);
-        rd_kafka_message_destroy(message);
-        message = rd_kafka_consumer_poll(consumer->rk, 0);
-    }
-    if (message != NULL)
-        rd_kafka_message_destroy(message);
+    ask_clear(consumer);
+    take_events(consumer, consumer->control);
+    if (consumer->closing)
+        take_events(consumer, consumer->goodbye);
     rd_kafka_queue_poll_callback(consumer->answers, 0);
-    if (consumer->unclaimed && clock_mono_ms() >= consumer->look_again_ms)
-        try_claim(consumer);
-    else if (consumer->unasked && clock_mono_ms() >= consumer->look_again_ms)
-        start_partitions(consumer);
-    if (consume_join_when_due(consumer, err) == -1)
-        return -1;
-    position_restart_lost(consumer);
+    group_step(consumer);
+    consume_take_ends(consumer);
     consume_join_for_topic(consumer);
     nudge_join(consumer);
     if (consumer->commit_again_ms != 0 && clock_mono_ms() >= consumer->commit_again_ms)
         consumer_commit(consumer);
+    if (!consumer->leaving && consume_join_when_due(consumer, err) == -1)
+        return -1;
     return check_fatal(consumer, err);
+}
+
+static int64_t
+earlier(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+int64_t
+consumer_due_ms(const struct consumer *consumer)
+{
+    int64_t due_ms = group_due_ms(consumer);
+    if (consumer->more_events)
+        return 0;
+    /* What nothing tells of: a broker's first answer, when to join, that the group was left. */
+    if (!consumer->joined || consumer->n_partitions == 0 || consumer->closing)
+        due_ms = earlier(due_ms, clock_mono_ms() + SOON_MS);
+    if (consumer->commit_again_ms != 0)
+        due_ms = earlier(due_ms, consumer->commit_again_ms);
+    return due_ms;
+}
+
+int
+consumer_fd(const struct consumer *consumer)
+{
+    return consumer->all_fd;
+}
+
+int
+consumer_messages_fd(const struct consumer *consumer)
+{
+    return consumer->messages_fd;
 }
 
 /* --- life --- */
@@ -505,9 +433,8 @@ make_client(const struct config *cfg, enum topic_kind kind, struct consumer *c, 
         return NULL;
     rd_kafka_conf_set_opaque(conf, c);
     rd_kafka_conf_set_log_cb(conf, consume_log);
-    rd_kafka_conf_set_error_cb(conf, on_error);
-    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
-    if (c->hooks.careful &&
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR);
+    if (c->options.careful &&
         kafka_conf_set_all(conf, careful_settings, COUNT_OF(careful_settings), err) == -1) {
         rd_kafka_conf_destroy(conf);
         return NULL;
@@ -525,51 +452,55 @@ static void
 free_consumer(struct consumer **consumer)
 {
     struct consumer *c = *consumer;
-    if (c->events_fd != -1)
-        close(c->events_fd);
-    if (c->messages_fd != -1)
-        close(c->messages_fd);
-    if (c->messages != NULL)
-        rd_kafka_queue_destroy(c->messages);
-    if (c->answers != NULL)
-        rd_kafka_queue_destroy(c->answers);
+    rd_kafka_queue_t *queues[] = {c->control, c->messages, c->answers, c->goodbye};
+    int fds[] = {c->events_fd, c->messages_fd, c->all_fd};
+    for (size_t i = 0; i < COUNT_OF(queues); i++)
+        if (queues[i] != NULL)
+            rd_kafka_queue_destroy(queues[i]);
     if (c->rk != NULL)
         rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    free(c->partitions);
+    for (size_t i = 0; i < COUNT_OF(fds); i++)
+        if (fds[i] != -1)
+            close(fds[i]);
     free(c->topic);
     free(c);
     *consumer = NULL;
 }
 
-/* Has librdkafka write to a descriptor whenever a queue that was empty is so no more. */
-static int
+/* Has librdkafka write to a descriptor when a queue that was empty is so no more. */
+static void
 watch(rd_kafka_queue_t *queue, int fd)
 {
     static const uint64_t one = 1;
-    if (queue == NULL)
-        return -1;
     rd_kafka_queue_io_event_enable(queue, fd, &one, sizeof(one));
-    return 0;
 }
 
 static int
-make_fds(struct consumer *c, struct errbuf *err)
+make_queues(struct consumer *c, struct errbuf *err)
 {
+    rd_kafka_poll_set_consumer(c->rk);
+    c->control = rd_kafka_queue_get_consumer(c->rk);
+    c->messages = rd_kafka_queue_new(c->rk);
+    c->answers = rd_kafka_queue_new(c->rk);
+    c->goodbye = rd_kafka_queue_new(c->rk);
     c->events_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     c->messages_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    rd_kafka_queue_t *control = rd_kafka_queue_get_consumer(c->rk);
-    int result = c->events_fd == -1 || c->messages_fd == -1 ? -1 : 0;
-    if (result == 0)
-        result = watch(control, c->events_fd) | watch(c->answers, c->events_fd) |
-                 watch(c->messages, c->messages_fd);
-    if (control != NULL)
-        rd_kafka_queue_destroy(control);
-    return result == 0 ? 0 : errbuf_set(err, "Kafka client: no descriptors: %s", strerror(errno));
+    c->all_fd = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN};
+    if (c->events_fd == -1 || c->messages_fd == -1 || c->all_fd == -1 ||
+        epoll_ctl(c->all_fd, EPOLL_CTL_ADD, c->events_fd, &event) == -1)
+        return errbuf_set(err, "Kafka client: no descriptors: %s", strerror(errno));
+    watch(c->control, c->events_fd);
+    watch(c->answers, c->events_fd);
+    watch(c->goodbye, c->events_fd);
+    watch(c->messages, c->messages_fd);
+    c->more_events = c->more_messages = true; /* what came before tells nobody */
+    return 0;
 }
 
 struct consumer *
 consumer_open(const struct config *cfg, enum topic_kind kind, struct recorder *recorder,
-              const struct consumer_hooks *hooks, int64_t hold_ms, struct errbuf *err)
+              const struct consumer_options *options, int64_t hold_ms, struct errbuf *err)
 {
     struct consumer *c = calloc(1, sizeof(*c));
     if (c == NULL || (c->topic = strdup(cfg->topic[kind].topic)) == NULL) {
@@ -579,43 +510,32 @@ consumer_open(const struct config *cfg, enum topic_kind kind, struct recorder *r
     }
     c->cfg = cfg;
     c->group = cfg->topic[kind].group_id;
-    c->hooks = *hooks;
+    c->options = *options;
     c->kind = kind;
     c->recorder = recorder;
     c->error_limit = (struct log_limit){.burst = 5, .interval_ms = 30000};
-    c->events_fd = c->messages_fd = -1;
+    c->events_fd = c->messages_fd = c->all_fd = -1;
+    c->hold_ms = hold_ms > 0 ? hold_ms : -1;
     c->rk = make_client(cfg, kind, c, err);
-    if (c->rk != NULL) {
-        c->messages = rd_kafka_queue_new(c->rk);
-        c->answers = rd_kafka_queue_new(c->rk);
-        rd_kafka_poll_set_consumer(c->rk);
-        c->hold_ms = hold_ms > 0 ? hold_ms : -1;
-        if (make_fds(c, err) == 0 && (hold_ms > 0 || consume_subscribe(c, err) == 0))
-            return c;
-    }
+    if (c->rk != NULL && make_queues(c, err) == 0 &&
+        (hold_ms > 0 || consume_subscribe(c, err) == 0))
+        return c;
     free_consumer(&c);
     return NULL;
 }
 
-bool
-consumer_close(struct consumer **consumer, int64_t deadline_ms)
+/*
+ * The client is left to the end of the process, which is near: after a topic was deleted and made
+ * anew, rd_kafka_destroy of librdkafka 2.0.2 may wait for ever for a thread of its own.  Whoever is
+ * still asking goes on with it until then.
+ */
+void
+consumer_close(struct consumer **consumer)
 {
     struct consumer *c = *consumer;
-    c->closing = true;
-    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->rk, c->answers);
-    if (error != NULL) {
-        log_warning("cannot leave the group: %s", rd_kafka_error_string(error));
-        rd_kafka_error_destroy(error);
-    } else {
-        while (!rd_kafka_consumer_closed(c->rk) && clock_mono_ms() < deadline_ms) {
-            rd_kafka_queue_poll_callback(c->answers, 50);
-            c->hooks.tick(c->hooks.arg);
-        }
+    for (enum asker i = 0; i < ASKERS; i++) {
+        ask_end(c, i);
+        jobs_abandon(&c->asking[i].jobs);
     }
-    /*
-     * The client is left to the end of the process, which is near: after a topic was deleted and
-     * made anew, rd_kafka_destroy of librdkafka 2.0.2 may wait for ever for a thread of its own.
-     */
     *consumer = NULL;
-    return rd_kafka_consumer_closed(c->rk) != 0;
 }

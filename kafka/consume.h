@@ -4,10 +4,17 @@
  *
  * Messages and control events (rebalances, answers to commits, errors) come through separate
  * queues: partition queues are forwarded to a queue of our own before they are assigned.  So a
- * rebalance is only ever served by consumer_serve, never in the middle of a fetch, and a worker
+ * rebalance is only ever taken by consumer_serve, never in the middle of a fetch, and a worker
  * that holds back (its store is sick) stops fetching without losing its membership: it just goes on
  * serving.  Neither pause() (which purges, and outlives rebalances) nor a long max.poll.interval is
  * needed for that.
+ *
+ * Nothing here waits, and nobody is called back: after each consumer_serve the owner looks whether
+ * something is needed of it (consumer_need), and sleeps by poll(2) on two descriptors until
+ * consumer_due_ms.  What the brokers are asked and librdkafka cannot answer later is asked on
+ * threads beside (consume_ask.c).  Only rd_kafka_assign, rd_kafka_subscribe, rd_kafka_unsubscribe,
+ * rd_kafka_assignment and rd_kafka_seek_partitions are waited for: they ask librdkafka's own main
+ * thread, which answers in a moment, as it waits for nobody.
  *
  * Process: workers, made after the fork.  Owner: the worker.  Concurrency: one thread calls this;
  * librdkafka's own threads never call back into the program except to log.
@@ -25,63 +32,65 @@
 
 struct consumer;
 
-struct consumer_hooks {
-    /*
-     * All partitions are about to be taken away (eager protocol) or started anew. The worker
-     * finishes or gives back its batch, and may call consumer_commit and consumer_settle_commits,
-     * unless `lost`: then somebody else may own them already, and nothing must be committed.
-     * Returns: whether the worker leaves. Then the group is left at once, and not joined again
-     * first, which would stop it once more.
-     */
-    bool (*revoked)(void *arg, bool lost);
-    /*
-     * For a store that keeps the offsets; NULL otherwise. Partitions were assigned: takes them over
-     * and fills in where to go on (-1: at the group's committed offset). Anything but STORE_DONE:
-     * nothing is fetched, and it is asked again later.
-     */
-    enum store_status (*claim)(void *arg, const char *cluster_id, struct store_position *positions,
-                               size_t n);
+struct consumer_options {
     struct hands *hands; /* where positions are written down; NULL: nobody would look */
     unsigned slot;       /* its place there */
     uint32_t key;        /* its topic's, there */
     bool careful;        /* fetches one batch of a partition at a time */
-    /* Called now and then while something waits for the network. */
-    void (*tick)(void *arg);
-    void *arg;
+    bool claims;         /* the store keeps the offsets: partitions are claimed before they start */
+};
+
+/* What the owner has to do for things to go on. */
+enum consumer_need {
+    CONSUMER_NEEDS_NOTHING,
+    /* Have the store take the partitions over: consumer_claims, then _claimed or _claim_failed. */
+    CONSUMER_NEEDS_CLAIM,
+    /*
+     * All partitions are about to be taken away (eager protocol) or started anew: finish or give
+     * back everything in hand, note what is durable, then consumer_give_back.
+     */
+    CONSUMER_NEEDS_BACK,
+    /* The same, but somebody else may own them already: nothing that is noted is committed. */
+    CONSUMER_NEEDS_BACK_LOST
 };
 
 /*
  * Joins the group and subscribes.
- * Takes: the configuration, which outlives the consumer; the hooks (copied); the recorder whose
+ * Takes: the configuration, which outlives the consumer; the options (copied); the recorder whose
  * Kafka counters it keeps; how long to wait with that once the brokers have answered, in ms, 0 for
  * not waiting even for them. Returns: the consumer, or NULL with a text.
  */
 struct consumer *consumer_open(const struct config *cfg, enum topic_kind kind,
-                               struct recorder *recorder, const struct consumer_hooks *hooks,
+                               struct recorder *recorder, const struct consumer_options *options,
                                int64_t hold_ms, struct errbuf *err) MUST_CHECK;
 
 /*
- * Serves rebalances, answers to commits and errors; has to be called at least every few seconds.
- * Takes: how long to wait for such an event, 0..1000 ms.
+ * Takes all events that are there: rebalances, answers, errors; does what is due.
  * Returns: 0, or -1 with a text if the client is beyond repair (the worker should exit).
  */
-int consumer_serve(struct consumer *consumer, int wait_ms, struct errbuf *err) MUST_CHECK;
+int consumer_serve(struct consumer *consumer, struct errbuf *err) MUST_CHECK;
+
+/* Returns: when consumer_serve has to be called at the latest, by clock_mono_ms. */
+int64_t consumer_due_ms(const struct consumer *consumer);
 
 /*
- * Takes messages in the order of each partition. One may stand for offsets that the client library
- * cannot read (message.unreadable says why): it has no payload, and has to become a dead letter.
- * Does not wait.
+ * Returns: a descriptor that is readable when there is something for consumer_serve, and one for
+ * when there may be messages; only to be polled. The second tells of what is new, once: whoever
+ * leaves messages where they are asks consumer_may_have_messages.
+ */
+int consumer_fd(const struct consumer *consumer);
+int consumer_messages_fd(const struct consumer *consumer);
+bool consumer_may_have_messages(const struct consumer *consumer);
+
+/*
+ * Takes messages in the order of each partition; none while partitions are being taken over, given
+ * back or started anew. One may stand for offsets that the client library cannot read
+ * (message.unreadable says why, until the next fetch): it has no payload, and has to become a dead
+ * letter.
  * Takes: room for `max` (1..CONSUMER_FETCH_MAX) messages.
  * Returns: how many came. Each has to be released.
  */
 size_t consumer_fetch(struct consumer *consumer, struct message *messages, size_t max);
-
-/*
- * Returns: a descriptor that is readable when there is something for consumer_serve, and one for
- * when there may be messages; to be read by these two only.
- */
-int consumer_fd(const struct consumer *consumer);
-int consumer_messages_fd(const struct consumer *consumer);
 
 #define CONSUMER_FETCH_MAX 512
 
@@ -89,26 +98,60 @@ int consumer_messages_fd(const struct consumer *consumer);
 void consumer_release(struct message *message);
 
 /*
- * Notes that everything before `next` in a partition is durable; sent by the next consumer_commit.
- * Takes: Kafka's timestamp of the last message before it, ms since 1970; -1 if it has none.
+ * Returns: the number of the present assignment, or of its present start: ascending. What was
+ * fetched under another number must not be noted as durable any more.
  */
-void consumer_note_durable(struct consumer *consumer, int32_t partition, int64_t next,
-                           int64_t last_ms);
+unsigned consumer_assignment(const struct consumer *consumer);
 
-/* Sends what was noted and not yet committed; does not wait. Failures are counted and sent again.
- */
-void consumer_commit(struct consumer *consumer);
+/* Returns: what the owner has to do now; the same until it has. */
+enum consumer_need consumer_need(const struct consumer *consumer);
 
 /*
- * Waits until every commit is answered.
- * Takes: the latest time, by clock_mono_ms.
- * Returns: true if all that was noted is committed.
+ * CONSUMER_NEEDS_CLAIM: what is to be claimed. It is not needed any more from then on, until the
+ * claim has failed.
+ * Returns: the positions, for the owner to fill in where to go on (`next`, -1: at the group's
+ * committed offset) and `last_ms`; they are there until the next consumer_serve. Their number in
+ * *n; the cluster's id in *cluster_id, for as long.
  */
-bool consumer_settle_commits(struct consumer *consumer, int64_t deadline_ms);
+struct store_position *consumer_claims(struct consumer *consumer, size_t *n,
+                                       const char **cluster_id);
 
-/* The store found that somebody else took a partition over: fetches nothing until all are claimed
- * anew. */
+/*
+ * The store has taken them over; positions as by consumer_claims, or copies of those.
+ * Takes: what consumer_assignment was when they were asked for; if that is past, nothing happens.
+ */
+void consumer_claimed(struct consumer *consumer, unsigned assignment,
+                      const struct store_position *positions, size_t n);
+
+/* The store could not: it is asked for again a little later. */
+void consumer_claim_failed(struct consumer *consumer, unsigned assignment);
+
+/* The store found that somebody else took a partition over, and everything was given back: fetches
+ * nothing until all are claimed anew. */
 void consumer_claim_again(struct consumer *consumer);
+
+/*
+ * CONSUMER_NEEDS_BACK and _BACK_LOST: everything of this assignment is given back. What was noted
+ * durable is committed, if it may be, and once that is answered, or after some seconds, the
+ * partitions are given up.
+ * Takes: whether the worker leaves. Then the group is left at once, and not joined again first,
+ * which would stop it once more.
+ */
+void consumer_give_back(struct consumer *consumer, bool leaves);
+
+/*
+ * Notes that everything before `next` in a partition is durable; sent by the next consumer_commit.
+ * Takes: what consumer_assignment was when it was fetched: what is past is dropped; Kafka's
+ * timestamp of the last message before `next`, ms since 1970; -1 if it has none.
+ */
+void consumer_note_durable(struct consumer *consumer, unsigned assignment, int32_t partition,
+                           int64_t next, int64_t last_ms);
+
+/* Sends what was noted and not yet committed. Failures are counted and sent again. */
+void consumer_commit(struct consumer *consumer);
+
+/* Returns: whether a commit is not answered yet. */
+bool consumer_has_commits_under_way(const struct consumer *consumer);
 
 /*
  * Brings the lag figures up to date; limits by itself how often it does, and asks the brokers only
@@ -127,11 +170,16 @@ bool consumer_has_joined(const struct consumer *consumer);
 size_t consumer_partitions(const struct consumer *consumer);
 
 /*
- * Leaves the group (calling `revoked` if partitions are still owned) and nulls the pointer. What
- * the client holds is left to the end of the process, which has to be near: see consume.c. All
- * messages must have been released. Takes: the latest time, by clock_mono_ms. Returns: true if the
- * group was left in time.
+ * Begins to leave the group: commits what was noted, then gives the partitions up. Everything has
+ * to have been given back before; nothing is needed any more. Serve it until it has left.
  */
-bool consumer_close(struct consumer **consumer, int64_t deadline_ms);
+void consumer_leave(struct consumer *consumer);
+bool consumer_has_left(const struct consumer *consumer);
+
+/*
+ * Ends it, and nulls the pointer. What the client holds is left to the end of the process, which
+ * has to be near: see consume.c. All messages must have been released.
+ */
+void consumer_close(struct consumer **consumer);
 
 #endif

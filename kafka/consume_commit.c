@@ -18,10 +18,11 @@
 #include "kafka/consume_priv.h"
 
 void
-consumer_note_durable(struct consumer *consumer, int32_t partition, int64_t next, int64_t last_ms)
+consumer_note_durable(struct consumer *consumer, unsigned assignment, int32_t partition,
+                      int64_t next, int64_t last_ms)
 {
     struct partition *p = consume_find_partition(consumer, partition);
-    if (p == NULL || next <= p->durable)
+    if (p == NULL || assignment != consumer->assignment || next <= p->durable)
         return;
     p->durable = next;
     p->durable_ms = last_ms;
@@ -39,21 +40,24 @@ consume_commit_gap(struct consumer *c, struct partition *p)
 {
     int64_t at = p->durable >= 0 ? p->durable : p->start;
     int64_t past = lag_pass_gap(&p->lag, at);
-    if (c->hooks.claim != NULL || at < 0 || past == at)
+    if (c->options.claims || at < 0 || past == at)
         return;
     p->durable = past;
     if (c->commit_again_ms == 0)
         c->commit_again_ms = clock_mono_ms() + RETRY_MS;
 }
 
-static bool
-all_committed(const struct consumer *c)
+bool
+consumer_has_commits_under_way(const struct consumer *consumer)
 {
-    for (size_t i = 0; i < c->n_partitions; i++)
-        if (c->partitions[i].durable > c->partitions[i].committed)
-            return false;
-    return true;
+    return consumer->commits_under_way > 0;
 }
+
+/* A commit that was sent. */
+struct sent {
+    int64_t ns; /* when, clock_mono_ns */
+    unsigned assignment;
+};
 
 /* One partition's part of an answer. False if it was refused. */
 static bool
@@ -71,14 +75,8 @@ take_answer(struct consumer *c, const rd_kafka_topic_partition_t *answer, bool f
 }
 
 static void
-take_answers(struct consumer *c, rd_kafka_resp_err_t code,
-             const rd_kafka_topic_partition_list_t *list)
+note_answer(struct consumer *c, rd_kafka_resp_err_t code)
 {
-    bool failed = code != RD_KAFKA_RESP_ERR_NO_ERROR;
-    c->commits_under_way--;
-    for (int i = 0; list != NULL && i < list->cnt; i++)
-        if (!take_answer(c, &list->elems[i], failed) && code == RD_KAFKA_RESP_ERR_NO_ERROR)
-            code = list->elems[i].err;
     recorder_add(c->recorder, STAT_COMMITS, 1);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
@@ -87,31 +85,48 @@ take_answers(struct consumer *c, rd_kafka_resp_err_t code,
     consume_note_error(c, rd_kafka_err2str(code));
 }
 
-/* Takes: when the commit was sent, clock_mono_ns; NULL if there was no memory for that. */
+static void
+take_answers(struct consumer *c, rd_kafka_resp_err_t code,
+             const rd_kafka_topic_partition_list_t *list)
+{
+    bool failed = code != RD_KAFKA_RESP_ERR_NO_ERROR;
+    c->commits_under_way--;
+    for (int i = 0; list != NULL && i < list->cnt; i++)
+        if (!take_answer(c, &list->elems[i], failed) && code == RD_KAFKA_RESP_ERR_NO_ERROR)
+            code = list->elems[i].err;
+    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID || code == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION)
+        group_note_lost(c);
+    note_answer(c, code);
+}
+
 static void
 on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
           void *opaque)
 {
     struct consumer *c = rd_kafka_opaque(rk);
-    int64_t *sent_ns = opaque;
-    if (sent_ns != NULL)
-        recorder_time(c->recorder, STAT_COMMIT, clock_mono_ns() - *sent_ns, 1);
-    free(sent_ns);
-    take_answers(c, code, list);
+    struct sent *sent = opaque;
+    recorder_time(c->recorder, STAT_COMMIT, clock_mono_ns() - sent->ns, 1);
+    if (sent->assignment == c->assignment)
+        take_answers(c, code, list);
+    else
+        note_answer(c, code);
+    free(sent);
 }
 
 /* Sends a commit. Several may be under way. */
 static void
 send_commit(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
 {
-    int64_t *sent_ns = malloc(sizeof(*sent_ns));
-    if (sent_ns != NULL)
-        *sent_ns = clock_mono_ns();
+    struct sent *sent = malloc(sizeof(*sent));
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
     c->commits_under_way++;
-    rd_kafka_resp_err_t code = rd_kafka_commit_queue(c->rk, list, c->answers, on_commit, sent_ns);
+    if (sent != NULL) {
+        *sent = (struct sent){.ns = clock_mono_ns(), .assignment = c->assignment};
+        code = rd_kafka_commit_queue(c->rk, list, c->answers, on_commit, sent);
+    }
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
-    free(sent_ns);
+    free(sent);
     take_answers(c, code, list); /* it was not sent: nothing to time */
 }
 
@@ -136,18 +151,10 @@ void
 consumer_commit(struct consumer *consumer)
 {
     consumer->commit_again_ms = 0;
+    if (consumer->lost || consumer->closing)
+        return;
     rd_kafka_topic_partition_list_t *list = list_uncommitted(consumer);
     if (list->cnt > 0)
         send_commit(consumer, list);
     rd_kafka_topic_partition_list_destroy(list);
-}
-
-bool
-consumer_settle_commits(struct consumer *consumer, int64_t deadline_ms)
-{
-    while (consumer->commits_under_way > 0 && clock_mono_ms() < deadline_ms) {
-        rd_kafka_queue_poll_callback(consumer->answers, 50);
-        consumer->hooks.tick(consumer->hooks.arg);
-    }
-    return all_committed(consumer);
 }

@@ -15,14 +15,14 @@
 void
 fatal_write_places(struct consumer *c)
 {
-    if (c->hooks.hands == NULL)
+    if (c->options.hands == NULL)
         return;
     for (size_t i = 0; i < c->n_partitions; i++) {
         const struct partition *p = &c->partitions[i];
-        hands_set_place(c->hooks.hands, c->hooks.slot, i, p->id,
+        hands_set_place(c->options.hands, c->options.slot, i, p->id,
                         p->durable >= 0 ? p->durable : p->start);
     }
-    hands_set_count(c->hooks.hands, c->hooks.slot, c->hooks.key, c->n_partitions);
+    hands_set_count(c->options.hands, c->options.slot, c->options.key, c->n_partitions);
 }
 
 bool
@@ -30,8 +30,8 @@ fatal_find(struct consumer *c, struct partition *p)
 {
     struct hands_verdict verdict;
     p->fatal_end = -1;
-    if (c->hooks.hands == NULL || p->position < 0 || p->lost_position ||
-        !hands_find_verdict(c->hooks.hands, c->hooks.key, p->id, p->position, &verdict) ||
+    if (c->options.hands == NULL || p->position < 0 || p->lost_position ||
+        !hands_find_verdict(c->options.hands, c->options.key, p->id, p->position, &verdict) ||
         p->position < verdict.first)
         return false;
     p->fatal_end = verdict.end;
@@ -41,14 +41,14 @@ fatal_find(struct consumer *c, struct partition *p)
 void
 fatal_forget(struct consumer *c, const struct partition *p)
 {
-    if (c->hooks.hands != NULL)
-        hands_note_passed(c->hooks.hands, c->hooks.key, p->id, INT64_MAX);
+    if (c->options.hands != NULL)
+        hands_note_passed(c->options.hands, c->options.key, p->id, INT64_MAX);
 }
 
 bool
 fatal_take(struct consumer *c, struct message *out)
 {
-    for (size_t i = 0; i < c->n_partitions && !c->halted; i++) {
+    for (size_t i = 0; i < c->n_partitions; i++) {
         struct partition *p = &c->partitions[i];
         if (p->fatal_end <= p->position || p->lost_position)
             continue;
@@ -67,8 +67,9 @@ fatal_take(struct consumer *c, struct message *out)
 void
 fatal_note_durable(struct consumer *c, const struct partition *p)
 {
-    if (c->hooks.hands == NULL)
+    if (c->options.hands == NULL)
         return;
-    hands_set_place(c->hooks.hands, c->hooks.slot, (size_t)(p - c->partitions), p->id, p->durable);
-    hands_note_passed(c->hooks.hands, c->hooks.key, p->id, p->durable);
+    hands_set_place(c->options.hands, c->options.slot, (size_t)(p - c->partitions), p->id,
+                    p->durable);
+    hands_note_passed(c->options.hands, c->options.key, p->id, p->durable);
 }

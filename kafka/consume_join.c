@@ -56,14 +56,14 @@ consume_join_when_due(struct consumer *c, struct errbuf *err)
 
 /* Returns: how many partitions of the topic there are; -1 if that is not known now. */
 static int
-count_partitions(struct consumer *c)
+count_partitions(const struct question *q)
 {
     const struct rd_kafka_metadata *metadata;
     int n = -1;
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(c->rk, c->topic, NULL);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(q->rk, q->topic, NULL);
     if (topic == NULL)
         return -1;
-    if (rd_kafka_metadata(c->rk, 0, topic, &metadata, ASK_GROUP_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (rd_kafka_metadata(q->rk, 0, topic, &metadata, ASK_GROUP_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR)
             n = metadata->topics[0].partition_cnt;
         rd_kafka_metadata_destroy(metadata);
@@ -114,7 +114,7 @@ count_assigned(struct slice in, const char *name)
 
 /* Returns: how many partitions the members own; -1 if the group is being shared out. */
 static int
-count_owned(const struct consumer *c, const struct rd_kafka_group_list *groups)
+count_owned(const char *topic, const struct rd_kafka_group_list *groups)
 {
     int n = 0;
     if (groups->group_cnt != 1 || groups->groups[0].err != RD_KAFKA_RESP_ERR_NO_ERROR ||
@@ -125,48 +125,73 @@ count_owned(const struct consumer *c, const struct rd_kafka_group_list *groups)
         if (member->member_assignment_size > 0)
             n += count_assigned(
                 (struct slice){member->member_assignment, (size_t)member->member_assignment_size},
-                c->topic);
+                topic);
     }
     return n;
 }
 
 /*
- * Is there a partition that is nobody's?  Waits for the answers, as one may that has nothing to do:
- * the question that does not wait (DescribeConsumerGroups) ends the process in librdkafka 2.0.2 if
- * the broker goes away meanwhile (an assertion in rd_kafka_enq_once_del_source_return).
+ * Is there a partition that is nobody's?  The question that does not wait (DescribeConsumerGroups)
+ * ends the process in librdkafka 2.0.2 if the broker goes away meanwhile (an assertion in
+ * rd_kafka_enq_once_del_source_return).
  */
-static bool
-some_are_unowned(struct consumer *c)
+static void
+ask_who_owns_what(struct question *q)
 {
     const struct rd_kafka_group_list *groups;
-    rd_kafka_resp_err_t code = rd_kafka_list_groups(c->rk, c->group, &groups, ASK_GROUP_MS);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return false;
-    int owned = count_owned(c, groups);
+    q->code = rd_kafka_list_groups(q->rk, q->group, &groups, ASK_GROUP_MS);
+    if (q->code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    int owned = count_owned(q->topic, groups);
     rd_kafka_group_list_destroy(groups);
-    bool some = owned >= 0 && owned < count_partitions(c);
-    if (some)
-        log_notice("%s has partitions that nobody in the group owns; joining again", c->topic);
-    else
-        log_debug("%s: others own what there is, as far as is known", c->topic);
-    return some;
+    q->some_unowned = owned >= 0 && owned < count_partitions(q);
 }
 
 /* --- joining again --- */
 
+static bool
+owns_nothing(const struct consumer *c)
+{
+    return c->state == GROUP_NONE && !c->leaving;
+}
+
+static void
+join_again(struct consumer *c)
+{
+    struct errbuf err;
+    if (consume_subscribe(c, &err) == -1)
+        consume_note_error(c, err.text);
+}
+
+static void
+take_answer(struct consumer *c)
+{
+    struct question *q = ask_answered(c, ASK_ENDS);
+    if (q == NULL || q->run != ask_who_owns_what)
+        return;
+    bool some = q->some_unowned, known = q->code == RD_KAFKA_RESP_ERR_NO_ERROR;
+    ask_end(c, ASK_ENDS);
+    if (!owns_nothing(c))
+        return;
+    if (some) {
+        log_notice("%s has partitions that nobody in the group owns; joining again", c->topic);
+        rd_kafka_unsubscribe(c->rk);
+        join_again(c);
+    } else if (known) {
+        log_debug("%s: others own what there is, as far as is known", c->topic);
+    }
+}
+
 void
 consume_join_for_topic(struct consumer *c)
 {
-    struct errbuf err;
+    take_answer(c);
     int64_t now_ms = clock_mono_ms();
-    if (c->closing || c->rebalancing || c->n_partitions > 0 || now_ms < c->join_again_ms)
+    if (!owns_nothing(c) || now_ms < c->join_again_ms)
         return;
     c->join_again_ms = now_ms + JOIN_AGAIN_MS;
-    if (!c->topic_gone) {
-        if (!c->joined || !some_are_unowned(c))
-            return;
-        rd_kafka_unsubscribe(c->rk);
-    }
-    if (consume_subscribe(c, &err) == -1)
-        consume_note_error(c, err.text);
+    if (c->topic_gone)
+        join_again(c);
+    else if (c->joined && !ask_is_busy(c, ASK_ENDS))
+        (void)ask_start(c, ASK_ENDS, ask_new(c, ask_who_owns_what, NULL));
 }

@@ -5,10 +5,9 @@
  * librdkafka keeps the end that came with the last fetch of each partition.  That costs nothing,
  * but freezes when fetching does: while the store is sick, while a broker is silent, and also when
  * there is nothing to fetch.  So an end that has not moved for a while is asked for, all in one
- * request to each leader, as seldom as can be.  The answer is waited for: librdkafka 2.0.2 has no
- * such question that is answered later.  A broker answers what comes through one connection in
- * order, so an idle one keeps the answer back for up to fetch.wait.max.ms, though not longer than
- * until there is something to fetch.
+ * request to each leader, as seldom as can be, by a thread beside (consume_ask.c).  A broker
+ * answers what comes through one connection in order, so an idle one keeps the answer back for up
+ * to fetch.wait.max.ms, though not longer than until there is something to fetch.
  *
  * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread.
  */
@@ -79,22 +78,41 @@ answer_ms(const struct consumer *c)
 
 /* Asks for the ends of all partitions; what is not answered is left as it is. */
 static void
-ask_ends(struct consumer *c)
+ask_ends(struct question *q)
+{
+    /* Where no answer came, the offset is still the negative one of the question. */
+    q->code = rd_kafka_offsets_for_times(q->rk, q->list, q->timeout_ms);
+}
+
+static void
+start_asking(struct consumer *c)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_partitions);
     for (size_t i = 0; i < c->n_partitions; i++)
         rd_kafka_topic_partition_list_add(list, c->topic, c->partitions[i].id)->offset =
             RD_KAFKA_OFFSET_END;
-    int64_t asked_ms = clock_mono_ms(); /* what is answered is no older */
-    /* Where no answer came, the offset is still the negative one of the question. */
-    (void)rd_kafka_offsets_for_times(c->rk, list, answer_ms(c));
-    for (int i = 0; i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *answer = &list->elems[i];
+    struct question *q = ask_new(c, ask_ends, list);
+    if (q != NULL)
+        q->timeout_ms = answer_ms(c);
+    (void)ask_start(c, ASK_ENDS, q);
+}
+
+void
+consume_take_ends(struct consumer *c)
+{
+    struct question *q = ask_answered(c, ASK_ENDS);
+    if (q == NULL || q->run != ask_ends)
+        return;
+    for (int i = 0; i < q->list->cnt; i++) {
+        const rd_kafka_topic_partition_t *answer = &q->list->elems[i];
         struct partition *p = consume_find_partition(c, answer->partition);
         if (p != NULL && answer->err == RD_KAFKA_RESP_ERR_NO_ERROR && answer->offset >= 0)
-            lag_hear(&p->lag, answer->offset, asked_ms);
+            lag_hear(&p->lag, answer->offset, q->asked_ms); /* what is answered is no older */
     }
-    rd_kafka_topic_partition_list_destroy(list);
+    int64_t apart_ms = q->took_ms * ASK_SELDOM;
+    c->ask_again_ms = q->asked_ms + (apart_ms > ASK_APART_MS ? apart_ms : ASK_APART_MS);
+    ask_end(c, ASK_ENDS);
+    consume_show_lag(c, clock_mono_ms());
 }
 
 static bool
@@ -106,18 +124,16 @@ some_is_stale(const struct consumer *c, int64_t now_ms, bool holding_back)
     return false;
 }
 
-/* Not in the middle of a rebalance, which should end soon, nor of a client that is closing. */
+/* Not in the middle of a rebalance, which should end soon, nor of a client that leaves. */
 static void
 ask_if_due(struct consumer *c, int64_t now_ms, bool holding_back)
 {
-    if (c->closing || c->rebalancing || now_ms < c->ask_again_ms ||
-        !some_is_stale(c, now_ms, holding_back))
+    bool ends = c->state == GROUP_DRAINING || c->state == GROUP_SETTLING;
+    if (c->leaving || (ends && c->drains_for_revoke) || now_ms < c->ask_again_ms ||
+        ask_is_busy(c, ASK_ENDS) || !some_is_stale(c, now_ms, holding_back))
         return;
-    int64_t began_ms = clock_mono_ms();
-    ask_ends(c);
-    int64_t took_ms = clock_mono_ms() - began_ms;
-    int64_t apart_ms = took_ms * ASK_SELDOM > ASK_APART_MS ? took_ms * ASK_SELDOM : ASK_APART_MS;
-    c->ask_again_ms = began_ms + apart_ms;
+    c->ask_again_ms = now_ms + ASK_APART_MS;
+    start_asking(c);
 }
 
 void
@@ -130,6 +146,7 @@ consumer_update_lag(struct consumer *consumer, int64_t now_ms, bool holding_back
         struct partition *p = &consumer->partitions[i];
         lag_look(&p->lag, cached_end(consumer, p->id), now_ms);
     }
+    position_forward_again(consumer);
     ask_if_due(consumer, now_ms, holding_back);
     consume_show_lag(consumer, now_ms);
 }

@@ -22,19 +22,35 @@
 #include "lib/num.h"
 #include "kafka/consume_priv.h"
 
-/* The present assignment with positions, as librdkafka wants it. */
+/* The partitions to be fetched with their positions, as librdkafka wants it. */
 static rd_kafka_topic_partition_list_t *
-list_partitions(const struct consumer *c)
+list_to_fetch(const struct consumer *c)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_partitions);
     for (size_t i = 0; i < c->n_partitions; i++) {
         const struct partition *p = &c->partitions[i];
-        if (p->fatal_end > p->position)
-            continue;
-        rd_kafka_topic_partition_list_add(list, c->topic, p->id)->offset =
-            p->position < 0 ? RD_KAFKA_OFFSET_STORED : p->position - (p->expected_ms >= 0);
+        if (p->fatal_end <= p->position && !p->lost_position)
+            rd_kafka_topic_partition_list_add(list, c->topic, p->id)->offset =
+                p->position - (p->expected_ms >= 0);
     }
     return list;
+}
+
+void
+position_begin(struct consumer *c, struct partition *p, int32_t id, int64_t start, int64_t last_ms)
+{
+    *p = (struct partition){.id = id,
+                            .start = start,
+                            .start_ms = last_ms,
+                            .position = start,
+                            .expected_ms = start > 0 ? last_ms : -1,
+                            .durable = -1,
+                            .durable_ms = -1,
+                            .sent = -1,
+                            .committed = -1,
+                            .resume = -1,
+                            .fatal_end = -1};
+    consume_begin_lag(c, p);
 }
 
 /* Has the partition's messages come through our own queue; must precede the assignment. */
@@ -55,14 +71,27 @@ position_assign_all(struct consumer *c)
     for (size_t i = 0; i < c->n_partitions; i++)
         (void)fatal_find(c, &c->partitions[i]);
     fatal_write_places(c);
-    rd_kafka_topic_partition_list_t *list = list_partitions(c);
-    for (size_t i = 0; i < c->n_partitions; i++)
-        forward_queue(c, c->partitions[i].id);
+    rd_kafka_topic_partition_list_t *list = list_to_fetch(c);
+    for (int i = 0; i < list->cnt; i++) {
+        forward_queue(c, list->elems[i].partition);
+        consume_find_partition(c, list->elems[i].partition)->silent = true;
+    }
     rd_kafka_resp_err_t code = rd_kafka_assign(c->rk, list);
-    c->halted = false;
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         consume_note_error(c, rd_kafka_err2str(code));
     rd_kafka_topic_partition_list_destroy(list);
+}
+
+/*
+ * A stop of fetching that ends late clears the forwarding of a partition's queue, while librdkafka
+ * (2.0.2) goes on to believe that there is one, and nothing comes any more.
+ */
+void
+position_forward_again(struct consumer *c)
+{
+    for (size_t i = 0; i < c->n_partitions && c->state == GROUP_RUNNING; i++)
+        if (c->partitions[i].silent && !c->partitions[i].lost_position)
+            forward_queue(c, c->partitions[i].id);
 }
 
 /* --- is the topic still the one that the offsets are of? --- */
@@ -139,26 +168,43 @@ take_committed(struct consumer *c, struct partition *p, const rd_kafka_topic_par
     p->expected_ms = p->position > 0 ? last_ms : -1;
 }
 
-bool
+static void
+ask_committed(struct question *q)
+{
+    q->code = rd_kafka_committed(q->rk, q->list, q->timeout_ms);
+}
+
+void
 position_ask_committed(struct consumer *c)
 {
-    rd_kafka_topic_partition_list_t *list = list_partitions(c);
-    rd_kafka_resp_err_t code = rd_kafka_committed(c->rk, list, ASK_MS);
-    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
-        if (list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            take_committed(c, consume_find_partition(c, list->elems[i].partition), &list->elems[i]);
-    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_partitions);
+    for (size_t i = 0; i < c->n_partitions; i++)
+        rd_kafka_topic_partition_list_add(list, c->topic, c->partitions[i].id);
+    (void)ask_start(c, ASK_POSITIONS, ask_new(c, ask_committed, list));
+}
+
+bool
+position_take_committed(struct consumer *c, const struct question *q)
+{
+    for (int i = 0; q->code == RD_KAFKA_RESP_ERR_NO_ERROR && i < q->list->cnt; i++) {
+        const rd_kafka_topic_partition_t *answer = &q->list->elems[i];
+        struct partition *p = consume_find_partition(c, answer->partition);
+        if (p != NULL && answer->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            take_committed(c, p, answer);
+    }
     bool all = true;
     for (size_t i = 0; i < c->n_partitions; i++)
         all = all && (c->partitions[i].position >= 0 || c->partitions[i].lost_position);
     if (!all) {
         struct errbuf text;
         errbuf_set(&text, "cannot read the committed offsets of %s: %s", c->topic,
-                   rd_kafka_err2str(code));
+                   rd_kafka_err2str(q->code));
         consume_note_error(c, text.text);
     }
     return all;
 }
+
+/* --- lost positions --- */
 
 static void
 tell_reset(struct consumer *c, const struct partition *p, int64_t low, int64_t high)
@@ -188,22 +234,15 @@ tell_reset(struct consumer *c, const struct partition *p, int64_t low, int64_t h
     }
 }
 
-/* Finds where a partition goes on whose position is not there. False: ask again later. */
-static bool
-find_position(struct consumer *c, struct partition *p)
+/* Goes on where a partition's position is, or where it begins if that is not there. */
+static void
+take_watermarks(struct consumer *c, struct partition *p, int64_t low, int64_t high)
 {
-    int64_t low, high;
-    rd_kafka_resp_err_t code =
-        rd_kafka_query_watermark_offsets(c->rk, c->topic, p->id, &low, &high, ASK_MS);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        consume_note_error(c, rd_kafka_err2str(code));
-        return false;
-    }
     p->lost_position = false;
     if (p->position <= low)
         p->expected_ms = -1; /* there is no message before it */
     if (p->position >= low && p->position <= high && !p->made_anew)
-        return true;
+        return;
     tell_reset(c, p, low, high);
     if (p->made_anew || p->position > high)
         fatal_forget(c, p);
@@ -212,32 +251,54 @@ find_position(struct consumer *c, struct partition *p)
     p->start_ms = p->durable_ms = p->expected_ms = -1;
     p->made_anew = false;
     consume_begin_lag(c, p);
-    return true;
+}
+
+/* One after the other, until one is not answered. */
+static void
+ask_watermarks(struct question *q)
+{
+    while (q->n < q->list->cnt && !atomic_load(&q->left)) {
+        q->code = rd_kafka_query_watermark_offsets(q->rk, q->topic, q->list->elems[q->n].partition,
+                                                   &q->lows[q->n], &q->highs[q->n], q->timeout_ms);
+        if (q->code != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return;
+        q->n++;
+    }
+}
+
+void
+position_ask_lost(struct consumer *c)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_partitions);
+    for (size_t i = 0; i < c->n_partitions; i++)
+        if (c->partitions[i].lost_position)
+            rd_kafka_topic_partition_list_add(list, c->topic, c->partitions[i].id);
+    (void)ask_start(c, ASK_POSITIONS, ask_new(c, ask_watermarks, list));
 }
 
 bool
-position_find_lost(struct consumer *c)
+position_take_lost(struct consumer *c, const struct question *q)
 {
-    bool all = true;
-    for (size_t i = 0; i < c->n_partitions && all; i++) {
-        if (c->partitions[i].lost_position)
-            all = find_position(c, &c->partitions[i]);
-        c->hooks.tick(c->hooks.arg);
+    for (int i = 0; i < q->n; i++) {
+        struct partition *p = consume_find_partition(c, q->list->elems[i].partition);
+        if (p != NULL)
+            take_watermarks(c, p, q->lows[i], q->highs[i]);
     }
-    c->lost_some = !all;
-    c->look_again_ms = clock_mono_ms() + RETRY_MS;
-    return all;
+    if (q->n < q->list->cnt)
+        consume_note_error(c, rd_kafka_err2str(q->code));
+    c->lost_some = q->n < q->list->cnt;
+    return !c->lost_some;
 }
 
-/* What was given back has to come again. */
-static void
-rewind_positions(struct consumer *c)
+void
+position_rewind(struct consumer *c)
 {
     for (size_t i = 0; i < c->n_partitions; i++) {
         struct partition *p = &c->partitions[i];
         p->position = p->durable >= 0 ? p->durable : p->start;
         p->expected_ms = p->position <= 0 ? -1 : p->durable >= 0 ? p->durable_ms : p->start_ms;
         p->resume = -1;
+        p->sent = p->committed; /* what is still under way counts for nothing */
         p->unreadable.held = false; /* what cannot be read comes again, and is counted on */
         lag_rewind(&p->lag);
     }
@@ -249,26 +310,4 @@ position_fetch_nothing(struct consumer *c)
     rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
     rd_kafka_assign(c->rk, none);
     rd_kafka_topic_partition_list_destroy(none);
-    c->halted = true;
-    c->look_again_ms = clock_mono_ms() + RETRY_MS;
-}
-
-/*
- * In two steps, since librdkafka (2.0.2) does not start a partition again that it is still
- * stopping: first nothing is assigned, and a little later all, at their positions.  That drops what
- * it has fetched, so the batch is finished or given back before; it may also hold messages of a
- * topic that is there no more, whose offsets must not outlive the reset.
- */
-void
-position_restart_lost(struct consumer *c)
-{
-    if (c->unclaimed || c->unasked || !c->lost_some || clock_mono_ms() < c->look_again_ms)
-        return;
-    if (!c->halted) {
-        (void)c->hooks.revoked(c->hooks.arg, false);
-        rewind_positions(c);
-        position_fetch_nothing(c);
-    } else if (position_find_lost(c)) {
-        position_assign_all(c);
-    }
 }

@@ -8,7 +8,9 @@
 #define WORKER_CONSUME_PRIV_H
 
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 
+#include "lib/job.h"
 #include "lib/log.h"
 #include "conf/reject.h"
 #include "kafka/consume.h"
@@ -18,7 +20,55 @@ enum {
     ASK_MS = 5000, /* for a question to the brokers */
     RETRY_MS = 1000,
     TROUBLE_MS = 60000, /* librdkafka repeats what is wrong with a connection every 30 s */
-    JOIN_AGAIN_MS = 10000
+    JOIN_AGAIN_MS = 10000,
+    COMMIT_MS = 5000, /* for the answer to the last commit of an assignment */
+    SOON_MS = 100     /* between two looks at what librdkafka does not tell */
+};
+
+/* Where the partitions are on their way from one rebalance to the next: see consume_group.c. */
+enum group_state {
+    GROUP_NONE,     /* owns nothing */
+    GROUP_MEETING,  /* the cluster's id is asked for, which a claim needs */
+    GROUP_CLAIMING, /* the owner has the store take the partitions over */
+    GROUP_ASKING,   /* the group is asked for its offsets */
+    GROUP_FINDING,  /* the brokers are asked where lost positions go on */
+    GROUP_RUNNING,
+    GROUP_DRAINING, /* the owner finishes or gives back what it has in hand */
+    GROUP_SETTLING  /* the commits of that are on their way */
+};
+
+/* The threads that ask: see consume_ask.c. */
+enum asker { ASK_POSITIONS, ASK_ENDS, ASK_PROBE, ASKERS };
+
+/*
+ * What a thread asks, and the answer.  Everything in it is its own, as it may be left behind; the
+ * client and the probe last as long as the process.
+ */
+struct question {
+    void (*run)(struct question *q);
+    unsigned assignment; /* what it is about */
+    rd_kafka_t *rk;
+    char *topic, *group;
+    rd_kafka_topic_partition_list_t *list; /* with the answers */
+    int64_t *lows, *highs;                 /* of the list's first n */
+    int n;
+    int timeout_ms;
+    rd_kafka_resp_err_t code;
+    char *cluster_id;
+    bool some_unowned;
+    int64_t asked_ms, took_ms;
+    /* Where an unreadable batch of a partition ends. */
+    struct probe *probe;
+    atomic_bool left; /* nobody wants to know any more */
+    int32_t partition;
+    int64_t base, first, end; /* end is -1 if it was not found */
+    struct errbuf err;
+};
+
+struct asking {
+    struct jobs *jobs; /* NULL until there is something to ask */
+    struct job *job;   /* NULL: nothing is asked now */
+    struct question *question;
 };
 
 /* What librdkafka could not read: see consume_unreadable.c. */
@@ -45,6 +95,7 @@ struct partition {
      */
     int64_t expected_ms;
     bool made_anew; /* it had not: nothing is taken until it starts again */
+    bool silent;    /* nothing has come of it since it was assigned */
     int64_t sent;      /* the last commit on its way, or committed */
     int64_t committed; /* confirmed by the broker; -1 if unknown */
     bool lost_position;
@@ -58,31 +109,46 @@ struct consumer {
     rd_kafka_t *rk;
     rd_kafka_queue_t *messages; /* where partition queues are forwarded to */
     rd_kafka_queue_t *answers;  /* of commits */
-    int events_fd, messages_fd; /* librdkafka writes to them; -1: not made */
     const struct config *cfg;
     enum topic_kind kind;
     char *topic;
     const char *group;
-    struct consumer_hooks hooks;
+    struct consumer_options options;
     struct recorder *recorder;
     struct partition *partitions; /* sorted by id */
     size_t n_partitions;
     unsigned commits_under_way;
-    bool held_some;          /* a partition is held for what cannot be read */
-    rd_kafka_t *probe;       /* a client that looks where such a batch ends; NULL until it has to */
-    rd_kafka_topic_t *probe_topic;
+    rd_kafka_queue_t *control; /* rebalances and errors */
+    rd_kafka_queue_t *goodbye; /* the same, while the group is left */
+    int events_fd;             /* librdkafka writes to it where control, answers or goodbye have
+                                  something new */
+    int messages_fd;           /* and messages */
+    int all_fd;                /* epoll: events_fd, and what the askers write to */
+    struct asking asking[ASKERS];
+    bool more_events;   /* there may be: serve soon */
+    bool more_messages; /* the same, for fetch */
+    enum group_state state;
+    unsigned assignment;      /* ascending with each one, and with each start anew */
+    int64_t next_step_ms;     /* not before then: what the state is waiting for */
+    bool drains_for_revoke;   /* else to start anew */
+    bool lost;                /* somebody else may own the partitions already */
+    bool leaves;              /* the group is left when they are given up */
+    bool starts_anew;         /* finding: everything has to be found first */
+    bool unclaimed;           /* has to be claimed again before it starts anew */
+    char *cluster_id;
+    struct store_position *claims; /* room for all partitions */
+    bool held_some;      /* a partition is held for what cannot be read */
+    struct probe *probe; /* a client that looks where such a batch ends; NULL until it has to */
     struct reject fault; /* of the batch passed last */
-    bool halted;             /* nothing is assigned at librdkafka, so as to start anew */
-    bool unclaimed;          /* the store has not taken the partitions over yet */
-    bool unasked;            /* the group has not told its offsets yet */
     bool lost_some;          /* a partition has lost its position */
     bool topic_gone;         /* the brokers said so, and nothing was assigned since */
     int64_t join_again_ms;   /* not before then: joining again without partitions */
     int64_t hold_ms;         /* between a broker's answer and the subscription; -1: subscribed */
     int64_t reached_ms;      /* when a broker had answered; 0: none has yet */
     bool joined;             /* it was assigned something, or nothing, at least once */
-    bool rebalancing;        /* in the middle of taking partitions over or giving them back */
-    bool closing;            /* leaving the group: nothing new is taken */
+    bool leaving;            /* nothing new is taken; the group is left when all is committed */
+    bool closing;            /* the client leaves the group */
+    bool left;               /* or cannot */
     int64_t look_again_ms;   /* not before then: positions */
     int64_t commit_again_ms; /* not before then: what could not be committed yet; 0: nothing */
     int64_t look_at_lag_ms;  /* not before then */
@@ -114,14 +180,71 @@ void consume_log(const rd_kafka_t *rk, int level, const char *facility, const ch
 /* Counts an error and logs it within the limit. */
 void consume_note_error(struct consumer *c, const char *what);
 
+/* A partition is found to be somewhere else than it was thought to be. */
+void consume_note_bad_position(struct consumer *c, int32_t id);
+
+/* What librdkafka sends about a partition in the place of a message. Takes: its words. */
+void consume_take_error(struct consumer *c, rd_kafka_resp_err_t code, int32_t partition,
+                        int64_t offset, const char *text);
+
+/* --- consume_group.c --- */
+
+/* Partitions are assigned or revoked. */
+void group_take_event(struct consumer *c, rd_kafka_resp_err_t code,
+                      const rd_kafka_topic_partition_list_t *list);
+
+/* Does what is due; from every serve. */
+void group_step(struct consumer *c);
+
+/* Returns: when group_step has something to do at the latest. */
+int64_t group_due_ms(const struct consumer *c);
+
+/* A commit was refused as one of somebody who is no member any more: so the assignment is lost. */
+void group_note_lost(struct consumer *c);
+
+/* --- consume_ask.c --- */
+
+/*
+ * Takes: what asks it; which partitions are asked about, and with that what it will be, or NULL.
+ * Returns: a question; NULL if memory is out, with the list freed.
+ */
+struct question *ask_new(struct consumer *c, void (*run)(struct question *q),
+                         rd_kafka_topic_partition_list_t *list);
+
+/* Has a question asked, if none is. Takes: the question, which is no longer the caller's; NULL: out
+ * of memory. Returns: false if it could not be. */
+bool ask_start(struct consumer *c, enum asker asker, struct question *question);
+
+/* Returns: whether something is being asked. */
+bool ask_is_busy(const struct consumer *c, enum asker asker);
+
+/*
+ * Returns: the question that was answered, or NULL: none, or one about a former assignment. To be
+ * ended by ask_end.
+ */
+struct question *ask_answered(struct consumer *c, enum asker asker);
+
+/* Ends a question, answered or not. */
+void ask_end(struct consumer *c, enum asker asker);
+
+/* Before poll(2): from now on the descriptor tells what is new. */
+void ask_clear(struct consumer *c);
+
+/* --- consume_join.c --- */
+
 /* Subscribes, which joins the group, or joins it again. Returns: 0, or -1 with a text. */
 int consume_subscribe(struct consumer *c, struct errbuf *err) MUST_CHECK;
 
 /* One that was held back joins when it is time; from every serve. As consume_subscribe. */
 int consume_join_when_due(struct consumer *c, struct errbuf *err) MUST_CHECK;
 
-/* One that owns nothing joins again where nobody owns a partition that is there; from every serve. */
+/*
+ * One that owns nothing joins again where nobody owns a partition that is there; from every serve.
+ */
 void consume_join_for_topic(struct consumer *c);
+
+/* The ends that were asked for are heard of; from every serve. */
+void consume_take_ends(struct consumer *c);
 
 /* A partition begins, or begins anew somewhere else: its lag is unknown for now. */
 void consume_begin_lag(struct consumer *c, struct partition *p);
@@ -143,30 +266,44 @@ void position_write_metadata(int64_t last_ms, rd_kafka_topic_partition_t *elemen
 bool position_check_message(struct consumer *c, struct partition *p, int64_t offset,
                             int64_t time_ms);
 
-/* Asks for the committed offsets; false if a partition still has no position: to be asked again. */
-bool position_ask_committed(struct consumer *c);
+/* Starts a question for the group's offsets; takes the answer: true if every partition has a
+ * position, or none. */
+void position_ask_committed(struct consumer *c);
+bool position_take_committed(struct consumer *c, const struct question *q);
 
-/* Looks for all lost positions; true if all are known now. */
-bool position_find_lost(struct consumer *c);
+/* The same for where lost positions go on: true if all are known now. */
+void position_ask_lost(struct consumer *c);
+bool position_take_lost(struct consumer *c, const struct question *q);
+
+/* What was given back has to come again. */
+void position_rewind(struct consumer *c);
 
 /* A member with nothing to fetch: it keeps its place in the group meanwhile. */
 void position_fetch_nothing(struct consumer *c);
 
-/* Finishes or gives back the batch, then starts anew where positions were lost; from every serve.
- */
-void position_restart_lost(struct consumer *c);
+/* Partitions of which nothing has come yet: see position.c. */
+void position_forward_again(struct consumer *c);
+
+/* A partition begins. Takes: where, -1 if that is not known yet; the time of the message before, or
+ * -1. */
+void position_begin(struct consumer *c, struct partition *p, int32_t id, int64_t start,
+                    int64_t last_ms);
 
 /* Returns: whether an error that librdkafka sends in the place of a message is about the bytes. */
 bool unreadable_is(rd_kafka_resp_err_t code);
 
-/* Notes such an error and holds its partition. */
-void unreadable_note(struct consumer *c, const rd_kafka_message_t *message);
+/* Notes such an error and holds its partition. Takes: as consume_take_error. */
+void unreadable_note(struct consumer *c, rd_kafka_resp_err_t code, int32_t partition,
+                     int64_t offset, const char *text);
 
 /*
- * Tries held partitions again that are due, or passes what cannot be read; may ask the brokers.
+ * Tries held partitions again that are due, or passes what cannot be read; has the brokers asked.
  * Returns: whether *out is a message that stands for the offsets that were passed.
  */
 bool unreadable_take(struct consumer *c, struct message *out);
+
+/* Returns: when unreadable_take has something to do; INT64_MAX: never. */
+int64_t unreadable_due_ms(const struct consumer *c);
 
 /*
  * Moves a partition past what lies between its position and `end`. Returns: *out, which stands for

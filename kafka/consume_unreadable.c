@@ -10,10 +10,11 @@
  * that out of range, and stop.  So the partition is held at the first such error: what comes after
  * is dropped, and it is fetched anew from the position, after a seek, or where that may not reach
  * librdkafka as all partitions are whose position was lost.  After TRIES of them a second client,
- * which belongs to no group, asks for one offset after the other: as long as librdkafka's error
- * names the same first offset, that one is in the batch; the first that is not is found by doubling
- * and halving, 2 log2(n) questions for a batch of n.  A message without payload stands for all of
- * it (message.more); it becomes a dead letter and is committed as any other.
+ * which belongs to no group and has a thread of its own (consume_ask.c), asks for one offset after
+ * the other: as long as librdkafka's error names the same first offset, that one is in the batch;
+ * the first that is not is found by doubling and halving, 2 log2(n) questions for a batch of n.  A
+ * message without payload stands for all of it (message.more); it becomes a dead letter and is
+ * committed as any other.
  *
  * What is not the bytes' fault never gets here: a compression that librdkafka was built without
  * (NOT_IMPLEMENTED), or want of memory (CRIT_SYS_RESOURCE), is waited for.
@@ -21,6 +22,7 @@
  * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "lib/clock.h"
 #include "kafka/consume_priv.h"
@@ -51,40 +53,66 @@ unreadable_is(rd_kafka_resp_err_t code)
 }
 
 void
-unreadable_note(struct consumer *c, const rd_kafka_message_t *message)
+unreadable_note(struct consumer *c, rd_kafka_resp_err_t code, int32_t partition, int64_t offset,
+                const char *text)
 {
-    struct partition *p = consume_find_partition(c, message->partition);
-    if (p == NULL || c->halted || p->unreadable.held || message->offset < 0)
+    struct partition *p = consume_find_partition(c, partition);
+    if (p == NULL || p->unreadable.held || offset < 0)
         return;
     struct unreadable *u = &p->unreadable;
-    u->tries = u->base == message->offset ? u->tries + 1 : 1;
-    u->base = message->offset;
+    u->tries = u->base == offset ? u->tries + 1 : 1;
+    u->base = offset;
     u->held = c->held_some = true;
-    u->astray = message->err != RD_KAFKA_RESP_ERR__BAD_COMPRESSION;
+    u->astray = code != RD_KAFKA_RESP_ERR__BAD_COMPRESSION;
     u->due_ms = clock_mono_ms() + (u->tries < TRIES ? TRY_AGAIN_MS : 0);
-    snprintf(u->text, sizeof(u->text), "%s", rd_kafka_message_errstr(message));
+    snprintf(u->text, sizeof(u->text), "%s", text);
 }
 
 /* --- where it ends --- */
 
-static int
+/* The second client. It lasts as long as the process; the asking thread's, once it is made. */
+struct probe {
+    rd_kafka_conf_t *conf; /* copied for the client */
+    rd_kafka_t *rk;
+    rd_kafka_topic_t *topic;
+};
+
+static struct probe *
 make_probe(struct consumer *c, struct errbuf *err)
 {
-    char text[512];
     rd_kafka_conf_t *conf = kafka_conf_new(c->cfg, c->kind, KAFKA_CONSUMER, err);
+    struct probe *probe = conf != NULL ? calloc(1, sizeof(*probe)) : NULL;
     if (conf == NULL)
-        return -1;
+        return NULL;
     rd_kafka_conf_set_log_cb(conf, consume_log);
-    if (kafka_conf_set_all(conf, probe_settings, COUNT_OF(probe_settings), err) == 0) {
-        c->probe = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-        if (c->probe != NULL)
-            conf = NULL; /* it is the client's now */
-        else
-            errbuf_set(err, "Kafka client: %s", text);
+    if (probe != NULL &&
+        kafka_conf_set_all(conf, probe_settings, COUNT_OF(probe_settings), err) == 0) {
+        probe->conf = conf;
+        return probe;
     }
-    if (conf != NULL)
-        rd_kafka_conf_destroy(conf);
-    return c->probe != NULL ? 0 : -1;
+    if (probe == NULL)
+        errbuf_set(err, "out of memory");
+    free(probe);
+    rd_kafka_conf_destroy(conf);
+    return NULL;
+}
+
+/* On the asking thread: making a client waits for its threads. */
+static int
+open_probe(struct probe *probe, const char *topic, struct errbuf *err)
+{
+    char text[512];
+    if (probe->rk == NULL) {
+        rd_kafka_conf_t *conf = rd_kafka_conf_dup(probe->conf);
+        probe->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+        if (probe->rk == NULL) {
+            rd_kafka_conf_destroy(conf);
+            return errbuf_set(err, "Kafka client: %s", text);
+        }
+    }
+    if (probe->topic == NULL)
+        probe->topic = rd_kafka_topic_new(probe->rk, topic, NULL);
+    return probe->topic != NULL ? 0 : errbuf_set(err, "Kafka client: no topic");
 }
 
 static enum answer
@@ -102,40 +130,41 @@ judge_answer(const rd_kafka_message_t *message, int64_t base)
 
 /* Asks what comes from an offset on. */
 static enum answer
-ask(struct consumer *c, int32_t partition, int64_t offset, int64_t base)
+ask(const struct question *q, int64_t offset)
 {
     enum answer answer = ANSWER_NONE;
     int64_t until = clock_mono_ms() + ANSWER_MS;
-    if (rd_kafka_consume_start(c->probe_topic, partition, offset) == -1)
+    if (rd_kafka_consume_start(q->probe->topic, q->partition, offset) == -1)
         return ANSWER_NONE;
-    while (answer == ANSWER_NONE && clock_mono_ms() < until) {
-        rd_kafka_message_t *message = rd_kafka_consume(c->probe_topic, partition, 100);
+    while (answer == ANSWER_NONE && clock_mono_ms() < until && !atomic_load(&q->left)) {
+        rd_kafka_message_t *message = rd_kafka_consume(q->probe->topic, q->partition, 100);
         if (message != NULL) {
-            answer = judge_answer(message, base);
+            answer = judge_answer(message, q->base);
             rd_kafka_message_destroy(message);
         }
-        rd_kafka_poll(c->probe, 0);
-        c->hooks.tick(c->hooks.arg);
+        rd_kafka_poll(q->probe->rk, 0);
     }
-    rd_kafka_consume_stop(c->probe_topic, partition);
+    rd_kafka_consume_stop(q->probe->topic, q->partition);
     return answer;
 }
 
 /*
- * Finds the first offset from `first` on that is not of the batch.
- * Returns: false if the brokers did not answer: ask again later.
+ * Finds the first offset from q->first on that is not of the batch; q->end stays -1 if the brokers
+ * did not answer: ask again later.
  */
-static bool
-find_end(struct consumer *c, const struct partition *p, int64_t first, int64_t *end)
+static void
+find_end(struct question *q)
 {
-    int64_t low = first - 1, high = first, step = 1; /* low is in the batch, or before first */
-    int64_t until = clock_mono_ms() + SEARCH_MS, base = p->unreadable.base;
+    int64_t low = q->first - 1, high = q->first, step = 1; /* low is in it, or before first */
+    int64_t until = clock_mono_ms() + SEARCH_MS;
     bool found = false; /* high is known not to be in the batch */
+    if (open_probe(q->probe, q->topic, &q->err) == -1)
+        return;
     while (!found || high - low > 1) {
         int64_t at = found ? low + (high - low) / 2 : high;
-        enum answer answer = ask(c, p->id, at, base);
+        enum answer answer = ask(q, at);
         if (answer == ANSWER_NONE || clock_mono_ms() >= until)
-            return false;
+            return;
         if (answer == ANSWER_ANOTHER) {
             found = true;
             high = at;
@@ -145,21 +174,26 @@ find_end(struct consumer *c, const struct partition *p, int64_t first, int64_t *
             step *= 2;
         }
     }
-    *end = high;
-    return true;
+    q->end = high;
 }
 
-static bool
-look_for_end(struct consumer *c, const struct partition *p, int64_t first, int64_t *end)
+static void
+look_for_end(struct consumer *c, const struct partition *p, int64_t first)
 {
     struct errbuf err;
-    if (c->probe == NULL && make_probe(c, &err) == -1) {
+    if (c->probe == NULL && (c->probe = make_probe(c, &err)) == NULL) {
         consume_note_error(c, err.text);
-        return false;
+        return;
     }
-    if (c->probe_topic == NULL)
-        c->probe_topic = rd_kafka_topic_new(c->probe, c->topic, NULL);
-    return c->probe_topic != NULL && find_end(c, p, first, end);
+    struct question *q = ask_new(c, find_end, NULL);
+    if (q != NULL) {
+        q->probe = c->probe;
+        q->partition = p->id;
+        q->base = p->unreadable.base;
+        q->first = first;
+        q->end = -1;
+    }
+    (void)ask_start(c, ASK_PROBE, q);
 }
 
 /* --- trying again, and passing --- */
@@ -188,6 +222,7 @@ unreadable_pass(struct consumer *c, struct partition *p, int64_t end, struct mes
     *out = (struct message){.offset = first,
                             .more = end - 1 - first,
                             .partition = p->id,
+                            .assignment = c->assignment,
                             .time_ms = -1,
                             .unreadable = &c->fault};
     lag_take(&p->lag, end - 1, -1,
@@ -196,20 +231,11 @@ unreadable_pass(struct consumer *c, struct partition *p, int64_t end, struct mes
     p->expected_ms = -1; /* nobody knows the time of the message before it */
 }
 
-/* Returns: whether the batch was passed and *out stands for it. */
+/* Where the batch at a partition's position ends is known. As unreadable_take. */
 static bool
-retry_or_pass(struct consumer *c, struct partition *p, struct message *out)
+pass(struct consumer *c, struct partition *p, int64_t first, int64_t end, struct message *out)
 {
     struct unreadable *u = &p->unreadable;
-    int64_t first = p->position >= 0 ? p->position : u->base, end;
-    if (u->tries < TRIES) {
-        go_on(c, p, first);
-        return false;
-    }
-    if (!look_for_end(c, p, first, &end)) {
-        u->due_ms = clock_mono_ms() + RETRY_MS;
-        return false;
-    }
     u->tries = 0;
     if (end > first && u->astray)
         p->resume = end; /* held until then */
@@ -227,19 +253,75 @@ retry_or_pass(struct consumer *c, struct partition *p, struct message *out)
     return true;
 }
 
+static int64_t
+find_first(const struct partition *p)
+{
+    return p->position >= 0 ? p->position : p->unreadable.base;
+}
+
+/* A held partition for which something can be done. */
+static bool
+is_due(const struct partition *p, int64_t now_ms)
+{
+    return p->unreadable.held && !p->lost_position && p->resume < 0 &&
+           now_ms >= p->unreadable.due_ms;
+}
+
+/* As unreadable_take. */
+static bool
+take_end_of_batch(struct consumer *c, struct message *out)
+{
+    struct question *q = ask_answered(c, ASK_PROBE);
+    if (q == NULL)
+        return false;
+    struct partition *p = consume_find_partition(c, q->partition);
+    int64_t first = q->first, end = q->end;
+    bool same = p != NULL && is_due(p, clock_mono_ms()) && p->unreadable.base == q->base &&
+                find_first(p) == first;
+    if (q->err.text[0] != '\0')
+        consume_note_error(c, q->err.text);
+    ask_end(c, ASK_PROBE);
+    if (same && end >= 0)
+        return pass(c, p, first, end, out);
+    if (same)
+        p->unreadable.due_ms = clock_mono_ms() + RETRY_MS;
+    return false;
+}
+
+static void
+retry_or_ask(struct consumer *c, struct partition *p)
+{
+    if (p->unreadable.tries < TRIES)
+        go_on(c, p, find_first(p));
+    else if (!ask_is_busy(c, ASK_PROBE))
+        look_for_end(c, p, find_first(p));
+}
+
 bool
 unreadable_take(struct consumer *c, struct message *out)
 {
-    if (!c->held_some || c->halted)
-        return false;
-    bool passed = false, held = false;
+    bool passed = take_end_of_batch(c, out), held = false;
+    if (!c->held_some)
+        return passed;
     for (size_t i = 0; i < c->n_partitions; i++) {
         struct partition *p = &c->partitions[i];
-        if (!passed && p->unreadable.held && !p->lost_position && p->resume < 0 &&
-            clock_mono_ms() >= p->unreadable.due_ms)
-            passed = retry_or_pass(c, p, out);
+        if (is_due(p, clock_mono_ms()))
+            retry_or_ask(c, p);
         held = held || p->unreadable.held;
     }
     c->held_some = held;
     return passed;
+}
+
+int64_t
+unreadable_due_ms(const struct consumer *c)
+{
+    int64_t due_ms = INT64_MAX;
+    for (size_t i = 0; i < c->n_partitions && c->held_some; i++) {
+        const struct partition *p = &c->partitions[i];
+        bool waits = p->unreadable.tries >= TRIES && ask_is_busy(c, ASK_PROBE);
+        if (is_due(p, INT64_MAX) && !waits && p->unreadable.due_ms < due_ms)
+            due_ms = p->unreadable.due_ms;
+    }
+    return due_ms;
 }

@@ -30,8 +30,7 @@ enum {
     SERVE_MS = 100,    /* the longest the worker sleeps without looking around */
     SLICE = 256,       /* messages that are taken in one turn */
     REVOKE_MS = 20000, /* a batch is given back after that if it cannot be written on revoke */
-    COMMIT_MS = 5000,  /* for the answer to a commit on revoke and stop */
-    CLOSE_MS = 5000,   /* for leaving the group */
+    CLOSE_MS = 10000,  /* for the last commit's answer and leaving the group */
     LEVELS_MS = 100,   /* between two looks at what only has a level */
     MEMORY_MS = 1000
 };
@@ -112,12 +111,6 @@ housekeep(struct worker *w)
     notice_stop(w);
 }
 
-static void
-tick(void *arg)
-{
-    housekeep(arg);
-}
-
 static bool
 must_leave(const struct worker *w)
 {
@@ -164,6 +157,13 @@ end_batch(struct worker *w, struct batch *b, enum stat_value why)
     return returned;
 }
 
+/* All that is in hand is of the present assignment: what is not was given back. */
+static void
+note_durable(struct worker *w, int32_t partition, int64_t next, int64_t last_ms)
+{
+    consumer_note_durable(w->consumer, consumer_assignment(w->consumer), partition, next, last_ms);
+}
+
 /* What is durable is counted, and only then Kafka hears of it. */
 static void
 take_done(struct worker *w)
@@ -173,8 +173,8 @@ take_done(struct worker *w)
     while ((batch = pipeline_done(w->pipeline)) != NULL) {
         (void)end_batch(w, batch, STAT_RETURNED_STOPPED);
         for (uint32_t i = 0; i < batch->n_parts; i++)
-            consumer_note_durable(w->consumer, batch->parts[i].partition, batch->parts[i].end,
-                                  batch->parts[i].last_ms);
+            note_durable(w, batch->parts[i].partition, batch->parts[i].end,
+                         batch->parts[i].last_ms);
         pipeline_retire(w->pipeline);
         any = true;
     }
@@ -203,8 +203,8 @@ give_back(struct worker *w, enum stat_value why, bool commits)
         batch = window_at(window, i);
         for (uint32_t k = 0; k < batch->n_parts; k++)
             if (batch->parts[k].run_end >= 0)
-                consumer_note_durable(w->consumer, batch->parts[k].partition,
-                                      batch->parts[k].run_end, batch->parts[k].run_ms);
+                note_durable(w, batch->parts[k].partition, batch->parts[k].run_end,
+                             batch->parts[k].run_ms);
     }
     while ((batch = pipeline_to_drop(w->pipeline)) != NULL) {
         returned += end_batch(w, batch, why);
@@ -218,14 +218,17 @@ give_back(struct worker *w, enum stat_value why, bool commits)
 
 /* --- one turn --- */
 
+static void serve_need(struct worker *w);
+
 static void
 serve(struct worker *w)
 {
     struct errbuf err;
-    if (consumer_serve(w->consumer, 0, &err) == -1 && !w->broken) {
+    if (consumer_serve(w->consumer, &err) == -1 && !w->broken) {
         log_error("%s", err.text);
         w->broken = true;
     }
+    serve_need(w);
     housekeep(w);
     if (signals_take_reopen())
         reopen_files(w);
@@ -286,32 +289,32 @@ let_go(struct worker *w, bool lost, int64_t write_until)
         give_back(w, STAT_RETURNED_LOST, false);
     } else {
         give_back(w, must_leave(w) ? STAT_RETURNED_STOPPED : STAT_RETURNED_REVOKED, true);
-        consumer_commit(w->consumer);
-        int64_t commit_until = clock_mono_ms() + COMMIT_MS;
-        if (!consumer_settle_commits(w->consumer,
-                                     commit_until < w->stop_ms ? commit_until : w->stop_ms))
-            log_warning("offsets could not be committed in time; messages will be read again");
     }
     pipeline_hurry(w->pipeline, w->give_up_ms);
 }
 
-static enum store_status
-on_claim(void *arg, const char *cluster_id, struct store_position *positions, size_t n)
+static void
+claim(struct worker *w)
 {
-    struct worker *w = arg;
+    const char *cluster_id;
+    size_t n;
     enum store_status status;
+    unsigned assignment = consumer_assignment(w->consumer);
+    struct store_position *positions = consumer_claims(w->consumer, &n, &cluster_id);
     pipeline_claim(w->pipeline, cluster_id, positions, n);
     while (!pipeline_claimed(w->pipeline, &status)) {
         go_on(w);
         pipeline_hurry(w->pipeline, w->give_up_ms);
     }
-    return status;
+    if (status == STORE_DONE)
+        consumer_claimed(w->consumer, assignment, positions, n);
+    else
+        consumer_claim_failed(w->consumer, assignment);
 }
 
-static bool
-on_revoked(void *arg, bool lost)
+static void
+on_revoked(struct worker *w, bool lost)
 {
-    struct worker *w = arg;
     /* Before the batch is written: the master then has the others leave meanwhile. */
     if (signals_excused() && !w->excused) {
         log_info("others take over; leaving");
@@ -320,7 +323,18 @@ on_revoked(void *arg, bool lost)
         recorder_publish(w->recorder);
     }
     let_go(w, lost, clock_mono_ms() + REVOKE_MS);
-    return must_leave(w);
+    consumer_give_back(w->consumer, must_leave(w));
+}
+
+/* What Kafka's consumer cannot go on without. */
+static void
+serve_need(struct worker *w)
+{
+    enum consumer_need need = consumer_need(w->consumer);
+    if (need == CONSUMER_NEEDS_CLAIM)
+        claim(w);
+    else if (need != CONSUMER_NEEDS_NOTHING)
+        on_revoked(w, need == CONSUMER_NEEDS_BACK_LOST);
 }
 
 /* Returns: whether any came. */
@@ -343,7 +357,12 @@ rest(struct worker *w, bool more)
 {
     struct pollfd fds[] = {{.fd = consumer_fd(w->consumer), .events = POLLIN},
                            {.fd = consumer_messages_fd(w->consumer), .events = POLLIN}};
-    pipeline_sleep(w->pipeline, fds, is_full(w) ? 1 : 2, more ? 0 : clock_mono_ms() + SERVE_MS);
+    int64_t until = clock_mono_ms() + SERVE_MS, due = consumer_due_ms(w->consumer);
+    if (due < until)
+        until = due;
+    if (more || (!is_full(w) && consumer_may_have_messages(w->consumer)))
+        until = 0;
+    pipeline_sleep(w->pipeline, fds, is_full(w) ? 1 : 2, until);
 }
 
 static uint32_t
@@ -412,16 +431,38 @@ open_parts(struct worker *w, struct errbuf *err)
     w->pipeline = pipeline_new(w->cfg, w->args->kind, w->recorder, w->careful, err);
     if (w->pipeline == NULL)
         return -1;
-    struct consumer_hooks hooks = {.revoked = on_revoked,
-                                   .claim = pipeline_claims(w->pipeline) ? on_claim : NULL,
-                                   .hands = w->args->hands,
-                                   .slot = w->args->slot,
-                                   .key = find_key(w),
-                                   .careful = w->careful,
-                                   .tick = tick,
-                                   .arg = w};
-    w->consumer = consumer_open(w->cfg, w->args->kind, w->recorder, &hooks, w->args->hold_ms, err);
+    struct consumer_options options = {.claims = pipeline_claims(w->pipeline),
+                                       .hands = w->args->hands,
+                                       .slot = w->args->slot,
+                                       .key = find_key(w),
+                                       .careful = w->careful};
+    w->consumer = consumer_open(w->cfg, w->args->kind, w->recorder, &options, w->args->hold_ms,
+                                err);
     return w->consumer == NULL ? -1 : 0;
+}
+
+/* Not up to the last moment, when the master would kill us. */
+static void
+leave_group(struct worker *w)
+{
+    struct errbuf err;
+    int64_t until = clock_mono_ms() + CLOSE_MS;
+    int64_t last = w->stop_ms == INT64_MAX
+                       ? until
+                       : w->stop_ms - w->cfg->persister.shutdown_timeout_seconds * 100;
+    until = until < last ? until : last;
+    consumer_leave(w->consumer);
+    while (!consumer_has_left(w->consumer) && clock_mono_ms() < until) {
+        if (consumer_serve(w->consumer, &err) == -1)
+            log_debug("leaving all the same: %s", err.text);
+        housekeep(w);
+        struct pollfd fd = {.fd = consumer_fd(w->consumer), .events = POLLIN};
+        int64_t now = clock_mono_ms(), due = consumer_due_ms(w->consumer);
+        (void)poll(&fd, 1, due <= now ? 0 : due - now < SERVE_MS ? (int)(due - now) : SERVE_MS);
+    }
+    if (!consumer_has_left(w->consumer))
+        log_warning("did not leave the group in time");
+    consumer_close(&w->consumer);
 }
 
 static void
@@ -430,13 +471,7 @@ close_parts(struct worker *w)
     if (w->consumer != NULL) {
         recorder_set_state(w->recorder, SLOT_DRAINING);
         let_go(w, false, w->give_up_ms);
-        /* Not up to the last moment, when the master would kill us. */
-        int64_t until = clock_mono_ms() + CLOSE_MS;
-        int64_t last = w->stop_ms == INT64_MAX
-                           ? until
-                           : w->stop_ms - w->cfg->persister.shutdown_timeout_seconds * 100;
-        if (!consumer_close(&w->consumer, until < last ? until : last))
-            log_warning("did not leave the group in time");
+        leave_group(w);
     }
     pipeline_free(&w->pipeline);
 }

@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <poll.h>
 #include <stdio.h>
 
 #include "lib/clock.h"
@@ -15,26 +16,12 @@
 #include "tests/unit/cfg_fixture.h"
 #include "kafka/consume.h"
 
-enum { MESSAGES = 10, OFFSET_FETCH = 9, LONG_MS = 60000 };
+enum { MESSAGES = 10, OFFSET_COMMIT = 8, OFFSET_FETCH = 9, LONG_MS = 60000 };
 
 static rd_kafka_t *producer;
 static rd_kafka_mock_cluster_t *cluster;
 static struct segment segment;
 static struct recorder *recorder;
-
-static bool
-let_go(void *arg, bool lost)
-{
-    (void)arg;
-    (void)lost;
-    return false;
-}
-
-static void
-tick(void *arg)
-{
-    (void)arg;
-}
 
 static void
 start_cluster(void)
@@ -82,38 +69,201 @@ send_messages(void)
     rd_kafka_destroy(rk);
 }
 
+static void
+rest(struct consumer *consumer)
+{
+    struct pollfd fds[] = {{.fd = consumer_fd(consumer), .events = POLLIN},
+                           {.fd = consumer_messages_fd(consumer), .events = POLLIN}};
+    int64_t wait_ms = consumer_due_ms(consumer) - clock_mono_ms();
+    if (wait_ms > 0 && !consumer_may_have_messages(consumer))
+        (void)poll(fds, 2, wait_ms < LONG_MS ? (int)wait_ms : LONG_MS);
+}
+
+static void
+serve(struct consumer *consumer)
+{
+    cr_assert_eq(consumer_serve(consumer, &cfg_error), 0, "%s", cfg_error.text);
+}
+
+static int64_t least_offset; /* of those that count_messages has counted */
+
 static size_t
 count_messages(struct consumer *consumer)
 {
     struct message messages[MESSAGES];
     size_t n = 0;
     int64_t until_ms = clock_mono_ms() + LONG_MS;
+    least_offset = INT64_MAX;
     while (n < MESSAGES && clock_mono_ms() < until_ms) {
-        cr_assert_eq(consumer_serve(consumer, 20, &cfg_error), 0, "%s", cfg_error.text);
+        rest(consumer);
+        serve(consumer);
         size_t came = consumer_fetch(consumer, messages, MESSAGES);
-        for (size_t i = 0; i < came; i++)
+        for (size_t i = 0; i < came; i++) {
+            cr_assert_eq(messages[i].assignment, consumer_assignment(consumer));
+            least_offset = messages[i].offset < least_offset ? messages[i].offset : least_offset;
             consumer_release(&messages[i]);
+        }
         n += came;
     }
     return n;
 }
 
+static void
+leave(struct consumer **consumer)
+{
+    int64_t until_ms = clock_mono_ms() + LONG_MS;
+    consumer_leave(*consumer);
+    while (!consumer_has_left(*consumer) && clock_mono_ms() < until_ms) {
+        serve(*consumer);
+        rest(*consumer);
+    }
+    cr_assert(consumer_has_left(*consumer));
+    consumer_close(consumer);
+}
+
+static struct consumer *
+open_consumer(bool claims)
+{
+    char text[400];
+    struct consumer_options options = {.claims = claims};
+    snprintf(text, sizeof(text), "[kafka_metrics]\nuri = %s\n[influxdb]\nip_address = 127.0.0.1\n",
+             rd_kafka_mock_cluster_bootstraps(cluster));
+    struct config *cfg = cfg_load_good(text); /* it lasts as long as the test's process */
+    struct consumer *consumer =
+        consumer_open(cfg, TOPIC_METRICS, recorder, &options, 0, &cfg_error);
+    cr_assert_not_null(consumer, "%s", cfg_error.text);
+    return consumer;
+}
+
+/* Serves one, fetching nothing, until something is needed. */
+static enum consumer_need
+wait_need(struct consumer *consumer)
+{
+    int64_t until_ms = clock_mono_ms() + LONG_MS;
+    while (consumer_need(consumer) == CONSUMER_NEEDS_NOTHING && clock_mono_ms() < until_ms) {
+        serve(consumer);
+        rest(consumer);
+    }
+    return consumer_need(consumer);
+}
+
+static void
+note_all(struct consumer *consumer, unsigned assignment)
+{
+    for (int32_t id = 0; id < 2; id++)
+        consumer_note_durable(consumer, assignment, id, MESSAGES / 2, -1);
+}
+
+/* The group says that this is no member of it: somebody else may own the partitions already. */
+Test(consume, a_commit_that_is_refused_to_a_stranger_means_that_all_is_lost)
+{
+    send_messages();
+    struct consumer *consumer = open_consumer(false);
+    cr_assert_eq(count_messages(consumer), MESSAGES);
+    unsigned assignment = consumer_assignment(consumer);
+    rd_kafka_mock_push_request_errors(cluster, OFFSET_COMMIT, 1,
+                                      RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+    note_all(consumer, assignment);
+    consumer_commit(consumer);
+    cr_assert(consumer_has_commits_under_way(consumer));
+    cr_assert_eq(wait_need(consumer), CONSUMER_NEEDS_BACK_LOST);
+    cr_assert_eq(consumer_assignment(consumer), assignment);
+    consumer_commit(consumer);
+    cr_assert_not(consumer_has_commits_under_way(consumer));
+    consumer_give_back(consumer, false);
+    cr_assert_gt(consumer_assignment(consumer), assignment);
+    cr_assert_eq(count_messages(consumer), MESSAGES);
+    cr_assert_eq(least_offset, 0); /* as nothing is committed */
+    leave(&consumer);
+}
+
+static void
+commit_all(struct consumer *consumer)
+{
+    int64_t until_ms = clock_mono_ms() + LONG_MS;
+    note_all(consumer, consumer_assignment(consumer));
+    consumer_commit(consumer);
+    cr_assert(consumer_has_commits_under_way(consumer));
+    while (consumer_has_commits_under_way(consumer) && clock_mono_ms() < until_ms) {
+        rest(consumer);
+        serve(consumer);
+    }
+}
+
+/* (The mock cluster takes no commit while a group is being shared out, as real brokers do.) */
+Test(consume, who_is_revoked_is_asked_for_everything_and_another_goes_on_behind_it)
+{
+    send_messages();
+    struct consumer *a = open_consumer(false), *b;
+    cr_assert_eq(count_messages(a), MESSAGES);
+    commit_all(a);
+    unsigned assignment = consumer_assignment(a);
+    b = open_consumer(false);
+    int64_t until_ms = clock_mono_ms() + LONG_MS;
+    while (consumer_need(a) == CONSUMER_NEEDS_NOTHING && clock_mono_ms() < until_ms) {
+        serve(a);
+        serve(b);
+    }
+    cr_assert_eq(consumer_need(a), CONSUMER_NEEDS_BACK);
+    cr_assert_eq(consumer_assignment(a), assignment);
+    consumer_note_durable(a, assignment - 1, 0, MESSAGES, -1); /* of another time */
+    consumer_give_back(a, true);
+    cr_assert_gt(consumer_assignment(a), assignment);
+    cr_assert_eq(consumer_partitions(a), 0);
+    leave(&a);
+    send_messages();
+    cr_assert_eq(count_messages(b), MESSAGES);
+    cr_assert_eq(least_offset, MESSAGES / 2);
+    leave(&b);
+}
+
+Test(consume, partitions_are_claimed_before_they_start)
+{
+    size_t n, seen = 0;
+    const char *cluster_id;
+    send_messages();
+    struct consumer *consumer = open_consumer(true);
+    cr_assert_eq(wait_need(consumer), CONSUMER_NEEDS_CLAIM);
+    struct store_position *claims = consumer_claims(consumer, &n, &cluster_id);
+    cr_assert_eq(n, 2);
+    cr_assert_not_null(cluster_id);
+    cr_assert_eq(consumer_need(consumer), CONSUMER_NEEDS_NOTHING);
+    consumer_claim_failed(consumer, consumer_assignment(consumer));
+    cr_assert_eq(wait_need(consumer), CONSUMER_NEEDS_CLAIM); /* again */
+    claims = consumer_claims(consumer, &n, &cluster_id);
+    consumer_claimed(consumer, consumer_assignment(consumer) - 1, claims, n); /* of another time */
+    for (size_t i = 0; i < n; i++)
+        claims[i].next = 3;
+    consumer_claimed(consumer, consumer_assignment(consumer), claims, n);
+    struct message message;
+    int64_t until_ms = clock_mono_ms() + LONG_MS;
+    while (seen < MESSAGES - 6 && clock_mono_ms() < until_ms) {
+        rest(consumer);
+        serve(consumer);
+        if (consumer_fetch(consumer, &message, 1) == 0)
+            continue;
+        cr_assert_geq(message.offset, 3);
+        consumer_release(&message);
+        seen++;
+    }
+    cr_assert_eq(seen, MESSAGES - 6);
+    unsigned assignment = consumer_assignment(consumer);
+    consumer_claim_again(consumer);
+    cr_assert_gt(consumer_assignment(consumer), assignment);
+    cr_assert_eq(consumer_fetch(consumer, &message, 1), 0);
+    cr_assert_eq(wait_need(consumer), CONSUMER_NEEDS_CLAIM);
+    leave(&consumer);
+}
+
 /* The coordinator changes while it is asked where to begin. */
 Test(consume, offsets_that_the_group_does_not_tell_are_asked_for_again)
 {
-    char text[400];
-    struct consumer_hooks hooks = {.revoked = let_go, .tick = tick};
     send_messages();
-    snprintf(text, sizeof(text), "[kafka_metrics]\nuri = %s\n[influxdb]\nip_address = 127.0.0.1\n",
-             rd_kafka_mock_cluster_bootstraps(cluster));
-    struct config *cfg = cfg_load_good(text);
     rd_kafka_mock_push_request_errors(
         cluster, OFFSET_FETCH, 4, RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
         RD_KAFKA_RESP_ERR_NOT_COORDINATOR, RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
         RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
-    struct consumer *consumer = consumer_open(cfg, TOPIC_METRICS, recorder, &hooks, 0, &cfg_error);
-    cr_assert_not_null(consumer, "%s", cfg_error.text);
+    struct consumer *consumer = open_consumer(false);
     cr_assert_eq(count_messages(consumer), MESSAGES);
-    cr_assert(consumer_close(&consumer, clock_mono_ms() + LONG_MS));
-    cfg_free(&cfg);
+    leave(&consumer);
 }
