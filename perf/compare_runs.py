@@ -165,7 +165,8 @@ def run_bare(world, name, _store, _workers):
     before = world.cpu(None)
     code, said, cpu, tree = run_program(
         [world.options.build + "/perf/bench/count-consumer", "--brokers", world.kafka.address, "--topic",
-         world.topic, "--group", name, "--messages", str(world.messages)])
+         world.topic, "--group", name, "--messages", str(world.messages), "--idle-seconds",
+         str(world.options.timeout)])
     found = result(world, None, before, cpu=cpu, mib=tree.largest(), processes=tree.each())
     if code not in (0, 1):
         return {**found, "void": f"the bare consumer ended with {code}"}
@@ -203,7 +204,9 @@ class Ours:
         return self.p.process
 
     def done(self):
-        return (self.p.totals() or {}).get("completed", 0)
+        """Messages that are stored, and those that never will be."""
+        totals = self.p.totals() or {}
+        return totals.get("completed", 0), totals.get("rejected", 0)
 
     def complaint(self):
         """What a person has to know of this run, or None."""
@@ -271,9 +274,9 @@ class Python:
         client = self.world.kafka.client
         try:
             return sum(max(n, 0) for n in client.committed(
-                self.name, self.world.topic, PARTITIONS).values())
+                self.name, self.world.topic, PARTITIONS).values()), 0
         except (KafkaError, OSError):
-            return 0
+            return 0, 0
 
     def complaint(self):
         lines = re.findall(r"^.*(?: ERROR | CRITICAL |dropped).*$", benchlib.read(self.file), re.M)
@@ -286,14 +289,15 @@ class Python:
 
 def watch(world, persister, p):
     """Looks until all is done or it ends or the time is up: ([(seconds, done)], Tree, CPU)."""
-    started, tree, looks, cpu = time.monotonic(), benchlib.Tree(p.pid), [(0, 0)], 0
-    while looks[-1][0] < world.options.timeout and looks[-1][1] < world.messages:
+    started, tree, looks, cpu, rejected = time.monotonic(), benchlib.Tree(p.pid), [(0, 0)], 0, 0
+    while looks[-1][0] < world.options.timeout and looks[-1][1] + rejected < world.messages:
         if has_ended(p):
             break
         time.sleep(LOOK_SECONDS)
         tree.look()
         cpu = max(cpu, benchlib.cpu_of_tree(p.pid))
-        looks.append((time.monotonic() - started, persister.done()))
+        done, rejected = persister.done()
+        looks.append((time.monotonic() - started, done))
     return looks, tree, cpu
 
 

@@ -636,6 +636,7 @@ class Pipeline(Scenario):
     def test_it_stores_all_the_same(self):
         self.use_shared()
         p = self.persister()
+        self.wait_assigned(p)
         driver = Driver(self.dir, "attach", p.segment)
         self.addCleanup(driver.stop)
         loris, flood = Loris(driver.port, 100), Flood(driver.port, 4, "/metrics")

@@ -58,7 +58,7 @@ class CompareTest(unittest.TestCase):
     def test_a_run_that_loses_messages_is_void(self):
         # Without these points' retention, InfluxDB drops them and each goes to the dead letters.
         code, out, _ = compare("--messages", 10000, "--runs", 1, "--only", "influxdb-1,bare",
-                               "--timeout", 30, "--set", "influxdb.default_retention_hours=1")
+                               "--timeout", 200, "--set", "influxdb.default_retention_hours=1")
         self.assertEqual(code, 1)
         self.assertRegex(out, r"influxdb-1 .* void: .*0 rows of 10000 messages")
         self.assertRegex(out, r"(?m)^influxdb-1 +-")
