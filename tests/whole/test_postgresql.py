@@ -668,7 +668,9 @@ class RowsTest(unittest.TestCase):
         store = self.store(schema=schema)
         self.make_tables(store)
         self.sql(rule)
-        self.add(store, *((i, *bad(i)) if i % 2 else (i, None, 0) for i in range(3000)))
+        for start in range(0, 3000, 30):  # in series, or bad times would all come last
+            self.add(store, *((i, *bad(i)) if i % 2 else (i, None, 0)
+                              for i in range(start, start + 30)), name=f"m{start}")
         before = int(self.postgres.value("SELECT pg_current_xact_id()"))
         outcome = store.write()
         used = int(self.postgres.value("SELECT pg_current_xact_id()")) - before
