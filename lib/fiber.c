@@ -2,88 +2,48 @@
 /* fiber.c - see fiber.h. */
 #include "lib/fiber.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/fiber_watch.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define KNOWS_ADDRESSES 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define KNOWS_ADDRESSES 1
-#endif
-#endif
-#ifdef KNOWS_ADDRESSES
-#include <sanitizer/common_interface_defs.h>
-#include <sanitizer/lsan_interface.h>
-#endif
-#ifdef __has_include
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#endif
-#endif
-#ifndef VALGRIND_STACK_REGISTER
-#define VALGRIND_STACK_REGISTER(start, end) 0
-#define VALGRIND_STACK_DEREGISTER(id) (void)(id)
-#endif
-
-/* libpq resolves names and libcurl speaks TLS on it; only what is touched takes memory. */
-enum { STACK_BYTES = 1 << 20 };
+/* libpq below GSSAPI or OpenSSL, and a signal's frame with all registers on top of that. */
+enum { STACK_BYTES = 1 << 20, SLEEP_MAX_MS = 3600000 };
 
 struct fiber {
     struct fiber *next;
-    ucontext_t context, resumer;
     void (*run)(void *arg);
     void *arg;
-    char *stack; /* its lowest page is never touched: it faults */
-    unsigned valgrind_id;
+    ucontext_t context, resumer;
+    char *map; /* a page that faults, then the stack; NULL once it has ended */
     struct pollfd *fds;
-    size_t n_fds;
+    size_t n_fds; /* 0 while it runs and after its end */
     int64_t until_ms;
-    bool ready, ended;
-    void *own_shadow, *resumer_shadow; /* of the address sanitizer */
-    const void *resumer_bottom;
-    size_t resumer_bytes;
+    bool woken; /* since it was resumed; or it has not begun, or a descriptor is ready */
+    bool ended;
+    struct fiber_watch watch;
 };
 
 struct fibers {
-    struct fiber *first;
-    struct pollfd *fds;
-    size_t capacity;
+    struct fiber *first, **last;
+    struct fibers_os os;
+    struct pollfd *fds; /* room for the caller's own and every fiber's */
+    size_t n_fibers;
 };
 
-static struct fiber *running;
+static _Thread_local struct fiber *running;
+static _Thread_local unsigned forbidden;
 
 /* --- switching --- */
 
 static void
-before_switch(void **shadow, const void *bottom, size_t bytes)
+switch_context(ucontext_t *from, ucontext_t *to)
 {
-#ifdef KNOWS_ADDRESSES
-    __sanitizer_start_switch_fiber(shadow, bottom, bytes);
-#else
-    (void)shadow, (void)bottom, (void)bytes;
-#endif
-}
-
-static void
-after_switch(void *shadow, const void **bottom, size_t *bytes)
-{
-#ifdef KNOWS_ADDRESSES
-    __sanitizer_finish_switch_fiber(shadow, bottom, bytes);
-#else
-    (void)shadow, (void)bottom, (void)bytes;
-#endif
-}
-
-static size_t
-page_bytes(void)
-{
-    return (size_t)sysconf(_SC_PAGESIZE);
+    if (swapcontext(from, to) == -1)
+        abort();
 }
 
 /* Where a fiber begins. It never returns: its context has no successor. */
@@ -91,45 +51,39 @@ static void
 begin(void)
 {
     struct fiber *f = running;
-    after_switch(NULL, &f->resumer_bottom, &f->resumer_bytes);
+    fiber_watch_entered(&f->watch);
     f->run(f->arg);
     f->ended = true;
-    before_switch(NULL, f->resumer_bottom, f->resumer_bytes);
-    setcontext(&f->resumer);
+    fiber_watch_leave(&f->watch, true);
+    switch_context(&f->context, &f->resumer);
     abort();
 }
 
+/* Runs a fiber until it waits or ends. */
 static void
 resume(struct fiber *f)
 {
-    struct fiber *outer = running;
-    assert(outer == NULL); /* fibers do not run fibers */
-    f->ready = false;
     running = f;
-    before_switch(&f->resumer_shadow, f->stack + page_bytes(), STACK_BYTES);
-    if (swapcontext(&f->resumer, &f->context) == -1)
-        abort();
-    after_switch(f->resumer_shadow, NULL, NULL);
-    running = outer;
+    f->woken = false;
+    fiber_watch_enter(&f->watch);
+    switch_context(&f->resumer, &f->context);
+    fiber_watch_left(&f->watch);
+    running = NULL;
 }
 
 void
 fiber_wait(struct pollfd *fds, size_t n, int64_t until_ms)
 {
     struct fiber *f = running;
-    assert(f != NULL && n <= FIBER_FDS_MAX);
+    assert(f != NULL && forbidden == 0 && n <= FIBER_FDS_MAX);
     for (size_t i = 0; i < n; i++)
         fds[i].revents = 0;
     f->fds = fds;
     f->n_fds = n;
     f->until_ms = until_ms;
-    if (f->ready) /* it was woken meanwhile: the others have their turn first */
-        f->until_ms = 0;
-    f->ready = false;
-    before_switch(&f->own_shadow, f->resumer_bottom, f->resumer_bytes);
-    if (swapcontext(&f->context, &f->resumer) == -1)
-        abort();
-    after_switch(f->own_shadow, &f->resumer_bottom, &f->resumer_bytes);
+    fiber_watch_leave(&f->watch, false);
+    switch_context(&f->context, &f->resumer);
+    fiber_watch_entered(&f->watch);
     f->n_fds = 0;
 }
 
@@ -140,9 +94,22 @@ fiber_running(void)
 }
 
 void
+fiber_forbid(void)
+{
+    forbidden++;
+}
+
+void
+fiber_allow(void)
+{
+    assert(forbidden > 0);
+    forbidden--;
+}
+
+void
 fiber_wake(struct fiber *fiber)
 {
-    fiber->ready = true;
+    fiber->woken = true;
 }
 
 bool
@@ -153,176 +120,206 @@ fiber_has_ended(const struct fiber *fiber)
 
 /* --- the group --- */
 
+static int
+poll_fds(void *arg, struct pollfd *fds, size_t n, int wait_ms)
+{
+    (void)arg;
+    return poll(fds, n, wait_ms);
+}
+
+static int64_t
+now_mono_ms(void *arg)
+{
+    (void)arg;
+    return clock_mono_ms();
+}
+
+/* Room for the descriptors of n fibers, so that a sleep has nothing to allocate. */
+static int
+reserve_fds(struct fibers *fibers, size_t n)
+{
+    struct pollfd *fds = reallocarray(fibers->fds, n + 1, FIBER_FDS_MAX * sizeof(*fds));
+    if (fds == NULL)
+        return -1;
+    fibers->fds = fds;
+    return 0;
+}
+
 struct fibers *
-fibers_new(void)
+fibers_new(const struct fibers_os *os)
 {
-    return calloc(1, sizeof(struct fibers));
+    struct fibers *fibers = calloc(1, sizeof(*fibers));
+    if (fibers == NULL)
+        return NULL;
+    fibers->last = &fibers->first;
+    fibers->os = os != NULL ? *os : (struct fibers_os){.poll = poll_fds, .now_ms = now_mono_ms};
+    if (reserve_fds(fibers, 0) == 0)
+        return fibers;
+    free(fibers);
+    return NULL;
 }
 
-static void
-free_fiber(struct fiber *f)
+static size_t
+guard_bytes(void)
 {
-    if (f->stack != NULL) {
-        VALGRIND_STACK_DEREGISTER(f->valgrind_id);
-#ifdef KNOWS_ADDRESSES
-        __lsan_unregister_root_region(f->stack + page_bytes(), STACK_BYTES);
-#endif
-        munmap(f->stack, STACK_BYTES + page_bytes());
-    }
-    free(f);
-}
-
-void
-fibers_free(struct fibers **fibers)
-{
-    struct fibers *group = *fibers;
-    if (group == NULL)
-        return;
-    while (group->first != NULL) {
-        struct fiber *f = group->first;
-        group->first = f->next;
-        free_fiber(f);
-    }
-    free(group->fds);
-    free(group);
-    *fibers = NULL;
+    return (size_t)sysconf(_SC_PAGESIZE);
 }
 
 static int
 make_stack(struct fiber *f)
 {
-    char *stack = mmap(NULL, STACK_BYTES + page_bytes(), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
-    if (stack == MAP_FAILED)
+    size_t guard = guard_bytes();
+    char *map = mmap(NULL, guard + STACK_BYTES, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+    if (map == MAP_FAILED)
         return -1;
-    if (mprotect(stack, page_bytes(), PROT_NONE) == -1) {
-        munmap(stack, STACK_BYTES + page_bytes());
+    if (mprotect(map, guard, PROT_NONE) == -1) {
+        munmap(map, guard + STACK_BYTES);
         return -1;
     }
-    f->stack = stack;
-    f->valgrind_id = VALGRIND_STACK_REGISTER(stack + page_bytes(), stack + page_bytes() + STACK_BYTES);
-#ifdef KNOWS_ADDRESSES
-    __lsan_register_root_region(stack + page_bytes(), STACK_BYTES);
-#endif
+    f->map = map;
+    fiber_watch_add(&f->watch, map + guard, STACK_BYTES);
     return 0;
 }
 
-static int
-make_context(struct fiber *f)
+static void
+free_stack(struct fiber *f)
+{
+    if (f->map == NULL)
+        return;
+    fiber_watch_remove(&f->watch);
+    munmap(f->map, guard_bytes() + STACK_BYTES);
+    f->map = NULL;
+}
+
+void
+fibers_free(struct fibers **fibers_p)
+{
+    struct fibers *fibers = *fibers_p;
+    *fibers_p = NULL;
+    if (fibers == NULL)
+        return;
+    assert(running == NULL);
+    while (fibers->first != NULL) {
+        struct fiber *f = fibers->first;
+        fibers->first = f->next;
+        free_stack(f);
+        free(f);
+    }
+    free(fibers->fds);
+    free(fibers);
+}
+
+static void
+init_context(struct fiber *f)
 {
     if (getcontext(&f->context) == -1)
-        return -1;
-    f->context.uc_stack = (stack_t){.ss_sp = f->stack + page_bytes(), .ss_size = STACK_BYTES};
+        abort();
+    f->context.uc_stack = (stack_t){.ss_sp = f->map + guard_bytes(), .ss_size = STACK_BYTES};
     f->context.uc_link = NULL;
     makecontext(&f->context, begin, 0);
-    return 0;
 }
 
 struct fiber *
 fibers_add(struct fibers *fibers, void (*run)(void *arg), void *arg)
 {
+    if (reserve_fds(fibers, fibers->n_fibers + 1) == -1)
+        return NULL;
     struct fiber *f = calloc(1, sizeof(*f));
     if (f == NULL)
         return NULL;
-    f->run = run;
-    f->arg = arg;
-    f->ready = true;
-    if (make_stack(f) == -1 || make_context(f) == -1) {
-        free_fiber(f);
+    if (make_stack(f) == -1) {
+        free(f);
         return NULL;
     }
-    struct fiber **last = &fibers->first;
-    while (*last != NULL)
-        last = &(*last)->next;
-    *last = f;
+    init_context(f);
+    f->run = run;
+    f->arg = arg;
+    f->woken = true;
+    *fibers->last = f;
+    fibers->last = &f->next;
+    fibers->n_fibers++;
     return f;
+}
+
+static bool
+is_ready(const struct fiber *f, int64_t now_ms)
+{
+    return !f->ended && (f->woken || f->until_ms <= now_ms);
 }
 
 void
 fibers_run(struct fibers *fibers)
 {
-    int64_t now_ms = clock_mono_ms();
-    for (struct fiber *f = fibers->first; f != NULL; f = f->next)
-        if (!f->ended && (f->ready || f->until_ms <= now_ms))
+    assert(running == NULL); /* fibers do not run fibers */
+    int64_t now_ms = fibers->os.now_ms(fibers->os.arg);
+    for (struct fiber *f = fibers->first; f != NULL; f = f->next) {
+        if (is_ready(f, now_ms))
             resume(f);
+        if (f->ended)
+            free_stack(f);
+    }
 }
 
 bool
 fibers_are_ready(const struct fibers *fibers)
 {
-    int64_t now_ms = clock_mono_ms();
+    int64_t now_ms = fibers->os.now_ms(fibers->os.arg);
     for (const struct fiber *f = fibers->first; f != NULL; f = f->next)
-        if (!f->ended && (f->ready || f->until_ms <= now_ms))
+        if (is_ready(f, now_ms))
             return true;
     return false;
 }
 
 /* --- sleeping --- */
 
-static int
-reserve(struct fibers *group, size_t n)
-{
-    if (n <= group->capacity)
-        return 0;
-    struct pollfd *bigger = realloc(group->fds, n * sizeof(*bigger));
-    if (bigger == NULL)
-        return -1;
-    group->fds = bigger;
-    group->capacity = n;
-    return 0;
-}
-
-/* What all wait for: copied behind the caller's own. Returns how many there are. */
+/*
+ * What all wait for: copied behind the caller's own. *until_ms becomes the earliest of all times.
+ * Returns: how many descriptors there are.
+ */
 static size_t
-gather(struct fibers *group, const struct pollfd *own, size_t n_own, int64_t *until_ms)
+gather(struct fibers *fibers, const struct pollfd *own, size_t n_own, int64_t *until_ms)
 {
-    size_t n = n_own;
-    for (struct fiber *f = group->first; f != NULL; f = f->next)
-        n += f->ended ? 0 : f->n_fds;
-    if (reserve(group, n) == -1) { /* look again soon, then */
-        int64_t soon = clock_mono_ms() + 10;
-        *until_ms = soon < *until_ms ? soon : *until_ms;
-        return 0;
-    }
-    for (n = 0; n < n_own; n++)
-        group->fds[n] = own[n];
-    for (struct fiber *f = group->first; f != NULL; f = f->next) {
+    size_t n = 0;
+    for (size_t i = 0; i < n_own; i++)
+        fibers->fds[n++] = own[i];
+    for (const struct fiber *f = fibers->first; f != NULL; f = f->next) {
         if (f->ended)
             continue;
         for (size_t i = 0; i < f->n_fds; i++)
-            group->fds[n++] = f->fds[i];
-        if (f->ready)
-            *until_ms = 0;
+            fibers->fds[n++] = f->fds[i];
+        if (f->woken)
+            *until_ms = INT64_MIN;
         else if (f->until_ms < *until_ms)
             *until_ms = f->until_ms;
     }
     return n;
 }
 
+/* Tells each what poll(2) said; who has a descriptor that is ready need not wait any more. */
 static void
-tell_ready(struct fibers *group, struct pollfd *own, size_t n_own)
+tell(struct fibers *fibers, struct pollfd *own, size_t n_own)
 {
+    size_t n = 0;
     for (size_t i = 0; i < n_own; i++)
-        own[i].revents = group->fds[i].revents;
-    size_t n = n_own;
-    for (struct fiber *f = group->first; f != NULL; f = f->next)
-        for (size_t i = 0; !f->ended && i < f->n_fds; i++, n++) {
-            f->fds[i].revents = group->fds[n].revents;
-            f->ready |= f->fds[i].revents != 0;
+        own[i].revents = fibers->fds[n++].revents;
+    for (struct fiber *f = fibers->first; f != NULL; f = f->next)
+        for (size_t i = 0; i < f->n_fds; i++) {
+            f->fds[i].revents = fibers->fds[n++].revents;
+            f->woken |= f->fds[i].revents != 0;
         }
 }
 
 void
 fibers_sleep(struct fibers *fibers, struct pollfd *own, size_t n_own, int64_t until_ms)
 {
+    assert(running == NULL && n_own <= FIBER_FDS_MAX);
     for (size_t i = 0; i < n_own; i++)
         own[i].revents = 0;
     size_t n = gather(fibers, own, n_own, &until_ms);
-    int64_t wait_ms = until_ms - clock_mono_ms();
-    if (wait_ms < 0)
-        wait_ms = 0;
-    else if (wait_ms > 3600000)
-        wait_ms = 3600000;
-    if (poll(fibers->fds, n, (int)wait_ms) > 0)
-        tell_ready(fibers, own, n_own);
+    int64_t now_ms = fibers->os.now_ms(fibers->os.arg), wait_ms = 0;
+    if (until_ms > now_ms)
+        wait_ms = until_ms < now_ms + SLEEP_MAX_MS ? until_ms - now_ms : SLEEP_MAX_MS;
+    if (fibers->os.poll(fibers->os.arg, fibers->fds, n, (int)wait_ms) > 0)
+        tell(fibers, own, n_own);
 }

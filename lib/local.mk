@@ -7,7 +7,7 @@ lib_liblib_a_SOURCES = \
 	lib/buf.c lib/buf.h \
 	lib/clock.h \
 	lib/errbuf.c lib/errbuf.h \
-	lib/fiber.c lib/fiber.h \
+	lib/fiber.c lib/fiber.h lib/fiber_watch.h \
 	lib/host.c lib/host.h \
 	lib/job.c lib/job.h \
 	lib/json.c lib/json.h \

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lib/clock.h"
+#include "lib/fiber.h"
 
 enum {
     ANSWER_MAX = 1 << 20,
@@ -201,6 +202,7 @@ turn(struct http *h, const struct pollfd *ready, size_t n)
     CURLMcode code = CURLM_OK;
     int running;
     bool any = false;
+    fiber_forbid();
     for (size_t i = 0; i < n && code == CURLM_OK; i++) {
         short events = ready[i].revents;
         int what = (events & (POLLIN | POLLHUP) ? CURL_CSELECT_IN : 0) |
@@ -212,6 +214,7 @@ turn(struct http *h, const struct pollfd *ready, size_t n)
     }
     if (!any || clock_mono_ms() >= h->due_ms)
         code = curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    fiber_allow();
     return code;
 }
 

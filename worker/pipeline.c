@@ -666,7 +666,7 @@ make_loads(struct pipeline *p)
 static int
 make_fibers(struct pipeline *p)
 {
-    p->fibers = fibers_new();
+    p->fibers = fibers_new(NULL);
     if (p->fibers == NULL)
         return -1;
     p->writer.fiber = fibers_add(p->fibers, run_writer, p);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "lib/clock.h"
+#include "lib/fiber.h"
 #include "lib/host.h"
 #include "lib/log.h"
 
@@ -150,6 +151,14 @@ log_warning_of_server(void *arg, const PGresult *result)
     log_notice("PostgreSQL says: %.*s", (int)strcspn(message, "\n"), message);
 }
 
+static void
+on_notice(void *arg, const PGresult *result)
+{
+    fiber_forbid();
+    log_warning_of_server(arg, result);
+    fiber_allow();
+}
+
 static enum pg_outcome
 connect_server(struct pg_conn *conn, struct pg_error *error)
 {
@@ -164,7 +173,7 @@ connect_server(struct pg_conn *conn, struct pg_error *error)
         pg_error_set(error, "", "out of memory");
         return PG_WORLD;
     }
-    PQsetNoticeReceiver(conn->pg, log_warning_of_server, conn);
+    PQsetNoticeReceiver(conn->pg, on_notice, conn);
     PostgresPollingStatusType next = PGRES_POLLING_WRITING;
     while (PQstatus(conn->pg) != CONNECTION_BAD && next != PGRES_POLLING_OK) {
         short events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;
