@@ -11,10 +11,16 @@
  */
 #include "worker/dead_topic.h"
 
+#include <errno.h>
 #include <librdkafka/rdkafka.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
+#include "lib/clock.h"
 #include "kafka/kafka_conf.h"
+
+enum { LOOK_MS = 1000 }; /* the longest wait for a report */
 
 struct dead_topic {
     const struct config *cfg;
@@ -22,6 +28,7 @@ struct dead_topic {
     const struct store_hooks *hooks;
     rd_kafka_t *rk;     /* NULL until the first letter */
     rd_kafka_t *single; /* one letter a batch; NULL until a batch was refused */
+    int fd;             /* readable when there may be reports */
     bool failed;        /* a letter of this round was not delivered */
     bool crippled;      /* a client could not make one of its threads, and will not try again */
     struct errbuf why;
@@ -69,9 +76,14 @@ struct dead_topic *
 dead_topic_new(const struct config *cfg, enum topic_kind kind, const struct store_hooks *hooks)
 {
     struct dead_topic *t = calloc(1, sizeof(*t));
-    if (t != NULL)
-        *t = (struct dead_topic){.cfg = cfg, .kind = kind, .hooks = hooks};
-    return t;
+    if (t == NULL)
+        return NULL;
+    *t = (struct dead_topic){.cfg = cfg, .kind = kind, .hooks = hooks};
+    t->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (t->fd != -1)
+        return t;
+    free(t);
+    return NULL;
 }
 
 static void
@@ -109,8 +121,19 @@ dead_topic_free(struct dead_topic **topic)
     if (*topic == NULL)
         return;
     drop_clients(*topic);
+    close((*topic)->fd);
     free(*topic);
     *topic = NULL;
+}
+
+/* Has librdkafka write to the descriptor whenever there are reports where there were none. */
+static void
+watch_reports(struct dead_topic *t, rd_kafka_t *client)
+{
+    static const uint64_t one = 1;
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_main(client);
+    rd_kafka_queue_io_event_enable(queue, t->fd, &one, sizeof(one));
+    rd_kafka_queue_destroy(queue);
 }
 
 /* Takes: where it is to be, if it is not there yet; whether it sends one letter a batch. */
@@ -128,8 +151,10 @@ make_client(struct dead_topic *t, rd_kafka_t **client, bool singly, struct errbu
     rd_kafka_conf_set_error_cb(conf, on_error);
     if (!singly || kafka_conf_set(conf, "batch.num.messages", "1", err) == 0) {
         *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
-        if (*client != NULL)
+        if (*client != NULL) {
+            watch_reports(t, *client);
             return 0;
+        }
         errbuf_set(err, "dead letters: Kafka client: %s", text);
     }
     rd_kafka_conf_destroy(conf);
@@ -156,17 +181,27 @@ send_singly(struct dead_topic *t, const rd_kafka_message_t *message)
                    message->_private) == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-/* Serves reports. Returns: letters without one. */
+/* Serves the reports that are there. Returns: letters without one. */
 static int
-serve(struct dead_topic *t, int wait_ms)
+serve(struct dead_topic *t)
 {
+    uint64_t count;
     if (t->rk == NULL)
         return 0;
-    int open = rd_kafka_outq_len(t->rk);
-    rd_kafka_poll(t->rk, open > 0 ? wait_ms : 0);
+    if (read(t->fd, &count, sizeof(count)) == -1)
+        (void)errno; /* none has come since */
+    rd_kafka_poll(t->rk, 0);
     if (t->single != NULL)
-        rd_kafka_poll(t->single, open > 0 ? 0 : wait_ms);
+        rd_kafka_poll(t->single, 0);
     return rd_kafka_outq_len(t->rk) + (t->single != NULL ? rd_kafka_outq_len(t->single) : 0);
+}
+
+/* Until there may be a report. Returns: false to give up. */
+static bool
+wait_for_report(struct dead_topic *t)
+{
+    struct pollfd fd = {.fd = t->fd, .events = POLLIN};
+    return t->hooks->wait(t->hooks->arg, &fd, 1, clock_mono_ms() + LOOK_MS);
 }
 
 /* Ends the round, after which every report is in. */
@@ -194,7 +229,7 @@ dead_topic_send(struct dead_topic *topic, struct slice letter, bool *too_large, 
         return STORE_SICK;
     for (;;) {
         rd_kafka_resp_err_t code = produce(topic, topic->rk, letter, too_large);
-        serve(topic, code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 100 : 0);
+        serve(topic);
         if (topic->failed)
             return sick(topic, err);
         if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
@@ -206,7 +241,7 @@ dead_topic_send(struct dead_topic *topic, struct slice letter, bool *too_large, 
             return STORE_DONE;
         if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
             return sick(topic, err);
-        if (!store_goes_on(topic->hooks))
+        if (!wait_for_report(topic))
             return end_round(topic, STORE_STOPPED);
     }
 }
@@ -214,10 +249,10 @@ dead_topic_send(struct dead_topic *topic, struct slice letter, bool *too_large, 
 enum store_status
 dead_topic_flush(struct dead_topic *topic, struct errbuf *err)
 {
-    while (serve(topic, 100) > 0) {
+    while (serve(topic) > 0) {
         if (topic->failed)
             return sick(topic, err);
-        if (!store_goes_on(topic->hooks))
+        if (!wait_for_report(topic))
             return end_round(topic, STORE_STOPPED);
     }
     return topic->failed ? sick(topic, err) : STORE_DONE;

@@ -14,7 +14,7 @@
 
 struct dead_topic;
 
-/* Returns: NULL if memory is out. The client is made with the first letter. */
+/* Returns: NULL if memory or descriptors are out. The client is made with the first letter. */
 struct dead_topic *dead_topic_new(const struct config *cfg, enum topic_kind kind,
                                   const struct store_hooks *hooks) MUST_CHECK;
 

@@ -11,6 +11,8 @@
  *                -> stored ROW or refused ROW REASON DETAIL for each row that got settled, then
  *                   done|sick|stopped TEXT, preceded by "took MS gap MS": how long it was, and the
  *                   longest time in it during which the worker could not have lived on
+ *   batch N      go on with the batch N (0, at first, or 1), each of which has rows of its own
+ *                -> batch N
  *   bytes        -> bytes N
  *   reset        -> reset
  *
@@ -24,14 +26,18 @@
 #include "store/store.h"
 #include "record/decode.h"
 
+enum { HANDS = 2 };
+
 struct driver {
     struct config *cfg;
     enum topic_kind kind;
     struct decoder *decoder;
     struct store *store;
-    struct store_load *load;
-    struct batch batch;
-    bool *told; /* by row */
+    struct hand {
+        struct store_load *load;
+        struct batch batch;
+        bool *told; /* by row */
+    } hands[HANDS], *hand;
     int64_t last_ms, gap_ms, until_ms;
 };
 
@@ -62,15 +68,15 @@ show_reject(const char *how, uint32_t row, const struct reject *why)
 static void
 show_settled(struct driver *d)
 {
-    for (uint32_t row = 0; row < d->batch.n; row++) {
-        const struct entry *entry = &d->batch.entries[row];
-        if (entry->state == ENTRY_PENDING || d->told[row])
+    for (uint32_t row = 0; row < d->hand->batch.n; row++) {
+        const struct entry *entry = &d->hand->batch.entries[row];
+        if (entry->state == ENTRY_PENDING || d->hand->told[row])
             continue;
-        d->told[row] = true;
+        d->hand->told[row] = true;
         if (entry->state == ENTRY_STORED)
             printf("stored %u\n", row);
         else
-            show_reject("refused", row, &d->batch.rejects[entry->why]);
+            show_reject("refused", row, &d->hand->batch.rejects[entry->why]);
     }
 }
 
@@ -98,20 +104,20 @@ add(struct driver *d, char *hex)
     struct record record;
     struct reject why;
     struct message message = {.payload = {hex, unhex(hex)}};
-    uint32_t row = (uint32_t)batch_add(&d->batch, &message, 0);
+    uint32_t row = (uint32_t)batch_add(&d->hand->batch, &message, 0);
     enum store_added added = STORE_REFUSED;
-    d->told = realloc(d->told, d->batch.n);
-    d->told[row] = false;
+    d->hand->told = realloc(d->hand->told, d->hand->batch.n);
+    d->hand->told[row] = false;
     if (decoder_decode(d->decoder, d->kind, message.payload, &record, &why) == 0)
-        added = d->store->ops->add(d->store, d->load, &record, row, &why);
+        added = d->store->ops->add(d->store, d->hand->load, &record, row, &why);
     if (added == STORE_ADDED) {
         printf("added %u\n", row);
     } else if (added == STORE_NO_MEMORY) {
         printf("nomemory %u\n", row);
     } else {
-        d->told[row] = true;
+        d->hand->told[row] = true;
         show_reject("rejected", row, &why);
-        if (batch_settle(&d->batch, row, &why) == -1)
+        if (batch_settle(&d->hand->batch, row, &why) == -1)
             abort();
     }
 }
@@ -126,14 +132,14 @@ write_rows(struct driver *d, int64_t allowed_ms)
         [STORE_FENCED] = "fenced",
     };
     struct errbuf err = {.text = ""};
-    struct store_write write = {.batch = &d->batch};
+    struct store_write write = {.batch = &d->hand->batch};
     int64_t start = clock_mono_ms();
     d->last_ms = start;
     d->gap_ms = 0;
     d->until_ms = allowed_ms == 0 ? INT64_MAX : start + allowed_ms;
-    enum store_status status = d->store->ops->write(d->store, d->load, &write, &err);
+    enum store_status status = d->store->ops->write(d->store, d->hand->load, &write, &err);
     if (status == STORE_DONE && d->store->ops->commit != NULL)
-        status = d->store->ops->commit(d->store, d->load, &write, &err);
+        status = d->store->ops->commit(d->store, d->hand->load, &write, &err);
     note_sign_of_life(d);
     show_settled(d);
     printf("took %lld gap %lld\n", (long long)(d->last_ms - start), (long long)d->gap_ms);
@@ -150,11 +156,14 @@ run_command(struct driver *d, char *line)
         write_rows(d, 0);
     } else if (strncmp(line, "write ", 6) == 0 && num_parse_int(line + 6, 1, 100000, &ms) == 0) {
         write_rows(d, ms);
+    } else if (strcmp(line, "batch 0") == 0 || strcmp(line, "batch 1") == 0) {
+        d->hand = &d->hands[line[6] - '0'];
+        printf("%s\n", line);
     } else if (strcmp(line, "bytes") == 0) {
-        printf("bytes %zu\n", d->store->ops->bytes(d->load));
+        printf("bytes %zu\n", d->store->ops->bytes(d->hand->load));
     } else if (strcmp(line, "reset") == 0) {
-        d->store->ops->load_reset(d->store, d->load);
-        batch_reset(&d->batch);
+        d->store->ops->load_reset(d->store, d->hand->load);
+        batch_reset(&d->hand->batch);
         printf("reset\n");
     } else {
         fprintf(stderr, "store-driver: what is \"%.40s\"?\n", line);
@@ -188,11 +197,16 @@ open_all(struct driver *d, const struct store_hooks *hooks, const char *file, st
         return -1;
     const struct store_ops *ops = store_find(cfg_topic_driver(d->cfg, d->kind));
     d->decoder = decoder_new((size_t)d->cfg->persister.max_message_bytes);
-    batch_init(&d->batch, &(struct batch_limits){.count = UINT32_MAX, .bytes = SIZE_MAX});
     d->store = ops->open(d->cfg, d->kind, hooks, err);
-    if (d->store != NULL)
-        d->load = ops->load_new(d->store);
-    return d->decoder != NULL && d->load != NULL ? 0 : -1;
+    for (int i = 0; i < HANDS; i++) {
+        d->hand = &d->hands[i];
+        batch_init(&d->hand->batch,
+                   &(struct batch_limits){.count = UINT32_MAX, .bytes = SIZE_MAX});
+        if (d->store != NULL)
+            d->hand->load = ops->load_new(d->store);
+    }
+    d->hand = &d->hands[0];
+    return d->decoder != NULL && d->hands[0].load != NULL && d->hands[1].load != NULL ? 0 : -1;
 }
 
 int
@@ -213,12 +227,14 @@ main(int argc, char **argv)
         fprintf(stderr, "store-driver: %s\n", err.text);
     else
         result = run(&d);
-    if (d.load != NULL)
-        d.store->ops->load_free(d.store, &d.load);
+    for (int i = 0; i < HANDS; i++) {
+        if (d.hands[i].load != NULL)
+            d.store->ops->load_free(d.store, &d.hands[i].load);
+        batch_free(&d.hands[i].batch);
+        free(d.hands[i].told);
+    }
     if (d.store != NULL)
         d.store->ops->close(&d.store);
-    batch_free(&d.batch);
-    free(d.told);
     decoder_free(&d.decoder);
     cfg_free(&d.cfg);
     return result == 0 ? 0 : 1;

@@ -1605,6 +1605,76 @@ class RetentionTest(PostgresScenario):
                          "0")
 
 
+class SeriesOfTwoBatchesTest(unittest.TestCase):
+    """Two batches in flight: what one learns of the series does not speak for the other."""
+
+    def setUp(self):
+        self.postgres = Postgres()
+        self.addCleanup(self.postgres.remove)
+        self.postgres.start()
+        directory = tempfile.mkdtemp(prefix="persister-batches-")
+        self.addCleanup(shutil.rmtree, directory, True)
+        self.store = Store(directory, driver="postgresql",
+                           postgresql={"conninfo": self.postgres.conninfo})
+        self.addCleanup(self.store.close)
+        # Both series are remembered.
+        self.store.add(metric("a", value=1), metric("b", value=2))
+        self.assertEqual(self.store.write().status, "done")
+        self.store.reset()
+        # A batch of each, before either is written.
+        self.store.add(metric("a", value=3))
+        self.store.batch(1)
+        self.store.add(metric("b", value=4))
+        self.store.batch(0)
+
+    def delete(self, name):
+        self.postgres.sql(f"BEGIN; DELETE FROM monasca.measurements WHERE metric_id IN"
+                          f" (SELECT id FROM monasca.metrics WHERE name = '{name}');"
+                          f" DELETE FROM monasca.metrics WHERE name = '{name}'; COMMIT")
+
+    def orphans(self):
+        return self.postgres.value(PrunedSeriesTest.ORPHANS)
+
+    def test_a_series_of_the_second_is_deleted(self):
+        self.delete("b")
+        self.assertEqual(self.store.write().status, "done")
+        self.store.batch(1)
+        self.assertEqual(self.store.write().status, "fenced")
+        self.assertEqual(self.orphans(), "0")
+
+    def test_a_series_of_the_first_is_deleted(self):
+        self.delete("a")
+        self.assertEqual(self.store.write().status, "fenced")
+        self.store.batch(1)
+        self.assertEqual(self.store.write().status, "done")
+        self.assertEqual(self.orphans(), "0")
+
+    def test_the_first_finds_another_connection(self):
+        self.delete("b")
+        self.postgres.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                          " WHERE application_name = 'monasca-persister'")
+        outcome = self.store.write()
+        if outcome.status == "sick":  # its connection went while it was using it
+            outcome = self.store.write()
+        self.assertEqual(outcome.status, "done")
+        self.store.batch(1)
+        self.assertEqual(self.store.write().status, "fenced")
+        self.assertEqual(self.orphans(), "0")
+
+    def test_a_new_series_of_both_is_made_once(self):
+        for number in (0, 1):
+            self.store.batch(number)
+            self.store.add(metric("c", value=5 + number, ms=NOW_MS + number))
+        self.store.batch(0)
+        self.assertEqual(self.store.write().status, "done")
+        self.store.batch(1)
+        self.assertEqual(self.store.write().status, "done")
+        # Those of a and b have the same time as before, and take their places.
+        self.assertEqual(self.postgres.value("SELECT count(*) FROM monasca.measurements"), "4")
+        self.assertEqual(self.postgres.value(
+            "SELECT count(*) FROM monasca.metrics WHERE name = 'c'"), "1")
+
+
 class PrunedSeriesTest(PostgresScenario):
     """Rows never refer to a series that is not there."""
 
