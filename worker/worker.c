@@ -457,8 +457,8 @@ leave_group(struct worker *w)
             log_debug("leaving all the same: %s", err.text);
         housekeep(w);
         struct pollfd fd = {.fd = consumer_fd(w->consumer), .events = POLLIN};
-        int64_t now = clock_mono_ms(), due = consumer_due_ms(w->consumer);
-        (void)poll(&fd, 1, due <= now ? 0 : due - now < SERVE_MS ? (int)(due - now) : SERVE_MS);
+        int64_t look = clock_mono_ms() + SERVE_MS, due = consumer_due_ms(w->consumer);
+        pipeline_sleep(w->pipeline, &fd, 1, due < look ? due : look);
     }
     if (!consumer_has_left(w->consumer))
         log_warning("did not leave the group in time");
