@@ -21,6 +21,7 @@ class Perf(Scenario):
         p = self.persister(kafka_metrics={"num_processors": 2, "batch_size": 500},
                            admin={"enabled": True, "port": self.port}, **sections)
         proc.wait_until(lambda: proc.is_open(self.port), 60, "the admin port is there")
+        self.wait_assigned(p)  # or a rebalance has messages read twice
         return p
 
     def perf(self, *arguments, code=0, seconds=200):
