@@ -187,6 +187,7 @@ class ByMonasca(Loop):
     def test_every_panel_has_data(self):
         started = time.strftime("%Y-%m-%dT%H:%M:00Z", time.gmtime(time.time() - 60))
         p = self.telling(kafka_metrics={"num_processors": 2})
+        self.wait_assigned(p)  # so that each process has requests
         for part in range(3):
             self.feed(MESSAGES // 3, bad=BAD, first=part * MESSAGES // 3)
             flushed = self.agent.flushed()
