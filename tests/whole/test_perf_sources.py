@@ -278,6 +278,7 @@ class AdminTest(Sources):
 
     def test_what_is_loaded_is_what_is_read(self):
         self.start()
+        self.wait_assigned(self.p)  # nothing is read twice
         self.feed(1000)
         self.wait_drained()
         proc.wait_until(lambda: self.p.totals()["completed"] == 1000, 60, "all is stored")
