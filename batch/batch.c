@@ -143,6 +143,10 @@ batch_settle(struct batch *batch, uint32_t row, const struct reject *why)
     struct entry *entry = &batch->entries[row];
     if (why == NULL) {
         move(batch, entry, ENTRY_STORED);
+        if (batch->stamp_from == batch->stamp_end)
+            batch->stamp_from = row;
+        batch->stamp_from = row < batch->stamp_from ? row : batch->stamp_from;
+        batch->stamp_end = row < batch->stamp_end ? batch->stamp_end : row + 1;
         return 0;
     }
     struct reject *rejects =
@@ -159,9 +163,10 @@ batch_settle(struct batch *batch, uint32_t row, const struct reject *why)
 void
 batch_stamp_stored(struct batch *batch, int64_t now_ns)
 {
-    for (uint32_t row = 0; row < batch->n; row++)
+    for (uint32_t row = batch->stamp_from; row < batch->stamp_end; row++)
         if (batch->entries[row].state == ENTRY_STORED && batch->entries[row].stored_ns == 0)
             batch->entries[row].stored_ns = now_ns;
+    batch->stamp_from = batch->stamp_end = 0;
 }
 
 void
@@ -201,6 +206,7 @@ batch_reset(struct batch *batch)
     batch->n = 0;
     batch->n_rejects = 0;
     batch->n_parts = 0;
+    batch->stamp_from = batch->stamp_end = 0;
     batch->bytes = 0;
     batch->stage = BATCH_FILLING;
     batch->tries = 0;

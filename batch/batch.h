@@ -69,6 +69,7 @@ struct batch {
     int64_t first_ms; /* when the oldest came; meaningless while n is 0 */
     struct reject *rejects;
     uint32_t n_rejects, rejects_capacity;
+    uint32_t stamp_from, stamp_end; /* rows that were stored since the last stamp are in here */
     struct batch_part *parts; /* sorted by partition */
     uint32_t n_parts, parts_capacity, last_part;
     enum batch_stage stage;

@@ -85,8 +85,8 @@ window_to_write(struct window *window)
 {
     for (unsigned i = 0; i < window->n; i++) {
         struct batch *batch = window_at(window, i);
-        if (batch->stage == BATCH_READY)
-            return batch;
+        if (batch->stage == BATCH_READY) /* its letters point to its rejects, which may move */
+            return batch->burying ? NULL : batch;
         if (batch->stage != BATCH_DURABLE &&
             (batch->stage != BATCH_JUDGED || window->transactional))
             return NULL;

@@ -52,7 +52,7 @@ bool window_close_all(struct window *window);
 /* Returns: ms until age makes the filling batch due; INT64_MAX if there is none. */
 int64_t window_wait_ms(struct window *window, int64_t now_ms);
 
-/* Returns: the batch to be written now, READY; or NULL. */
+/* Returns: the batch to be written now, READY, none of its letters being written; or NULL. */
 struct batch *window_to_write(struct window *window);
 
 /* Returns: the batch whose refused rows are to be buried now, JUDGED; or NULL. */

@@ -162,6 +162,68 @@ Test(batch, ends_are_those_of_the_whole_batch)
     batch_free(&batch);
 }
 
+Test(batch, stamps_what_was_stored_since_the_last_time)
+{
+    setup(100, 1000, 500);
+    for (int i = 0; i < 6; i++)
+        add(0, i, 1, 0);
+    cr_assert_eq(batch_settle(&batch, 4, NULL), 0);
+    cr_assert_eq(batch_settle(&batch, 1, NULL), 0);
+    cr_assert_eq(batch_settle(&batch, 2, &bad), 0);
+    batch_stamp_stored(&batch, 100);
+    cr_assert_eq(batch_settle(&batch, 0, NULL), 0);
+    cr_assert_eq(batch_settle(&batch, 5, NULL), 0);
+    batch_stamp_stored(&batch, 200);
+    batch_stamp_stored(&batch, 300);
+    const int64_t expected[] = {200, 100, 0, 0, 100, 200};
+    for (int i = 0; i < 6; i++)
+        cr_assert_eq(batch.entries[i].stored_ns, expected[i], "row %d", i);
+    cr_assert_eq(batch_settle(&batch, 3, NULL), 0);
+    batch_reset(&batch);
+    add(0, 6, 1, 0);
+    batch_stamp_stored(&batch, 400);
+    cr_assert_eq(batch.entries[0].stored_ns, 0, "it is another batch");
+    cr_assert_eq(batch_settle(&batch, 0, NULL), 0);
+    batch_stamp_stored(&batch, 500);
+    cr_assert_eq(batch.entries[0].stored_ns, 500);
+    batch_free(&batch);
+}
+
+Test(batch, knows_when_its_parts_begin_and_how_long_their_runs_are)
+{
+    setup(100, 1000, 500);
+    for (int i = 0; i < 4; i++) {
+        struct message m = {
+            .payload = {"", 1}, .partition = 2, .offset = i, .time_ms = 1000 + 10 * i};
+        cr_assert_eq(batch_add(&batch, &m, 0), i);
+    }
+    cr_assert_eq(batch_settle(&batch, 0, NULL), 0);
+    cr_assert_eq(batch_settle(&batch, 1, NULL), 0);
+    ask();
+    cr_assert_eq(told[2], 2);
+    cr_assert_eq(told_ms[2], 1010);
+    cr_assert_eq(batch.parts[0].first_ms, 1000);
+    cr_assert_eq(batch.parts[0].last_ms, 1030);
+    batch_free(&batch);
+}
+
+Test(batch, nothing_of_the_former_one_is_left_after_a_reset)
+{
+    setup(3, 1000, 500);
+    cr_assert_eq(batch_settle(&batch, add(0, 1, 1, 0), &bad), 0);
+    batch.tries = 2;
+    batch.stage = BATCH_DURABLE;
+    batch_reset(&batch);
+    cr_assert_eq(batch.tries, 0u);
+    cr_assert_eq(batch.n_rejects, 0u);
+    cr_assert_eq(batch.bytes, 0u);
+    cr_assert_eq(batch.stage, BATCH_FILLING);
+    cr_assert_null(batch_find_part(&batch, 0));
+    for (int i = 0; i < ENTRY_STATES; i++)
+        cr_assert_eq(batch.in_state[i], 0u);
+    batch_free(&batch);
+}
+
 /* The rule, written down a second time as slowly as possible, against random batches. */
 Test(batch, commits_as_the_rule_says_for_random_batches)
 {
