@@ -70,6 +70,12 @@ struct consumer *consumer_open(const struct config *cfg, enum topic_kind kind,
  */
 int consumer_serve(struct consumer *consumer, struct errbuf *err) MUST_CHECK;
 
+/*
+ * Returns: whether a question without whose answer nothing is fetched has been under way for more
+ * than twice as long as librdkafka may take for it: no sign of life is due, then.
+ */
+bool consumer_hangs(const struct consumer *consumer, int64_t now_ms);
+
 /* Returns: when consumer_serve has to be called at the latest, by clock_mono_ms. */
 int64_t consumer_due_ms(const struct consumer *consumer);
 

@@ -90,6 +90,8 @@ ask_start(struct consumer *c, enum asker asker, struct question *question)
     struct asking *a = &c->asking[asker];
     assert(a->job == NULL);
     if (question != NULL && make_jobs(c, asker) == 0) {
+        int calls = question->list != NULL && question->list->cnt > 0 ? question->list->cnt : 1;
+        question->may_take_ms = (int64_t)question->timeout_ms * calls;
         a->job = job_start(a->jobs, run_question, free_question, question);
         a->question = question;
     }
@@ -100,6 +102,13 @@ ask_start(struct consumer *c, enum asker asker, struct question *question)
     a->question = NULL;
     consume_note_error(c, "cannot ask the brokers: no memory, or no threads");
     return false;
+}
+
+bool
+consumer_hangs(const struct consumer *consumer, int64_t now_ms)
+{
+    const struct asking *a = &consumer->asking[ASK_POSITIONS];
+    return a->job != NULL && jobs_busy_ms(a->jobs, now_ms) > 2 * a->question->may_take_ms;
 }
 
 bool

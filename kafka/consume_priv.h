@@ -52,7 +52,8 @@ struct question {
     rd_kafka_topic_partition_list_t *list; /* with the answers */
     int64_t *lows, *highs;                 /* of the list's first n */
     int n;
-    int timeout_ms;
+    int timeout_ms;      /* of one call; positions are asked for one by one */
+    int64_t may_take_ms; /* in all */
     rd_kafka_resp_err_t code;
     char *cluster_id;
     bool some_unowned;

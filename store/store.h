@@ -62,13 +62,6 @@ struct store_look {
 };
 bool store_wait_and_look(void *arg, struct pollfd *fds, size_t n, int64_t until_ms);
 
-/* For long computing: lets others have their turn. Returns: false to give up. */
-static inline bool
-store_goes_on(const struct store_hooks *hooks)
-{
-    return hooks->wait(hooks->arg, NULL, 0, 0);
-}
-
 /* Where a partition's stream stands. */
 struct store_position {
     int32_t partition;

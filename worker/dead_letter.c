@@ -317,7 +317,6 @@ flush_text(struct dead_letters *dead, struct errbuf *err)
 static enum store_status
 end_piece(struct dead_letters *dead, struct errbuf *err)
 {
-    (void)store_goes_on(dead->hooks);
     if (dead->disk->text.failed) {
         buf_clear(&dead->disk->text);
         errbuf_set(err, "dead letters: out of memory");

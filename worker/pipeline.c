@@ -59,7 +59,7 @@ struct pipeline {
     struct claim claim;
     int64_t give_up_ms; /* when waits have to end; INT64_MAX: never */
     bool writing;       /* an attempt is under way */
-    bool fenced, told_fenced;
+    bool fenced;        /* all in hand has to be given back, and claimed anew */
     bool broken; /* memory is out */
     struct store_position *ends; /* of a batch's partitions, for a store that keeps the offsets */
     size_t capacity_ends;
@@ -722,8 +722,7 @@ pipeline_free(struct pipeline **pipeline)
         p->store->ops->close(&p->store);
     window_free(&p->window);
     dead_letters_free(&p->dead);
-    if (p->disk_jobs != NULL)
-        jobs_abandon(&p->disk_jobs);
+    jobs_abandon(&p->disk_jobs);
     decoder_free(&p->decoder);
     free(p->ends);
     free(p);

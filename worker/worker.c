@@ -101,11 +101,20 @@ show_levels(struct worker *w)
     recorder_publish(w->recorder);
 }
 
-/* Called all the time: tells the master that we live, unless a disk keeps us from working. */
+/* A disk, or librdkafka, keeps us from working: perhaps another process fares better. */
+static bool
+hangs(struct worker *w)
+{
+    int64_t now_ms = clock_mono_ms();
+    return (w->pipeline != NULL && pipeline_hangs(w->pipeline, now_ms)) ||
+           (w->consumer != NULL && consumer_hangs(w->consumer, now_ms));
+}
+
+/* Called all the time: tells the master that we live. */
 static void
 housekeep(struct worker *w)
 {
-    if (w->pipeline == NULL || !pipeline_hangs(w->pipeline, clock_mono_ms()))
+    if (!hangs(w))
         recorder_beat(w->recorder);
     show_levels(w);
     notice_stop(w);
@@ -157,11 +166,12 @@ end_batch(struct worker *w, struct batch *b, enum stat_value why)
     return returned;
 }
 
-/* All that is in hand is of the present assignment: what is not was given back. */
+/* All of a batch is of one assignment: another begins when everything was given back. */
 static void
-note_durable(struct worker *w, int32_t partition, int64_t next, int64_t last_ms)
+note_durable(struct worker *w, const struct batch *b, int32_t partition, int64_t next,
+             int64_t last_ms)
 {
-    consumer_note_durable(w->consumer, consumer_assignment(w->consumer), partition, next, last_ms);
+    consumer_note_durable(w->consumer, b->entries[0].message.assignment, partition, next, last_ms);
 }
 
 /* What is durable is counted, and only then Kafka hears of it. */
@@ -173,7 +183,7 @@ take_done(struct worker *w)
     while ((batch = pipeline_done(w->pipeline)) != NULL) {
         (void)end_batch(w, batch, STAT_RETURNED_STOPPED);
         for (uint32_t i = 0; i < batch->n_parts; i++)
-            note_durable(w, batch->parts[i].partition, batch->parts[i].end,
+            note_durable(w, batch, batch->parts[i].partition, batch->parts[i].end,
                          batch->parts[i].last_ms);
         pipeline_retire(w->pipeline);
         any = true;
@@ -203,7 +213,7 @@ give_back(struct worker *w, enum stat_value why, bool commits)
         batch = window_at(window, i);
         for (uint32_t k = 0; k < batch->n_parts; k++)
             if (batch->parts[k].run_end >= 0)
-                note_durable(w, batch->parts[k].partition, batch->parts[k].run_end,
+                note_durable(w, batch, batch->parts[k].partition, batch->parts[k].run_end,
                              batch->parts[k].run_ms);
     }
     while ((batch = pipeline_to_drop(w->pipeline)) != NULL) {
@@ -218,21 +228,15 @@ give_back(struct worker *w, enum stat_value why, bool commits)
 
 /* --- one turn --- */
 
-static void serve_need(struct worker *w);
-
+/* What Kafka sends; what the consumer needs then is another matter. */
 static void
-serve(struct worker *w)
+take_events(struct worker *w)
 {
     struct errbuf err;
     if (consumer_serve(w->consumer, &err) == -1 && !w->broken) {
         log_error("%s", err.text);
         w->broken = true;
     }
-    serve_need(w);
-    housekeep(w);
-    if (signals_take_reopen())
-        reopen_files(w);
-    show_state(w);
 }
 
 /* Lets the pipeline go on while nothing else is to happen. */
@@ -266,6 +270,9 @@ finish_some(struct worker *w, int64_t until_ms)
     }
     while (!pipeline_rests(p)) {
         go_on(w);
+        take_events(w);
+        if (consumer_need(w->consumer) == CONSUMER_NEEDS_BACK_LOST || w->broken)
+            until_ms = 0;
         pipeline_hurry(p, until_ms < w->give_up_ms ? until_ms : w->give_up_ms);
     }
     take_done(w);
@@ -276,20 +283,19 @@ finish_some(struct worker *w, int64_t until_ms)
  * committed (unless somebody else may own it already) and the rest is given back.
  */
 static void
-let_go(struct worker *w, bool lost, int64_t write_until)
+let_go(struct worker *w, int64_t write_until)
 {
-    if (lost || w->broken || pipeline_is_sick(w->pipeline))
+    if (consumer_need(w->consumer) == CONSUMER_NEEDS_BACK_LOST || w->broken || pipeline_is_sick(w->pipeline))
         write_until = 0;
     if (write_until > w->give_up_ms)
         write_until = w->give_up_ms;
     finish_some(w, write_until);
     (void)pipeline_take_fenced(w->pipeline);
     notice_stop(w); /* one that was asked for meanwhile */
-    if (lost) {
+    if (consumer_need(w->consumer) == CONSUMER_NEEDS_BACK_LOST) /* it may have turned out so */
         give_back(w, STAT_RETURNED_LOST, false);
-    } else {
+    else
         give_back(w, must_leave(w) ? STAT_RETURNED_STOPPED : STAT_RETURNED_REVOKED, true);
-    }
     pipeline_hurry(w->pipeline, w->give_up_ms);
 }
 
@@ -313,7 +319,7 @@ claim(struct worker *w)
 }
 
 static void
-on_revoked(struct worker *w, bool lost)
+on_revoked(struct worker *w)
 {
     /* Before the batch is written: the master then has the others leave meanwhile. */
     if (signals_excused() && !w->excused) {
@@ -322,7 +328,7 @@ on_revoked(struct worker *w, bool lost)
         recorder_set_state(w->recorder, SLOT_DRAINING);
         recorder_publish(w->recorder);
     }
-    let_go(w, lost, clock_mono_ms() + REVOKE_MS);
+    let_go(w, clock_mono_ms() + REVOKE_MS);
     consumer_give_back(w->consumer, must_leave(w));
 }
 
@@ -334,7 +340,18 @@ serve_need(struct worker *w)
     if (need == CONSUMER_NEEDS_CLAIM)
         claim(w);
     else if (need != CONSUMER_NEEDS_NOTHING)
-        on_revoked(w, need == CONSUMER_NEEDS_BACK_LOST);
+        on_revoked(w);
+}
+
+static void
+serve(struct worker *w)
+{
+    take_events(w);
+    serve_need(w);
+    housekeep(w);
+    if (signals_take_reopen())
+        reopen_files(w);
+    show_state(w);
 }
 
 /* Returns: whether any came. */
@@ -470,7 +487,7 @@ close_parts(struct worker *w)
 {
     if (w->consumer != NULL) {
         recorder_set_state(w->recorder, SLOT_DRAINING);
-        let_go(w, false, w->give_up_ms);
+        let_go(w, w->give_up_ms);
         leave_group(w);
     }
     pipeline_free(&w->pipeline);

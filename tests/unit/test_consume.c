@@ -15,6 +15,7 @@
 #include "shm/segment.h"
 #include "tests/unit/cfg_fixture.h"
 #include "kafka/consume.h"
+#include "kafka/consume_priv.h"
 
 enum { MESSAGES = 10, OFFSET_COMMIT = 8, OFFSET_FETCH = 9, LONG_MS = 60000 };
 
@@ -252,6 +253,38 @@ Test(consume, partitions_are_claimed_before_they_start)
     cr_assert_gt(consumer_assignment(consumer), assignment);
     cr_assert_eq(consumer_fetch(consumer, &message, 1), 0);
     cr_assert_eq(wait_need(consumer), CONSUMER_NEEDS_CLAIM);
+    leave(&consumer);
+}
+
+static atomic_bool answers;
+
+static void
+ask_what_hangs(struct question *q)
+{
+    (void)q;
+    while (!atomic_load(&answers))
+        poll(NULL, 0, 1);
+}
+
+/* librdkafka does not come back from a call: then the master should think so of the worker. */
+Test(consume, a_question_that_takes_too_long_hangs)
+{
+    struct consumer *consumer = open_consumer(false);
+    int64_t until_ms = clock_mono_ms() + LONG_MS;
+    struct question *q = ask_new(consumer, ask_what_hangs, NULL);
+    cr_assert_not_null(q);
+    cr_assert_not(consumer_hangs(consumer, INT64_MAX / 2), "nothing is asked");
+    cr_assert(ask_start(consumer, ASK_POSITIONS, q));
+    while (jobs_busy_ms(consumer->asking[ASK_POSITIONS].jobs, clock_mono_ms()) == 0)
+        cr_assert_lt(clock_mono_ms(), until_ms);
+    int64_t now_ms = clock_mono_ms();
+    cr_assert_not(consumer_hangs(consumer, now_ms + ASK_MS), "it may take so long");
+    cr_assert(consumer_hangs(consumer, now_ms + 3 * ASK_MS));
+    atomic_store(&answers, true);
+    while (ask_answered(consumer, ASK_POSITIONS) == NULL)
+        cr_assert_lt(clock_mono_ms(), until_ms);
+    cr_assert_not(consumer_hangs(consumer, now_ms + 3 * ASK_MS));
+    ask_end(consumer, ASK_POSITIONS);
     leave(&consumer);
 }
 

@@ -37,8 +37,8 @@ class CompareTest(unittest.TestCase):
     def test_each_case_has_all_its_rows(self):
         cases = ["bare", "discard-2", "influxdb-1", "postgresql-2", "raw-influxdb-2",
                  "raw-postgresql-1"]
-        code, out, err = compare("--messages", 10000, "--runs", 2, "--json", "--only",
-                                 ",".join(cases))
+        code, out, err = compare("--messages", 10000, "--hosts", 40, "--runs", 2, "--json",
+                                 "--only", ",".join(cases))
         self.assertEqual(code, 0, err)
         said = json.loads(out)
         self.assertEqual(list(said["runs"]), cases)
@@ -57,8 +57,8 @@ class CompareTest(unittest.TestCase):
 
     def test_a_run_that_loses_messages_is_void(self):
         # Without these points' retention, InfluxDB drops them and each goes to the dead letters.
-        code, out, _ = compare("--messages", 10000, "--runs", 1, "--only", "influxdb-1,bare",
-                               "--timeout", 200, "--set", "influxdb.default_retention_hours=1")
+        code, out, _ = compare("--messages", 10000, "--hosts", 40, "--runs", 1, "--only",
+                               "influxdb-1,bare", "--timeout", 200, "--set", "influxdb.default_retention_hours=1")
         self.assertEqual(code, 1)
         self.assertRegex(out, r"influxdb-1 .* void: .*0 rows of 10000 messages")
         self.assertRegex(out, r"(?m)^influxdb-1 +-")
