@@ -9,6 +9,7 @@ store_libstore_a_SOURCES = \
 	store/influx/influx_line.c store/influx/influx_line.h \
 	store/influx/influx_plan.c store/influx/influx_plan.h \
 	store/influx/influx_rows.c store/influx/influx_rows.h \
+	store/influx/influx_server.c store/influx/influx_server.h \
 	store/influx/influx_suspects.c store/influx/influx_suspects.h \
 	store/influx/influxdb.c \
 	store/pg/pg_conn.c store/pg/pg_conn.h \
