@@ -12,9 +12,9 @@
  * librdkafka as all partitions are whose position was lost.  After TRIES of them a second client,
  * which belongs to no group and has a thread of its own (consume_ask.c), asks for one offset after
  * the other: as long as librdkafka's error names the same first offset, that one is in the batch;
- * the first that is not is found by doubling and halving, 2 log2(n) questions for a batch of n.  A
- * message without payload stands for all of it (message.more); it becomes a dead letter and is
- * committed as any other.
+ * the first that is not is found by doubling and halving, 2 log2(n) questions for a batch of n, and
+ * both sides of it are asked for once more.  A message without payload stands for all of it
+ * (message.more); it becomes a dead letter and is committed as any other.
  *
  * What is not the bytes' fault never gets here: a compression that librdkafka was built without
  * (NOT_IMPLEMENTED), or want of memory (CRIT_SYS_RESOURCE), is waited for.
@@ -148,9 +148,17 @@ ask(const struct question *q, int64_t offset)
     return answer;
 }
 
+/* Asks again on both sides of what was found: messages hang on it, and a late answer was seen. */
+static bool
+is_the_end(const struct question *q, int64_t end)
+{
+    return ask(q, end) == ANSWER_ANOTHER &&
+           (end == q->first || ask(q, end - 1) == ANSWER_SAME_BATCH);
+}
+
 /*
  * Finds the first offset from q->first on that is not of the batch; q->end stays -1 if the brokers
- * did not answer: ask again later.
+ * did not answer, or not twice the same: ask again later.
  */
 static void
 find_end(struct question *q)
@@ -174,7 +182,8 @@ find_end(struct question *q)
             step *= 2;
         }
     }
-    q->end = high;
+    if (is_the_end(q, high))
+        q->end = high;
 }
 
 static void
