@@ -42,27 +42,20 @@ record_times(struct recorder *recorder, const struct batch *batch, int64_t mono_
     end_run(recorder, STAT_DELAY, &delay);
 }
 
-static void
-count_reasons(struct recorder *recorder, const struct batch *batch)
-{
-    if (batch->in_state[ENTRY_BURIED] == 0)
-        return;
-    for (uint32_t row = 0; row < batch->n; row++) {
-        const struct entry *entry = &batch->entries[row];
-        if (entry->state == ENTRY_BURIED)
-            recorder_add(
-                recorder,
-                (enum stat_value)(STAT_REJECTED_NOT_JSON + batch->rejects[entry->why].reason), 1);
-    }
-}
-
 void
-figures_settle_batch(struct recorder *recorder, const struct batch *batch, int64_t mono_to_wall_ns)
+figures_end_batch(struct recorder *recorder, const struct batch *batch,
+                  const struct account *account, enum stat_value why, int64_t mono_to_wall_ns)
 {
-    record_times(recorder, batch, mono_to_wall_ns);
-    count_reasons(recorder, batch);
-    recorder_add(recorder, STAT_COMPLETED, batch->in_state[ENTRY_STORED]);
-    recorder_add(recorder, STAT_REJECTED, batch->in_state[ENTRY_BURIED]);
+    if (account->completed > 0)
+        record_times(recorder, batch, mono_to_wall_ns);
+    for (unsigned reason = 0; reason < REJECT_REASONS; reason++)
+        recorder_add(recorder, (enum stat_value)(STAT_REJECTED_NOT_JSON + reason),
+                     account->reasons[reason]);
+    recorder_add(recorder, STAT_COMPLETED, account->completed);
+    recorder_add(recorder, STAT_REJECTED, account->rejected);
+    recorder_add(recorder, STAT_RETURNED, account->returned);
+    recorder_add(recorder, why, account->returned);
+    recorder_add(recorder, STAT_BATCHES, account->whole);
 }
 
 void

@@ -7,19 +7,20 @@
 #ifndef WORKER_FIGURES_H
 #define WORKER_FIGURES_H
 
-#include "shm/recorder.h"
+#include "batch/account.h"
 #include "batch/window.h"
+#include "shm/recorder.h"
 
 /*
- * Counts a batch whose messages are all dealt with: those stored as completed, with a request time
- * each (from the poll to stored_ns) and a delay (from creation to stored_ns, if the creation is
- * known); those in the dead letters as rejected, each by its reason.  Messages that came with one
- * poll and were stored with one write are recorded in one step.
- * Takes: what has to be added to a time of the monotonic clock to make it one of the wall clock,
- * ns.
+ * Counts a batch that leaves the window by its account.  What is completed has a request time each
+ * (from the poll to stored_ns) and a delay (from creation to stored_ns, if the creation is known);
+ * messages that came with one poll and were stored with one write are recorded in one step.
+ * Takes: the figure that says why the returned ones are (STAT_RETURNED_STOPPED); what has to be
+ * added to a time of the monotonic clock to make it one of the wall clock, ns.
  */
-void figures_settle_batch(struct recorder *recorder, const struct batch *batch,
-                          int64_t mono_to_wall_ns);
+void figures_end_batch(struct recorder *recorder, const struct batch *batch,
+                       const struct account *account, enum stat_value why,
+                       int64_t mono_to_wall_ns);
 
 /*
  * Sets the levels that describe the batches in hand, and the oldest of them.

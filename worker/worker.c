@@ -151,19 +151,13 @@ show_state(struct worker *w)
 static uint64_t
 end_batch(struct worker *w, struct batch *b, enum stat_value why)
 {
-    uint64_t returned = b->in_state[ENTRY_PENDING] + b->in_state[ENTRY_REFUSED];
-    if (pipeline_claims(w->pipeline) && b->stage != BATCH_DURABLE)
-        returned = b->n; /* all or nothing: the buried come again, too */
-    if (returned < b->n)
-        figures_settle_batch(w->recorder, b, clock_wall_ns() - clock_mono_ns());
-    recorder_add(w->recorder, STAT_BATCHES, returned == 0 && b->n > 0);
-    recorder_add(w->recorder, STAT_RETURNED, returned);
-    recorder_add(w->recorder, why, returned);
+    struct account account = account_of(b, pipeline_claims(w->pipeline));
+    figures_end_batch(w->recorder, b, &account, why, clock_wall_ns() - clock_mono_ns());
     recorder_set(w->recorder, STAT_IN_FLIGHT, window_rows(pipeline_window(w->pipeline)) - b->n);
     recorder_publish(w->recorder);
     for (uint32_t row = 0; row < b->n; row++)
         consumer_release(&b->entries[row].message);
-    return returned;
+    return account.returned;
 }
 
 /* All of a batch is of one assignment: another begins when everything was given back. */

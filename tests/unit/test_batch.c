@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_batch.c - when a batch is due, and that a commit covers exactly what was settled.
+ * test_batch.c - when a batch is due, and that a commit covers exactly what was settled, and
+ * what it means in figures.
  *
  * Process: the unit tests.  Owner: each test.  Concurrency: none.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-#include "batch/batch.h"
+#include "batch/account.h"
 
 static struct batch batch;
 
@@ -247,4 +248,71 @@ Test(batch, commits_as_the_rule_says_for_random_batches)
         cr_assert_arr_eq(told, expected, sizeof(told), "round %d", round);
         batch_free(&batch);
     }
+}
+
+/* Rows of each state: 1 pending, 2 stored, 1 refused, then 2 more of `why` each buried. */
+static void
+fill_mixed(void)
+{
+    const struct reject late = {.reason = REJECT_TOO_LARGE, .detail = "y"};
+    setup(100, 1000, 1000);
+    for (int64_t offset = 0; offset < 8; offset++)
+        add(0, offset, 1, 0);
+    cr_assert_eq(batch_settle(&batch, 2, &bad), 0);
+    cr_assert_eq(batch_settle(&batch, 3, &late), 0);
+    cr_assert_eq(batch_settle(&batch, 4, &late), 0);
+    batch_bury(&batch);
+    cr_assert_eq(batch_settle(&batch, 5, &bad), 0);
+    cr_assert_eq(batch_settle(&batch, 0, NULL), 0);
+    cr_assert_eq(batch_settle(&batch, 7, NULL), 0);
+    batch.stage = BATCH_READY;
+}
+
+static void
+assert_account(bool all_or_nothing, uint64_t completed, uint64_t rejected, uint64_t returned,
+               bool whole)
+{
+    struct account a = account_of(&batch, all_or_nothing);
+    uint64_t reasons = 0;
+    for (unsigned reason = 0; reason < REJECT_REASONS; reason++)
+        reasons += a.reasons[reason];
+    cr_assert_eq(a.completed, completed);
+    cr_assert_eq(a.rejected, rejected);
+    cr_assert_eq(a.returned, returned);
+    cr_assert_eq(a.whole, whole);
+    cr_assert_eq(reasons, rejected, "each rejected one has a reason");
+    cr_assert_eq(completed + rejected + returned, batch.n, "each message is counted once");
+}
+
+Test(batch, what_is_given_back_counts_as_far_as_it_is_settled)
+{
+    fill_mixed();
+    assert_account(false, 2, 3, 3, false);
+    struct account a = account_of(&batch, false);
+    cr_assert_eq(a.reasons[REJECT_NOT_JSON], 1u);
+    cr_assert_eq(a.reasons[REJECT_TOO_LARGE], 2u);
+    batch_free(&batch);
+}
+
+Test(batch, nothing_of_a_transaction_counts_before_it_is_durable)
+{
+    fill_mixed();
+    assert_account(true, 0, 0, 8, false);
+    cr_assert_eq(batch_settle(&batch, 1, NULL), 0);
+    cr_assert_eq(batch_settle(&batch, 6, NULL), 0);
+    batch_bury(&batch);
+    batch.stage = BATCH_JUDGED;
+    assert_account(true, 0, 0, 8, false);
+    assert_account(false, 4, 4, 0, true);
+    batch.stage = BATCH_DURABLE;
+    assert_account(true, 4, 4, 0, true);
+    batch_free(&batch);
+}
+
+Test(batch, an_empty_one_has_nothing_to_account_for)
+{
+    setup(3, 1000, 1000);
+    assert_account(false, 0, 0, 0, false);
+    assert_account(true, 0, 0, 0, false);
+    batch_free(&batch);
 }
