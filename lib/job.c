@@ -2,6 +2,7 @@
 /* job.c - see job.h. */
 #include "lib/job.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -237,4 +238,28 @@ job_release(struct job **job_p)
     int pending = JOB_PENDING;
     if (!atomic_compare_exchange_strong(&job->state, &pending, JOB_LEFT))
         free_job(job);
+}
+
+bool
+jobs_run(struct jobs *jobs, void (*run)(void *arg), void (*free_arg)(void *arg), void *arg,
+         bool (*wait_by)(void *wait_arg, struct pollfd *fds, size_t n, int64_t until_ms),
+         void *wait_arg)
+{
+    struct job *job = job_start(jobs, run, free_arg, arg);
+    if (job == NULL) {
+        run(arg);
+        return true;
+    }
+    bool goes_on = true;
+    while (!job_has_ended(job) && goes_on) {
+        struct pollfd fd = {.fd = jobs->fd, .events = POLLIN};
+        goes_on = wait_by(wait_arg, &fd, 1, INT64_MAX);
+        jobs_clear(jobs);
+    }
+    bool ended = job_has_ended(job);
+    if (ended)
+        free(job);
+    else
+        job_release(&job);
+    return ended;
 }

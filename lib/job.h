@@ -16,6 +16,7 @@
 
 #include "lib/base.h"
 
+struct pollfd;
 struct jobs; /* a helper thread and what it has to do, in the order of job_start */
 struct job;
 
@@ -72,5 +73,15 @@ void *job_arg(struct job *job);
  * it is freed when it ends; if it has not begun, it never runs.
  */
 void job_release(struct job **job);
+
+/*
+ * Runs a function as a job and waits for its end; here, if the thread cannot be made.
+ * Takes: as job_start; how to wait: until the descriptor is ready, and false to give up.
+ * Returns: true if it has run: the argument is the caller's. False if the wait was given up: the
+ * job is left behind, with the argument.
+ */
+bool jobs_run(struct jobs *jobs, void (*run)(void *arg), void (*free_arg)(void *arg), void *arg,
+              bool (*wait_by)(void *wait_arg, struct pollfd *fds, size_t n, int64_t until_ms),
+              void *wait_arg) MUST_CHECK;
 
 #endif

@@ -14,6 +14,7 @@ store_libstore_a_SOURCES = \
 	store/influx/influxdb.c \
 	store/pg/pg_conn.c store/pg/pg_conn.h \
 	store/pg/pg_copy.c store/pg/pg_copy.h \
+	store/pg/pg_dial.c store/pg/pg_dial.h \
 	store/pg/pg_fault.c store/pg/pg_fault.h \
 	store/pg/pg_generation.c store/pg/pg_generation.h \
 	store/pg/pg_jsonb.c store/pg/pg_jsonb.h \

@@ -43,9 +43,10 @@ struct store_hooks {
     bool (*wait)(void *arg, struct pollfd *fds, size_t n, int64_t until_ms);
     /*
      * Waits for a function that may block, and runs on a thread beside (lib/job.h).
-     * Takes: the function; what frees its argument, called once in any case; the argument.
-     * Returns: false if the wait was given up: the argument is left behind. NULL: functions are run
-     * here.
+     * Takes: the function; its argument, which holds all that it uses; what frees that if it is
+     * left behind.
+     * Returns: true if the function has run; false if the wait was given up: the argument is left
+     * behind, nobody's but the function's. NULL: functions are run here.
      */
     bool (*offload)(void *arg, void (*run)(void *job_arg), void (*free_arg)(void *job_arg),
                     void *job_arg);

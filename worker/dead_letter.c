@@ -11,7 +11,6 @@
 #include "worker/dead_letter.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -28,7 +27,6 @@ enum { WRITE_BYTES = 1 << 20, PIECE_BYTES = 3 << 18, LOCK_WAIT_MS = 20000, LOOK_
  * up waiting leaves all of it behind.
  */
 struct disk {
-    atomic_uint holders; /* the writer, and a job under way */
     struct dead_file *file;
     struct buf text;
     int (*deed)(struct disk *disk);
@@ -56,7 +54,6 @@ disk_new(const struct config *cfg)
     struct disk *disk = calloc(1, sizeof(*disk));
     if (disk == NULL)
         return NULL;
-    atomic_init(&disk->holders, 1);
     buf_init(&disk->text, (size_t)1 << 30);
     disk->file = dead_file_new(cfg->dead_letter.file, cfg->dead_letter.max_size_mb << 20,
                                (unsigned)cfg->dead_letter.keep);
@@ -67,11 +64,9 @@ disk_new(const struct config *cfg)
 }
 
 static void
-let_disk_go(void *arg)
+free_disk(void *arg)
 {
     struct disk *disk = arg;
-    if (atomic_fetch_sub(&disk->holders, 1) > 1)
-        return;
     dead_file_free(&disk->file);
     buf_free(&disk->text);
     free(disk);
@@ -92,16 +87,9 @@ do_with_disk(struct dead_letters *dead, int (*deed)(struct disk *disk), int *res
     const struct store_hooks *hooks = dead->hooks;
     struct disk *disk = dead->disk;
     disk->deed = deed;
-    atomic_fetch_add(&disk->holders, 1);
-    bool ended = true;
-    if (hooks->offload != NULL) {
-        ended = hooks->offload(hooks->arg, run_deed, let_disk_go, disk);
-    } else {
+    if (hooks->offload == NULL) {
         run_deed(disk);
-        let_disk_go(disk);
-    }
-    if (!ended) {
-        let_disk_go(disk);
+    } else if (!hooks->offload(hooks->arg, run_deed, free_disk, disk)) {
         dead->disk = NULL;
         return STORE_STOPPED;
     }
@@ -265,7 +253,7 @@ dead_letters_free(struct dead_letters **dead)
         return;
     dead_topic_free(&(*dead)->to_topic);
     if ((*dead)->disk != NULL)
-        let_disk_go((*dead)->disk);
+        free_disk((*dead)->disk);
     buf_free(&(*dead)->text);
     free(*dead);
     *dead = NULL;
@@ -391,31 +379,45 @@ has_any(const bool *which, size_t n)
     return memchr(which, true, n * sizeof(*which)) != NULL;
 }
 
+static enum store_status
+say_no_memory(struct errbuf *err)
+{
+    errbuf_set(err, "dead letters: out of memory");
+    return STORE_SICK;
+}
+
+static enum store_status
+send_all(struct dead_letters *dead, const struct dead_letter *letters, size_t n,
+         struct errbuf *err)
+{
+    int64_t now = clock_wall_ms();
+    for (size_t i = 0; i < n; i++) {
+        buf_clear(&dead->text);
+        dead_letter_format(&dead->text, dead->topic, &letters[i], now, dead->whole);
+        if (dead->text.failed)
+            return say_no_memory(err);
+        struct slice line = {dead->text.data, dead->text.size - 1};
+        enum store_status status = dead_topic_send(dead->to_topic, i, line, err);
+        if (status != STORE_DONE)
+            return status;
+    }
+    return dead_topic_flush(dead->to_topic, err);
+}
+
 /* Sends all; those the topic finds too large go to the file. */
 static enum store_status
 write_to_topic(struct dead_letters *dead, const struct dead_letter *letters, size_t n,
                struct errbuf *err)
 {
-    int64_t now = clock_wall_ms();
     bool *too_large = calloc(n, sizeof(*too_large));
-    if (too_large == NULL) {
-        errbuf_set(err, "dead letters: out of memory");
-        return STORE_SICK;
+    if (too_large == NULL || dead_topic_begin(dead->to_topic, n) == -1) {
+        free(too_large);
+        return say_no_memory(err);
     }
-    enum store_status status = STORE_DONE;
-    for (size_t i = 0; i < n && status == STORE_DONE; i++) {
-        buf_clear(&dead->text);
-        dead_letter_format(&dead->text, dead->topic, &letters[i], now, dead->whole);
-        if (dead->text.failed) {
-            errbuf_set(err, "dead letters: out of memory");
-            status = STORE_SICK;
-        } else {
-            struct slice line = {dead->text.data, dead->text.size - 1};
-            status = dead_topic_send(dead->to_topic, line, &too_large[i], err);
-        }
-    }
-    if (status == STORE_DONE)
-        status = dead_topic_flush(dead->to_topic, err);
+    enum store_status status = send_all(dead, letters, n, err);
+    for (size_t i = 0; i < n && status == STORE_DONE; i++)
+        too_large[i] = dead_topic_is_too_large(dead->to_topic, i);
+    dead_topic_end(dead->to_topic);
     if (status == STORE_DONE && has_any(too_large, n))
         status = write_to_file(dead, letters, n, too_large, err);
     free(too_large);

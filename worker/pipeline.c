@@ -28,6 +28,7 @@ struct hand {
     struct pipeline *p;
     struct fiber *fiber;
     struct store_hooks hooks; /* it waits by */
+    struct jobs *jobs;        /* for what may block: looking up names, a disk */
     const char *name;         /* of whom it waits for */
     struct backoff backoff;
     int64_t retry_ms; /* not before then */
@@ -54,7 +55,6 @@ struct pipeline {
     struct window window;
     size_t load_bytes; /* a batch is closed when its load has so many */
     struct fibers *fibers;
-    struct jobs *disk_jobs;
     struct hand writer, burier;
     struct claim claim;
     int64_t give_up_ms; /* when waits have to end; INT64_MAX: never */
@@ -115,28 +115,12 @@ wait_on_fiber(void *arg, struct pollfd *fds, size_t n, int64_t until_ms)
     return clock_mono_ms() < hand->p->give_up_ms;
 }
 
-/* store_hooks.offload, for what may hang with a disk. */
+/* store_hooks.offload */
 static bool
-offload_to_disk(void *arg, void (*run)(void *job_arg), void (*free_arg)(void *job_arg),
-                void *job_arg)
+offload(void *arg, void (*run)(void *job_arg), void (*free_arg)(void *job_arg), void *job_arg)
 {
     struct hand *hand = arg;
-    struct jobs *jobs = hand->p->disk_jobs;
-    struct job *job = job_start(jobs, run, free_arg, job_arg);
-    if (job == NULL) { /* without a thread it has to be here */
-        run(job_arg);
-        free_arg(job_arg);
-        return true;
-    }
-    bool goes_on = true;
-    while (!job_has_ended(job) && goes_on) {
-        struct pollfd fd = {.fd = jobs_fd(jobs), .events = POLLIN};
-        goes_on = wait_on_fiber(hand, &fd, 1, INT64_MAX);
-        jobs_clear(jobs);
-    }
-    bool ended = job_has_ended(job);
-    job_release(&job);
-    return ended;
+    return jobs_run(hand->jobs, run, free_arg, job_arg, wait_on_fiber, hand);
 }
 
 /* Returns: whether a hand may begin something now. */
@@ -602,7 +586,7 @@ pipeline_is_sick(const struct pipeline *p)
 bool
 pipeline_hangs(const struct pipeline *p, int64_t now_ms)
 {
-    return jobs_busy_ms(p->disk_jobs, now_ms) > HANGS_MS;
+    return jobs_busy_ms(p->burier.jobs, now_ms) > HANGS_MS;
 }
 
 bool
@@ -632,10 +616,10 @@ pipeline_reopen(struct pipeline *p)
 /* --- life --- */
 
 static void
-init_hand(struct pipeline *p, struct hand *hand, const char *name)
+init_hand(struct pipeline *p, struct hand *hand, const char *name, const char *jobs)
 {
-    *hand = (struct hand){.p = p, .name = name};
-    hand->hooks = (struct store_hooks){.wait = wait_on_fiber, .arg = hand};
+    *hand = (struct hand){.p = p, .name = name, .jobs = jobs_new(jobs)};
+    hand->hooks = (struct store_hooks){.wait = wait_on_fiber, .offload = offload, .arg = hand};
     backoff_init(&hand->backoff, RETRY_FIRST_MS, RETRY_CAP_MS,
                  (uint64_t)clock_mono_ns() ^ (uint64_t)getpid() << 32);
 }
@@ -688,15 +672,13 @@ pipeline_new(const struct config *cfg, enum topic_kind kind, struct recorder *re
     p->recorder = recorder;
     p->give_up_ms = INT64_MAX;
     p->reject_limit = (struct log_limit){.burst = 10, .interval_ms = 10000};
-    init_hand(p, &p->writer, ops != NULL ? ops->name : "");
-    init_hand(p, &p->burier, "dead_letters");
-    p->burier.hooks.offload = offload_to_disk;
-    p->disk_jobs = jobs_new("disk");
+    init_hand(p, &p->writer, ops != NULL ? ops->name : "", "names");
+    init_hand(p, &p->burier, "dead_letters", "disk");
     p->decoder = decoder_new((size_t)cfg->persister.max_message_bytes);
     p->dead = dead_letters_new(cfg, kind, &p->burier.hooks);
     if (ops == NULL)
         errbuf_set(err, "this build has no such store");
-    else if (p->decoder != NULL && p->dead != NULL && p->disk_jobs != NULL)
+    else if (p->decoder != NULL && p->dead != NULL && p->writer.jobs != NULL && p->burier.jobs != NULL)
         p->store = ops->open(cfg, kind, &p->writer.hooks, err);
     if (p->store != NULL) {
         init_window(p, careful);
@@ -722,7 +704,8 @@ pipeline_free(struct pipeline **pipeline)
         p->store->ops->close(&p->store);
     window_free(&p->window);
     dead_letters_free(&p->dead);
-    jobs_abandon(&p->disk_jobs);
+    jobs_abandon(&p->writer.jobs);
+    jobs_abandon(&p->burier.jobs);
     decoder_free(&p->decoder);
     free(p->ends);
     free(p);

@@ -3,6 +3,7 @@
 #include "worker/retention.h"
 
 #include "lib/clock.h"
+#include "lib/job.h"
 #include "lib/log.h"
 #include "shm/recorder.h"
 #include "store/pg/pg_retention.h"
@@ -14,6 +15,8 @@ enum { STEP_PAUSE_MS = 200, LOOK_AGAIN_MS = 60000 };
 
 struct retention {
     struct recorder *recorder;
+    struct store_look look;
+    struct jobs *jobs; /* for looking up names */
     struct pg_conn conn;
     struct errbuf trouble; /* what was last said, to say it once */
     uint64_t deleted;      /* since that was last said */
@@ -28,6 +31,22 @@ keep_waiting(void *arg)
     if (signals_take_reopen() && log_reopen(&err) == -1)
         log_error("%s", err.text);
     return signals_stops() == 0;
+}
+
+/* store_hooks.wait */
+static bool
+wait_and_look(void *arg, struct pollfd *fds, size_t n, int64_t until_ms)
+{
+    struct retention *r = arg;
+    return store_wait_and_look(&r->look, fds, n, until_ms);
+}
+
+/* store_hooks.offload */
+static bool
+offload(void *arg, void (*run)(void *job_arg), void (*free_arg)(void *job_arg), void *job_arg)
+{
+    struct retention *r = arg;
+    return jobs_run(r->jobs, run, free_arg, job_arg, wait_and_look, r);
 }
 
 /* Returns: ms to pause. */
@@ -70,11 +89,11 @@ retention_is_wanted(const struct config *cfg)
 int
 retention_run(const struct config *cfg, struct segment *segment, unsigned slot)
 {
-    struct retention r = {.recorder = recorder_new(segment, slot)};
-    struct store_look look = {.look = keep_waiting, .arg = &r};
-    struct store_hooks hooks = {.wait = store_wait_and_look, .arg = &look};
+    struct retention r = {.recorder = recorder_new(segment, slot), .jobs = jobs_new("names")};
+    struct store_hooks hooks = {.wait = wait_and_look, .offload = offload, .arg = &r};
+    r.look = (struct store_look){.look = keep_waiting, .arg = &r};
     r.conn = (struct pg_conn){.conninfo = cfg->postgresql.conninfo, .hooks = &hooks};
-    if (r.recorder == NULL) {
+    if (r.recorder == NULL || r.jobs == NULL) {
         log_error("out of memory");
         return WORKER_EXIT_SICK;
     }
@@ -83,9 +102,10 @@ retention_run(const struct config *cfg, struct segment *segment, unsigned slot)
         int64_t pause_ms = take_step(&r, cfg);
         if (pause_ms == LOOK_AGAIN_MS)
             pg_conn_close(&r.conn); /* not to hold a connection for a minute of sleep */
-        (void)store_wait_and_look(&look, NULL, 0, clock_mono_ms() + pause_ms);
+        (void)wait_and_look(&r, NULL, 0, clock_mono_ms() + pause_ms);
     }
     pg_conn_close(&r.conn);
+    jobs_abandon(&r.jobs);
     recorder_free(&r.recorder);
     return WORKER_EXIT_DONE;
 }

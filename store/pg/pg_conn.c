@@ -13,9 +13,9 @@
 #include "lib/fiber.h"
 #include "lib/host.h"
 #include "lib/log.h"
+#include "store/pg/pg_dial.h"
 
 enum {
-    CONNECT_MS = 10000,
     STATEMENT_MS = 60000,
     PROBE_AFTER_MS = 1000,
     /* The largest answer asked for is a thousand ids; libpq's memory for one is a few times it. */
@@ -162,36 +162,14 @@ on_notice(void *arg, const PGresult *result)
 static enum pg_outcome
 connect_server(struct pg_conn *conn, struct pg_error *error)
 {
-    /* What conninfo says itself comes later in the list and wins. */
-    static const char *const names[] = {"connect_timeout", "tcp_user_timeout", "application_name",
-                                        "dbname", NULL};
-    const char *const values[] = {"10", "20000", "monasca-persister", conn->conninfo, NULL};
-    int64_t deadline = clock_mono_ms() + CONNECT_MS;
+    struct errbuf why;
     conn->answer_bytes = 0;
-    conn->pg = PQconnectStartParams(names, values, 1);
-    if (conn->pg == NULL) {
-        pg_error_set(error, "", "out of memory");
-        return PG_WORLD;
+    enum pg_outcome outcome = pg_dial(conn->conninfo, conn->hooks, &conn->pg, &why);
+    if (outcome != PG_OK) {
+        pg_error_set(error, "", why.text);
+        return outcome;
     }
     PQsetNoticeReceiver(conn->pg, on_notice, conn);
-    PostgresPollingStatusType next = PGRES_POLLING_WRITING;
-    while (PQstatus(conn->pg) != CONNECTION_BAD && next != PGRES_POLLING_OK) {
-        short events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-        struct pollfd fd = {.fd = PQsocket(conn->pg), .events = events};
-        if (!conn->hooks->wait(conn->hooks->arg, &fd, 1, deadline)) {
-            pg_conn_close(conn);
-            return PG_STOPPED;
-        }
-        int64_t readable = count_readable(conn);
-        if (fd.revents != 0 && (next = PQconnectPoll(conn->pg)) == PGRES_POLLING_FAILED)
-            break;
-        if (fd.revents != 0 && count_read(conn, readable, error) != PG_OK)
-            return PG_WORLD;
-        if (clock_mono_ms() >= deadline)
-            return time_out(conn, error);
-    }
-    if (PQstatus(conn->pg) != CONNECTION_OK)
-        return lose(conn, error);
     conn->opened++;
     return PQsetnonblocking(conn->pg, 1) == 0 ? PG_OK : lose(conn, error);
 }

@@ -206,6 +206,33 @@ Test(job, left_behind_frees_itself_and_wakes_nobody)
     jobs_abandon(&jobs);
 }
 
+/* Waits as one who does, once; then it gives up, if it is told to. */
+static bool
+wait_for_it(void *arg, struct pollfd *fds, size_t n, int64_t until_ms)
+{
+    const bool *patient = arg;
+    cr_assert_eq(n, 1u);
+    cr_assert_eq(until_ms, INT64_MAX);
+    return *patient && poll(fds, 1, 60000) == 1;
+}
+
+Test(job, run_and_waited_for)
+{
+    struct jobs *jobs = make_jobs();
+    int gate = make_gate();
+    bool patient = true;
+    struct task *task = make_task(-1);
+    cr_assert(jobs_run(jobs, run_task, free_task, task, wait_for_it, &patient));
+    cr_assert_eq(task->order, 1, "it has run, and is still the caller's");
+    free(task);
+    patient = false;
+    cr_assert_not(jobs_run(jobs, run_task, free_task, make_task(gate), wait_for_it, &patient));
+    cr_assert_eq(atomic_load(&n_freed), 0, "the thread has it, or will");
+    eventfd_write(gate, 1);
+    await_count(&n_freed, 1);
+    jobs_abandon(&jobs);
+}
+
 Test(job, abandoned_while_one_hangs)
 {
     struct jobs *jobs = make_jobs();

@@ -309,7 +309,7 @@ class Interrupted(Dead):
         with open(p.dead + ".replayed", "ab") as f:
             f.write(b'{"topic":"half a li')
         first = len(self.journal_of_whole_lines(p))
-        self.kill_at(p, 1400)
+        self.kill_at(p, first + 400)
         second = len(self.journal_of_whole_lines(p))
         self.assertTrue(500 < first < second < self.messages, (first, second))
         done = self.replay()

@@ -16,7 +16,7 @@ import time
 import unittest
 
 from fixtures import proc
-from fixtures.persister import check
+from fixtures.persister import can_bind_mount, check
 from fixtures.postgres import BIN, Postgres
 from fixtures.scenario import START_MS, Scenario, is_bad, shared_broker
 from fixtures.store import FakeServer, NOW_MS, Store, metric
@@ -1904,6 +1904,35 @@ class OffsetsTest(PostgresScenario):
         self.stop()
         self.assertEqual(p.totals()["received"], 1000)
         self.assertEqual(len(p.lines("was set to 0 by somebody else")), self.partitions)
+
+
+class NameTest(PostgresScenario):
+    """A server known by a name."""
+
+    seconds = 20
+
+    def test_a_name_that_nobody_answers_for(self):
+        """libpq waits for the answer; the worker does not."""
+        if not can_bind_mount():
+            self.skipTest("no mount namespace for an /etc/resolv.conf of its own")
+        self.own_postgres(start=False)
+        self.use_shared_broker()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+            silent.bind(("127.0.0.66", 53))
+            silent.settimeout(60)
+            resolver = os.path.join(self.dir, "resolv.conf")
+            with open(resolver, "w", encoding="ascii") as f:
+                f.write("nameserver 127.0.0.66\noptions timeout:30 attempts:1\n")
+            p = self.pg_persister(start=False, conninfo="host=silent.example dbname=x user=x",
+                                  kafka_metrics={"num_processors": 1},
+                                  postgresql={"retention_days": 30})
+            p.mounts = {"/etc/resolv.conf": resolver}
+            p.start(wait=False)
+            asking = set()
+            while len(asking) < 2:  # a worker and retention
+                asking.add(silent.recvfrom(4096)[1])
+            self.assertEqual(p.stop(20), 0)
+        self.assertEqual(len(p.lines("ended with exit code 0")), 2, "neither was killed")
 
 
 class ConfigurationTest(PostgresScenario):

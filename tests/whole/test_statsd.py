@@ -10,6 +10,7 @@ import time
 import unittest
 
 from fixtures import agent, proc
+from fixtures.persister import can_bind_mount
 from fixtures.scenario import Scenario
 
 PREFIX = "monasca.persister."
@@ -342,14 +343,6 @@ class TelltaleTest(Telling):
 NAME = "persister-statsd-test"
 
 
-def can_bind_mount():
-    try:
-        return subprocess.run(["unshare", "-m", "mount", "--bind", "/etc/hosts", "/etc/hosts"],
-                              capture_output=True, check=False, timeout=60).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-
-
 class NameTest(Telling):
     """A receiver known by a name."""
 
@@ -370,18 +363,8 @@ class NameTest(Telling):
 
     def in_namespace(self, p):
         """Has the program find its own /etc/hosts."""
-        import fixtures.persister
-        wrapper = os.path.join(self.dir, "in-namespace")
-        with open(wrapper, "w", encoding="ascii") as f:
-            f.write("#!/bin/sh\nexec unshare -m sh -c 'mount --bind \"$0\" /etc/hosts && exec \"$@\"' "
-                    f"{self.hosts} {fixtures.persister.PROGRAM} \"$@\"\n")
-        os.chmod(wrapper, 0o755)
-        old = fixtures.persister.PROGRAM
-        fixtures.persister.PROGRAM = wrapper
-        try:
-            return p.start()
-        finally:
-            fixtures.persister.PROGRAM = old
+        p.mounts = {"/etc/hosts": self.hosts}
+        return p.start()
 
     def test_it_moves_to_another_address(self):
         first = self.receiver(address="127.0.0.2")
