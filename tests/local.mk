@@ -3,9 +3,9 @@
 test_scripts = tests/check_banned tests/check_dashboards tests/check_headers tests/check_includes tests/check_install tests/check_man tests/check_master_objects tests/check_waits
 TESTS = $(test_scripts)
 EXTRA_DIST += $(test_scripts) tests/check_shm tests/check_spin
-EXTRA_DIST += tests/api tests/cfg tests/corpus tests/fixtures tests/whole tests/tools/fuzz_decode.dict
+EXTRA_DIST += tests/api tests/cfg tests/corpus tests/fixtures tests/whole tests/tools/fuzz_decode.dict tests/tools/fuzz_cql.seeds
 AM_TESTS_ENVIRONMENT = CC='$(CC)'; NM='$(NM)'; \
-	HEADER_FLAGS='$(DEFS) $(AM_CPPFLAGS) $(CPPFLAGS) $(PERSISTER_CFLAGS) $(RDKAFKA_CFLAGS) $(CURL_CFLAGS) $(LIBPQ_CFLAGS) $(CRYPTO_CFLAGS) $(CJSON_CFLAGS) $(INI_CFLAGS) $(CURSES_CFLAGS) $(MICROHTTPD_CFLAGS) $(SYSTEMD_CFLAGS)'; \
+	HEADER_FLAGS='$(DEFS) $(AM_CPPFLAGS) $(CPPFLAGS) $(PERSISTER_CFLAGS) $(RDKAFKA_CFLAGS) $(CURL_CFLAGS) $(LIBPQ_CFLAGS) $(SSL_CFLAGS) $(CRYPTO_CFLAGS) $(CJSON_CFLAGS) $(INI_CFLAGS) $(CURSES_CFLAGS) $(MICROHTTPD_CFLAGS) $(SYSTEMD_CFLAGS)'; \
 	export CC NM HEADER_FLAGS;
 if HAVE_CRITERION
 check_PROGRAMS += tests/unit/unit
@@ -32,6 +32,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/test_cfg_refused.c \
 	tests/unit/test_cfg_source.c \
 	tests/unit/test_consume.c \
+	tests/unit/test_cql.c \
 	tests/unit/test_dead_letter.c \
 	tests/unit/test_dead_tool.c \
 	tests/unit/test_dead_tool_files.c \
@@ -107,7 +108,7 @@ tests_shm_shm_torture_SOURCES = tests/shm/shm-torture.c $(shm_play)
 tests_shm_shm_torture_LDADD = $(shm_libs) -lpthread
 
 ## Needs clang: ./check configures a build of its own for it.
-EXTRA_PROGRAMS = tests/tools/fuzz_decode tests/tools/fuzz_letter
+EXTRA_PROGRAMS = tests/tools/fuzz_cql tests/tools/fuzz_decode tests/tools/fuzz_letter
 tests_tools_fuzz_decode_SOURCES = tests/tools/fuzz_decode.c
 tests_tools_fuzz_decode_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer-no-link
 tests_tools_fuzz_decode_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
@@ -116,3 +117,7 @@ tests_tools_fuzz_letter_SOURCES = tests/tools/fuzz_letter.c
 tests_tools_fuzz_letter_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer-no-link
 tests_tools_fuzz_letter_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_tools_fuzz_letter_LDADD = dead/libdead.a $(tests_tools_fuzz_decode_LDADD)
+tests_tools_fuzz_cql_SOURCES = tests/tools/fuzz_cql.c
+tests_tools_fuzz_cql_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer-no-link
+tests_tools_fuzz_cql_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_tools_fuzz_cql_LDADD = cql/libcql.a lib/liblib.a $(SSL_LIBS) $(CRYPTO_LIBS) -lm
