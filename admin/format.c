@@ -4,7 +4,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
+
+#include "lib/timestamp.h"
 
 static struct format_text
 text_of(const char *text)
@@ -34,11 +35,9 @@ struct format_text
 format_time(int64_t wall_ms)
 {
     struct format_text t;
-    struct tm tm;
-    time_t seconds = (time_t)(wall_ms / 1000);
-    if (wall_ms <= 0 || gmtime_r(&seconds, &tm) == NULL)
+    if (wall_ms <= 0)
         return text_of("never");
-    strftime(t.s, sizeof(t.s), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    (void)timestamp_format_seconds(t.s, wall_ms);
     return t;
 }
 

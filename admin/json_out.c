@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "figures/figures_json.h"
+#include "lib/json_text.h"
 
 void
 json_out_init(struct json_out *j, struct buf *b, bool pretty)
@@ -34,7 +35,7 @@ add_name(struct json_out *j, const char *name)
     if (name == NULL)
         return;
     new_line(j);
-    figures_add_json_text(j->b, name);
+    json_add_text(j->b, name);
     buf_add_text(j->b, j->pretty ? " : " : ":");
 }
 
@@ -66,7 +67,7 @@ void
 json_out_text(struct json_out *j, const char *name, const char *text)
 {
     add_name(j, name);
-    figures_add_json_text(j->b, text);
+    json_add_text(j->b, text);
 }
 
 void

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/array.h"
 #include "lib/clock.h"
 #include "lib/num.h"
 
@@ -133,13 +134,8 @@ fill_workers(struct view_source *s, struct errbuf *err)
 {
     struct view *v = &s->view;
     const struct snapshot_process *all = v->now.processes;
-    if (s->capacity < v->now.n_processes) {
-        void *bigger = realloc(v->workers, v->now.n_processes * sizeof(*v->workers));
-        if (bigger == NULL)
-            return errbuf_set(err, "out of memory");
-        v->workers = bigger;
-        s->capacity = v->now.n_processes;
-    }
+    if (array_reserve(&v->workers, &s->capacity, v->now.n_processes, sizeof(*v->workers)) == -1)
+        return errbuf_set(err, "out of memory");
     memset(s->kinds, 0, sizeof(s->kinds));
     memset(v->kind_writes, 0, sizeof(v->kind_writes));
     memset(v->kind_completed, 0, sizeof(v->kind_completed));

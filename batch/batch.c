@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "lib/array.h"
+
 void
 batch_init(struct batch *batch, const struct batch_limits *limits)
 {
@@ -18,21 +20,6 @@ batch_free(struct batch *batch)
     free(batch->rejects);
     free(batch->parts);
     *batch = (struct batch){.limits = batch->limits};
-}
-
-/* Doubles an array until it holds `need`; NULL if memory is out. */
-static void *
-grow(void *array, uint32_t *capacity, uint32_t need, size_t size)
-{
-    if (need <= *capacity)
-        return array;
-    uint32_t n = *capacity < 64 ? 64 : *capacity * 2;
-    if (n < need)
-        n = need;
-    void *bigger = realloc(array, n * size);
-    if (bigger != NULL)
-        *capacity = n;
-    return bigger;
 }
 
 /* --- parts --- */
@@ -70,11 +57,10 @@ take_part(struct batch *batch, const struct message *message)
     batch->last_part = i;
     if (i < batch->n_parts && batch->parts[i].partition == message->partition)
         return &batch->parts[i];
-    struct batch_part *parts =
-        grow(batch->parts, &batch->parts_capacity, batch->n_parts + 1, sizeof(*parts));
-    if (parts == NULL)
+    if (array_reserve(&batch->parts, &batch->parts_capacity, batch->n_parts + 1,
+                      sizeof(*batch->parts)) == -1)
         return NULL;
-    batch->parts = parts;
+    struct batch_part *parts = batch->parts;
     memmove(&parts[i + 1], &parts[i], (batch->n_parts++ - i) * sizeof(*parts));
     parts[i] = (struct batch_part){.partition = message->partition,
                                    .first_ms = message->time_ms,
@@ -110,10 +96,9 @@ batch_find_runs(struct batch *batch)
 int64_t
 batch_add(struct batch *batch, const struct message *message, int64_t now_ms)
 {
-    struct entry *entries = grow(batch->entries, &batch->capacity, batch->n + 1, sizeof(*entries));
-    if (entries == NULL)
+    if (array_reserve(&batch->entries, &batch->capacity, batch->n + 1,
+                      sizeof(*batch->entries)) == -1)
         return -1;
-    batch->entries = entries;
     struct batch_part *part = take_part(batch, message);
     if (part == NULL)
         return -1;
@@ -121,7 +106,7 @@ batch_add(struct batch *batch, const struct message *message, int64_t now_ms)
     part->last_ms = message->time_ms;
     if (batch->n == 0)
         batch->first_ms = now_ms;
-    entries[batch->n] = (struct entry){
+    batch->entries[batch->n] = (struct entry){
         .message = *message, .state = ENTRY_PENDING, .created_ns = ENTRY_TIME_UNKNOWN};
     batch->in_state[ENTRY_PENDING]++;
     batch->bytes += message->payload.n;
@@ -149,13 +134,11 @@ batch_settle(struct batch *batch, uint32_t row, const struct reject *why)
         batch->stamp_end = row < batch->stamp_end ? batch->stamp_end : row + 1;
         return 0;
     }
-    struct reject *rejects =
-        grow(batch->rejects, &batch->rejects_capacity, batch->n_rejects + 1, sizeof(*rejects));
-    if (rejects == NULL)
+    if (array_reserve(&batch->rejects, &batch->rejects_capacity, batch->n_rejects + 1,
+                      sizeof(*batch->rejects)) == -1)
         return -1;
-    batch->rejects = rejects;
     entry->why = batch->n_rejects;
-    rejects[batch->n_rejects++] = *why;
+    batch->rejects[batch->n_rejects++] = *why;
     move(batch, entry, ENTRY_REFUSED);
     return 0;
 }

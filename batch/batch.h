@@ -63,15 +63,18 @@ struct batch_limits {
 struct batch {
     struct batch_limits limits;
     struct entry *entries;
-    uint32_t n, capacity;
+    uint32_t n;
+    size_t capacity;
     uint32_t in_state[ENTRY_STATES]; /* how many are in each state */
     size_t bytes;
     int64_t first_ms; /* when the oldest came; meaningless while n is 0 */
     struct reject *rejects;
-    uint32_t n_rejects, rejects_capacity;
+    uint32_t n_rejects;
+    size_t rejects_capacity;
     uint32_t stamp_from, stamp_end; /* rows that were stored since the last stamp are in here */
     struct batch_part *parts; /* sorted by partition */
-    uint32_t n_parts, parts_capacity, last_part;
+    uint32_t n_parts, last_part;
+    size_t parts_capacity;
     enum batch_stage stage;
     bool held;    /* somebody works on it, who may wait meanwhile: it must not go */
     bool burying; /* its letters are being written */

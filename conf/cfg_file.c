@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/array.h"
 #include "lib/regular_file.h"
 
 enum { MAX_FILE_BYTES = 4 << 20, MAX_PROPERTIES = 1000 };
@@ -102,12 +103,9 @@ add_property(const struct cfg_loading *l, const char *name, unsigned line)
                    l->reading, line, name, MAX_PROPERTIES);
         return NULL;
     }
-    struct cfg_property *bigger =
-        realloc(cfg->properties, (cfg->n_properties + 1) * sizeof(*cfg->properties));
     char *copy = strdup(name);
-    if (bigger != NULL)
-        cfg->properties = bigger;
-    if (bigger == NULL || copy == NULL) {
+    if (copy == NULL ||
+        array_append(&cfg->properties, cfg->n_properties, sizeof(*cfg->properties)) == -1) {
         free(copy);
         errbuf_set(l->err, "out of memory");
         return NULL;

@@ -10,6 +10,7 @@
  * Concurrency: one thread.
  */
 #include "conf/cfg_priv.h"
+#include "lib/array.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,16 +24,13 @@ static const char *
 keep_name(struct cfg_loading *l, const char *name)
 {
     struct config *cfg = l->cfg;
-    char **bigger = NULL, *copy = NULL;
+    char *copy = NULL;
     if (cfg->n_files == MAX_FILES) {
         errbuf_set(l->err, "%s: too many files; allowed: %d", name, MAX_FILES);
         return NULL;
     }
-    bigger = realloc(cfg->files, (cfg->n_files + 1) * sizeof(*bigger));
-    if (bigger != NULL) {
-        cfg->files = bigger;
+    if (array_append(&cfg->files, cfg->n_files, sizeof(*cfg->files)) == 0)
         copy = strdup(name);
-    }
     if (copy == NULL) {
         errbuf_set(l->err, "out of memory");
         return NULL;

@@ -15,6 +15,7 @@
 #include "lib/json.h"
 #include "lib/lined_file.h"
 #include "lib/regular_file.h"
+#include "lib/timestamp.h"
 
 enum { PENDING_MAX = 1 << 30 };
 
@@ -177,8 +178,8 @@ void
 journal_add(struct journal *journal, struct slice topic, int32_t partition, int64_t offset,
             struct letter_id id, const char *to, int64_t now_ms)
 {
-    char time[WHEN_BYTES], hex[LETTER_ID_BYTES];
-    when_format(now_ms, time);
+    char time[TIMESTAMP_BYTES], hex[LETTER_ID_BYTES];
+    timestamp_format(time, now_ms);
     letter_format_id(id, hex);
     buf_printf(&journal->pending,
                "{\"topic\":\"%.*s\",\"partition\":%d,\"offset\":%lld,\"time\":\"%s\","

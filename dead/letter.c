@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "dead/when.h"
+#include "lib/base64.h"
 #include "lib/json.h"
 #include "lib/num.h"
 
@@ -95,56 +96,6 @@ letter_parse_place(const char *text, struct slice *topic, int32_t *partition, in
         num_parse_int(last + 1, 0, INT64_MAX, offset) == -1)
         return -1;
     *partition = (int32_t)number;
-    return 0;
-}
-
-/* --- base64 --- */
-
-/* Returns: 0..63, or -1. */
-static int
-find_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* Decodes four characters, `pad` of them padding. Returns: 0 or -1. */
-static int
-decode_group(const char *in, size_t pad, char *out)
-{
-    uint32_t v = 0;
-    for (size_t i = 0; i < 4; i++) {
-        int digit = i < 4 - pad ? find_digit(in[i]) : 0;
-        if (digit == -1)
-            return -1;
-        v = v << 6 | (uint32_t)digit;
-    }
-    if ((pad == 1 && (v & 0xff) != 0) || (pad == 2 && (v & 0xffff) != 0))
-        return -1;
-    for (size_t i = 0; i < 3 - pad; i++)
-        out[i] = (char)(v >> (16 - 8 * i) & 0xff);
-    return 0;
-}
-
-int
-letter_decode_base64(struct slice text, char *out, size_t *n)
-{
-    *n = 0;
-    if (text.n % 4 != 0)
-        return -1;
-    for (size_t i = 0; i < text.n; i += 4) {
-        size_t pad = 0;
-        if (i + 4 == text.n && text.p[i + 3] == '=')
-            pad = text.p[i + 2] == '=' ? 2 : 1;
-        if (decode_group(text.p + i, pad, out + *n) == -1)
-            return -1;
-        *n += 3 - pad;
-    }
     return 0;
 }
 
@@ -300,7 +251,7 @@ take_members(char *room, const struct json_value *values, struct letter *l, stru
     if (take_text(&room, &values[DETAIL], &l->detail) == -1)
         return errbuf_set(err, "detail is no text");
     if (take_text(&room, &values[PAYLOAD], &base64) == -1 ||
-        letter_decode_base64(base64, room, &l->payload.n) == -1)
+        base64_decode(base64, room, &l->payload.n) == -1)
         return errbuf_set(err, "payload is not base64");
     l->payload.p = room;
     return 0;

@@ -82,7 +82,4 @@ int letter_parse_place(const char *text, struct slice *topic, int32_t *partition
 /* Returns: whether Kafka allows a topic of that name (1 to 249 of A-Z a-z 0-9 . _ -). */
 bool letter_is_topic(struct slice name) MUST_CHECK;
 
-/* Decodes base64. Takes: room for text.n / 4 * 3 bytes. Returns: 0 and the size, or -1. */
-int letter_decode_base64(struct slice text, char *out, size_t *n) MUST_CHECK;
-
 #endif

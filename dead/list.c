@@ -8,6 +8,8 @@
 #include "dead/show.h"
 #include "dead/tally.h"
 #include "dead/when.h"
+#include "lib/json_text.h"
+#include "lib/timestamp.h"
 
 enum { PRINT_BYTES = 64 << 10 };
 
@@ -23,8 +25,8 @@ static void
 write_text(struct buf *out, const struct box_item *item)
 {
     const struct letter *l = item->letter;
-    char time[WHEN_BYTES];
-    when_format(l->time_ms, time);
+    char time[TIMESTAMP_BYTES];
+    timestamp_format(time, l->time_ms);
     buf_printf(out, "%.*s/%d/%lld  %s  %.*s  %zu bytes  %s", (int)l->topic.n, l->topic.p,
                (int)l->partition, (long long)l->offset, time, (int)l->reason.n, l->reason.p,
                l->payload.n, item->replayed ? "replayed  " : "");
@@ -36,14 +38,14 @@ static void
 write_json(struct buf *out, const struct box_item *item)
 {
     const struct letter *l = item->letter;
-    char time[WHEN_BYTES];
-    when_format(l->time_ms, time);
+    char time[TIMESTAMP_BYTES];
+    timestamp_format(time, l->time_ms);
     buf_printf(out,
                "{\"topic\":\"%.*s\",\"partition\":%d,\"offset\":%lld,\"time\":\"%s\","
                "\"reason\":\"%.*s\",\"bytes\":%zu,\"replayed\":%s,\"detail\":",
                (int)l->topic.n, l->topic.p, (int)l->partition, (long long)l->offset, time,
                (int)l->reason.n, l->reason.p, l->payload.n, item->replayed ? "true" : "false");
-    run_write_json_text(out, l->detail);
+    json_add_slice(out, l->detail);
     buf_add_char(out, '}');
 }
 

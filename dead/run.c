@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "lib/json.h"
+#include "lib/json_text.h"
 
 bool
 run_means(const struct run *run, const struct letter *letter)
@@ -53,27 +53,9 @@ run_write_notes_json(const struct box_counts *counts, struct buf *out)
     for (size_t i = 0; i < counts->n_faults; i++) {
         if (i > 0)
             buf_add_char(out, ',');
-        run_write_json_text(out,
-                            (struct slice){counts->faults[i].text, strlen(counts->faults[i].text)});
+        json_add_text(out, counts->faults[i].text);
     }
     buf_add_char(out, ']');
-}
-
-void
-run_write_json_text(struct buf *out, struct slice text)
-{
-    bool utf8 = json_is_utf8(text.p, text.n);
-    buf_add_char(out, '"');
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        if (c == '"' || c == '\\')
-            buf_add_char(out, '\\');
-        if (c < 0x20 || c == 0x7f)
-            buf_printf(out, "\\u%04x", c);
-        else
-            buf_add_char(out, c >= 0x80 && !utf8 ? '?' : (char)c);
-    }
-    buf_add_char(out, '"');
 }
 
 int

@@ -34,9 +34,6 @@ bool run_means(const struct run *run, const struct letter *letter) MUST_CHECK;
 void run_write_notes(const struct box_counts *counts, struct buf *out);
 void run_write_notes_json(const struct box_counts *counts, struct buf *out);
 
-/* Appends a text as a JSON string; bytes that are not UTF-8 become '?'. */
-void run_write_json_text(struct buf *out, struct slice text);
-
 /* Writes to standard output and clears the buffer. Returns: 0, or -1 with a text. */
 int run_print(struct buf *out, struct errbuf *err) MUST_CHECK;
 

@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#include "lib/array.h"
+
 enum { FULL_WAIT_MS = 50 };
 
 struct known_topic {
@@ -157,12 +159,10 @@ is_known(const struct sender *s, enum topic_kind kind, const char *topic)
 static int
 make_known(struct sender *s, enum topic_kind kind, const char *topic, struct errbuf *err)
 {
-    struct known_topic *known = realloc(s->known, (s->n_known + 1) * sizeof(*known));
-    if (known == NULL)
+    if (array_append(&s->known, s->n_known, sizeof(*s->known)) == -1)
         return errbuf_set(err, "out of memory");
-    s->known = known;
-    known[s->n_known] = (struct known_topic){kind, strdup(topic)};
-    if (known[s->n_known].name == NULL)
+    s->known[s->n_known] = (struct known_topic){kind, strdup(topic)};
+    if (s->known[s->n_known].name == NULL)
         return errbuf_set(err, "out of memory");
     s->n_known++;
     return 0;

@@ -9,7 +9,9 @@
 #include "dead/run.h"
 #include "dead/when.h"
 #include "lib/json.h"
+#include "lib/json_text.h"
 #include "lib/printable.h"
+#include "lib/timestamp.h"
 
 enum { SHOWN_BYTES = 16384 };
 
@@ -90,8 +92,8 @@ static void
 write_text(struct showing *s, const struct box_item *item)
 {
     const struct letter *l = item->letter;
-    char time[WHEN_BYTES];
-    when_format(l->time_ms, time);
+    char time[TIMESTAMP_BYTES];
+    timestamp_format(time, l->time_ms);
     buf_printf(&s->out, "letter     %.*s/%d/%lld\nin         ", (int)l->topic.n, l->topic.p,
                (int)l->partition, (long long)l->offset);
     if (item->line->partition >= 0)
@@ -128,7 +130,7 @@ write_json(struct showing *s, const struct box_item *item)
     buf_add_text(&s->out, "{\"letter\":");
     buf_add_slice(&s->out, item->line->text);
     buf_add_text(&s->out, ",\"where\":");
-    run_write_json_text(&s->out, (struct slice){item->line->where, strlen(item->line->where)});
+    json_add_text(&s->out, item->line->where);
     if (item->line->partition >= 0)
         buf_printf(&s->out, ",\"partition\":%d", (int)item->line->partition);
     buf_printf(&s->out, ",\"%s\":%lld,\"replayed\":%s,\"now\":",
@@ -136,13 +138,13 @@ write_json(struct showing *s, const struct box_item *item)
                item->replayed ? "true" : "false");
     if (verdict == VERDICT_REJECTED) {
         buf_printf(&s->out, "{\"reason\":\"%s\",\"detail\":", reject_name(why.reason));
-        run_write_json_text(&s->out, (struct slice){why.detail, strlen(why.detail)});
+        json_add_text(&s->out, why.detail);
         buf_add_char(&s->out, '}');
     } else
         buf_add_text(&s->out, verdict == VERDICT_ACCEPTED ? "\"accepted\"" : "\"unknown\"");
     if (json_is_utf8(item->letter->payload.p, item->letter->payload.n)) {
         buf_add_text(&s->out, ",\"text\":");
-        run_write_json_text(&s->out, item->letter->payload);
+        json_add_slice(&s->out, item->letter->payload);
     }
     buf_add_text(&s->out, "}\n");
 }

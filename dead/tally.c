@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "dead/when.h"
+#include "lib/array.h"
+#include "lib/timestamp.h"
 
 static bool
 is_name(const char *text, struct slice name)
@@ -15,11 +17,9 @@ is_name(const char *text, struct slice name)
 static struct tally_group *
 add_group(struct tally *tally, struct slice topic, struct slice reason)
 {
-    struct tally_group *groups = realloc(tally->groups, (tally->n + 1) * sizeof(*tally->groups));
-    if (groups == NULL)
+    if (array_append(&tally->groups, tally->n, sizeof(*tally->groups)) == -1)
         return NULL;
-    tally->groups = groups;
-    struct tally_group *g = &groups[tally->n];
+    struct tally_group *g = &tally->groups[tally->n];
     *g = (struct tally_group){.topic = strndup(topic.p, topic.n),
                               .reason = strndup(reason.p, reason.n)};
     if (g->topic == NULL || g->reason == NULL) {
@@ -102,9 +102,9 @@ static void
 write_row(struct buf *out, const char *reason, int topic_width, const char *topic,
           const struct tally_count *c)
 {
-    char first[WHEN_BYTES], last[WHEN_BYTES];
-    when_format(c->first_ms, first);
-    when_format(c->last_ms, last);
+    char first[TIMESTAMP_BYTES], last[TIMESTAMP_BYTES];
+    timestamp_format(first, c->first_ms);
+    timestamp_format(last, c->last_ms);
     buf_printf(out, "%-14s  %-*s  %10llu  %10llu  %14llu  %s  %s\n", reason, topic_width, topic,
                (unsigned long long)c->letters, (unsigned long long)c->replayed,
                (unsigned long long)c->bytes, first, last);
@@ -133,14 +133,14 @@ tally_write_text(struct tally *tally, struct buf *out)
 static void
 write_count(struct buf *out, const struct tally_count *c)
 {
-    char first[WHEN_BYTES], last[WHEN_BYTES];
+    char first[TIMESTAMP_BYTES], last[TIMESTAMP_BYTES];
     buf_printf(out, "\"letters\":%llu,\"replayed\":%llu,\"bytes\":%llu",
                (unsigned long long)c->letters, (unsigned long long)c->replayed,
                (unsigned long long)c->bytes);
     if (c->letters == 0)
         return;
-    when_format(c->first_ms, first);
-    when_format(c->last_ms, last);
+    timestamp_format(first, c->first_ms);
+    timestamp_format(last, c->last_ms);
     buf_printf(out, ",\"first\":\"%s\",\"last\":\"%s\"", first, last);
 }
 

@@ -7,8 +7,6 @@
 
 #include "lib/num.h"
 
-static const int64_t LAST_MS = 253402300799999; /* the end of the year 9999 */
-
 /* Takes n digits off the text. Returns: their value, or -1. */
 static int
 take_digits(struct slice *text, size_t n)
@@ -129,16 +127,4 @@ when_parse(const char *text, int64_t now_ms, int64_t *ms)
         return -1;
     *ms = now_ms - number * unit;
     return 0;
-}
-
-void
-when_format(int64_t ms, char *out)
-{
-    struct tm utc;
-    char text[WHEN_BYTES - 5];
-    assert(ms >= 0 && ms <= LAST_MS);
-    time_t seconds = (time_t)(ms / 1000);
-    gmtime_r(&seconds, &utc);
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(out, WHEN_BYTES, "%s.%03dZ", text, (int)(ms % 1000));
 }

@@ -9,8 +9,6 @@
 
 #include "lib/base.h"
 
-enum { WHEN_BYTES = 32 }; /* of a time as text, with its NUL */
-
 /*
  * Reads "2026-09-21", "2026-09-21T14:13", "...T14:13:20" or "...T14:13:20.123", UTC, with or
  * without a Z at the end; a blank may take the place of the T.  ISO 8601, years 1970 to 9999.
@@ -25,8 +23,5 @@ int when_parse_iso(struct slice text, int64_t *ms) MUST_CHECK;
  * Returns: 0 and milliseconds since 1970, or -1.
  */
 int when_parse(const char *text, int64_t now_ms, int64_t *ms) MUST_CHECK;
-
-/* Writes "2026-09-21T14:13:20.123Z". Takes: ms since 1970, years 1970 to 9999; WHEN_BYTES. */
-void when_format(int64_t ms, char *out);
 
 #endif

@@ -41,20 +41,7 @@ bool figures_is_chosen(const struct figures_choice *choice, const char *name);
 /* Returns: true if the process is a worker; helpers (retention) are not. */
 bool figures_is_worker(const struct snapshot_process *process);
 
-/* Room for figures_write_time, with NUL. */
-enum { FIGURES_TIME_BYTES = 32 };
-
-/* Writes a time in ms of the wall clock as UTC, RFC 3339: 2026-11-23T06:00:00.123Z. Returns: text.
- */
-const char *figures_write_time(char text[FIGURES_TIME_BYTES], int64_t wall_ms);
-
 /* Appends a duration in seconds with 9 digits after the point: exact. */
 void figures_add_seconds(struct buf *out, uint64_t ns);
-
-/*
- * Appends text that may be anything as UTF-8: bytes that are none become U+FFFD.
- * Takes: what to put for a byte that the form does not allow as it is, or NULL to keep it.
- */
-void figures_add_utf8(struct buf *out, const char *text, const char *(*escape)(unsigned char c));
 
 #endif

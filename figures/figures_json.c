@@ -4,27 +4,8 @@
 
 #include <stdio.h>
 
-static const char *
-escape(unsigned char c)
-{
-    static char text[8]; /* used up before the next call */
-    if (c == '"')
-        return "\\\"";
-    if (c == '\\')
-        return "\\\\";
-    if (c >= 0x20 && c != 0x7f)
-        return NULL;
-    snprintf(text, sizeof(text), "\\u%04x", c);
-    return text;
-}
-
-void
-figures_add_json_text(struct buf *out, const char *text)
-{
-    buf_add_char(out, '"');
-    figures_add_utf8(out, text, escape);
-    buf_add_char(out, '"');
-}
+#include "lib/json_text.h"
+#include "lib/timestamp.h"
 
 /* --- members; `separator` is what goes before the name --- */
 
@@ -32,7 +13,7 @@ static void
 add_name(struct buf *out, const char *separator, const char *name)
 {
     buf_add_text(out, separator);
-    figures_add_json_text(out, name);
+    json_add_text(out, name);
     buf_add_text(out, ": ");
 }
 
@@ -41,7 +22,7 @@ add_text(struct buf *out, const char *separator, const char *name, const char *t
 {
     add_name(out, separator, name);
     if (text != NULL)
-        figures_add_json_text(out, text);
+        json_add_text(out, text);
     else
         buf_add_text(out, "null");
 }
@@ -57,8 +38,8 @@ add_number(struct buf *out, const char *separator, const char *name, uint64_t nu
 static void
 add_time(struct buf *out, const char *separator, const char *name, int64_t wall_ms)
 {
-    char text[FIGURES_TIME_BYTES];
-    add_text(out, separator, name, wall_ms == 0 ? NULL : figures_write_time(text, wall_ms));
+    char text[TIMESTAMP_BYTES];
+    add_text(out, separator, name, wall_ms == 0 ? NULL : timestamp_format(text, wall_ms));
 }
 
 static void

@@ -29,7 +29,4 @@ void figures_write_json(struct buf *out, const struct snapshot *snapshot,
                         const struct figures_origin *origin, const struct figures_window *window,
                         const struct figures_choice *choice);
 
-/* Appends text as a JSON string with its quotes. Takes: any bytes up to a NUL. */
-void figures_add_json_text(struct buf *out, const char *text);
-
 #endif

@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#include "lib/json_text.h"
+
 static const char prefix[] = "monasca_persister_";
 
 enum { NAME_BYTES = 96 };
@@ -56,7 +58,7 @@ add_family(const struct page *page, const char *family, const char *type, const 
     if (new &&unit != NULL)
         buf_printf(page->out, "# UNIT %s%s %s\n", prefix, family, unit);
     buf_printf(page->out, "# HELP %s%s%s ", prefix, family, suffix);
-    figures_add_utf8(page->out, help, new ? escape : escape_help_0);
+    json_add_utf8(page->out, (struct slice){help, strlen(help)}, new ? escape : escape_help_0);
     buf_add_char(page->out, '\n');
 }
 
@@ -64,7 +66,7 @@ static void
 add_label(struct buf *out, const char *separator, const char *name, const char *value)
 {
     buf_printf(out, "%s%s=\"", separator, name);
-    figures_add_utf8(out, value, escape);
+    json_add_utf8(out, (struct slice){value, strlen(value)}, escape);
     buf_add_char(out, '"');
 }
 

@@ -20,13 +20,13 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/log_sink.h"
 #include "lib/log_syslog.h"
 #include "lib/printable.h"
+#include "lib/timestamp.h"
 
 enum { NO_FILE = -1 };
 
@@ -249,23 +249,14 @@ text_of(struct line *line)
     return line->raw + 1;
 }
 
-static size_t
-format_stamp(char *out, size_t size)
-{
-    int64_t now = clock_wall_ms();
-    time_t seconds = (time_t)(now / 1000);
-    struct tm utc;
-    gmtime_r(&seconds, &utc);
-    size_t n = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &utc);
-    return n + (size_t)snprintf(out + n, size - n, ".%03dZ", (int)(now % 1000));
-}
-
 static void
 format_line(struct line *line, enum log_level level, const char *format, va_list args)
 {
     char *text = text_of(line);
     const size_t size = LINE_BYTES;
-    size_t n = format_stamp(text, size);
+    char time[TIMESTAMP_BYTES];
+    size_t n = strlen(timestamp_format(time, clock_wall_ms()));
+    memcpy(text, time, n);
     line->level = level;
     line->raw[0] = '\n';
     line->time = n;

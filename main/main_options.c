@@ -9,6 +9,7 @@
  */
 #include "config.h"
 
+#include "lib/array.h"
 #include "main/main_options.h"
 
 #include <getopt.h>
@@ -149,19 +150,17 @@ free_source(struct cfg_source *s)
 static int
 add_source(struct arguments *args, size_t i, struct cfg_source source)
 {
-    struct cfg_source *bigger =
-        realloc(args->sources, (args->n_sources + 1) * sizeof(*args->sources));
-    if (bigger == NULL)
+    if (array_append(&args->sources, args->n_sources, sizeof(*args->sources)) == -1)
         return say_no_memory();
-    args->sources = bigger;
     source.path = strdup(source.path);
     source.value = source.value != NULL ? strdup(source.value) : strdup("");
     if (source.path == NULL || source.value == NULL) {
         free_source(&source);
         return say_no_memory();
     }
-    memmove(bigger + i + 1, bigger + i, (args->n_sources - i) * sizeof(*bigger));
-    bigger[i] = source;
+    memmove(args->sources + i + 1, args->sources + i,
+            (args->n_sources - i) * sizeof(*args->sources));
+    args->sources[i] = source;
     args->n_sources++;
     return 0;
 }

@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/num.h"
+#include "lib/timestamp.h"
 #include "master/directory.h"
 #include "master/master_priv.h"
 
@@ -60,12 +60,9 @@ tell_holder(const struct lock *lock, const char *instance, struct errbuf *err)
 static void
 write_holder(int fd)
 {
-    char text[128], since[32];
-    time_t now = (time_t)(clock_wall_ms() / 1000);
-    struct tm utc;
-    gmtime_r(&now, &utc);
-    strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%SZ", &utc);
-    int n = snprintf(text, sizeof(text), "%ld %s\n", (long)getpid(), since);
+    char text[128], since[TIMESTAMP_BYTES];
+    int n = snprintf(text, sizeof(text), "%ld %s\n", (long)getpid(),
+                     timestamp_format_seconds(since, clock_wall_ms()));
     if (ftruncate(fd, 0) == -1 || pwrite(fd, text, (size_t)n, 0) == -1)
         return;
 }

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "lib/timestamp.h"
 #include "pstats/pstats_format.h"
 
 /* What is shown of a process unless -F says it. */
@@ -32,16 +33,16 @@ static void
 add_head(struct buf *out, const struct source *source)
 {
     const struct snapshot *s = &source->snapshot;
-    char text[FIGURES_TIME_BYTES];
+    char text[TIMESTAMP_BYTES];
     buf_printf(out, "instance  %s\nstate     ", s->instance);
     pstats_add_state(out, source);
     buf_printf(out, "\nsegment   %s\n", source->path);
     buf_printf(out, "master    pid %ld, version %s, started %s\n", (long)s->master_pid, s->version,
-               figures_write_time(text, s->started_ms));
+               timestamp_format(text, s->started_ms));
     buf_printf(out, "workers   configuration %lu, %lu restarts\n", (unsigned long)s->generation,
                (unsigned long)s->restarts);
     if (s->refused_ms != 0)
-        buf_printf(out, "reload    refused at %s: %s\n", figures_write_time(text, s->refused_ms),
+        buf_printf(out, "reload    refused at %s: %s\n", timestamp_format(text, s->refused_ms),
                    s->refused_text);
     if (s->period == 0)
         buf_printf(out, "period    none closed yet, one takes %.3f s\n",
@@ -49,8 +50,8 @@ add_head(struct buf *out, const struct source *source)
     else
         buf_printf(out, "period    %llu, %.3f s, ended %s\n", (unsigned long long)s->period,
                    (double)s->period_length_ms / 1000,
-                   figures_write_time(text, s->period_ended_ms));
-    buf_printf(out, "taken     %s\n", figures_write_time(text, s->taken_ms));
+                   timestamp_format(text, s->period_ended_ms));
+    buf_printf(out, "taken     %s\n", timestamp_format(text, s->taken_ms));
 }
 
 static void

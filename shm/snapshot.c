@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "lib/array.h"
 #include "lib/clock.h"
 #include "lib/printable.h"
 #include "shm/reader_priv.h"
@@ -296,13 +297,8 @@ compare_processes(const void *a, const void *b)
 static int
 fill_processes(struct shm_reader *r, struct snapshot *s, struct errbuf *err)
 {
-    if (s->capacity < r->fixed.n_slots) {
-        void *bigger = realloc(s->processes, r->fixed.n_slots * sizeof(*s->processes));
-        if (bigger == NULL)
-            return errbuf_set(err, "out of memory");
-        s->processes = bigger;
-        s->capacity = r->fixed.n_slots;
-    }
+    if (array_reserve(&s->processes, &s->capacity, r->fixed.n_slots, sizeof(*s->processes)) == -1)
+        return errbuf_set(err, "out of memory");
     s->n_processes = 0;
     for (unsigned i = 1; i <= r->fixed.n_slots; i++)
         if (r->slots[i].live || r->slots[i].assigned)

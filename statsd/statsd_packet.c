@@ -4,9 +4,10 @@
 
 #include <stdlib.h>
 
+#include "lib/array.h"
+
 enum {
-    BYTES_MAX = 64 << 20, /* of all packets; 256 workers need some MiB */
-    FIRST_CAPACITY = 64
+    BYTES_MAX = 64 << 20 /* of all packets; 256 workers need some MiB */
 };
 
 void
@@ -35,33 +36,14 @@ statsd_packets_clear(struct statsd_packets *packets, size_t max_bytes)
     packets->n = packets->n_lines = packets->n_refused = 0;
 }
 
-/* Makes room for one more element. Returns: 0, or -1 if memory is out. */
-static int
-grow(void **array, size_t *capacity, size_t n, size_t element)
-{
-    if (n < *capacity)
-        return 0;
-    size_t more = *capacity == 0 ? FIRST_CAPACITY : *capacity * 2;
-    void *bigger = realloc(*array, more * element);
-    if (bigger == NULL)
-        return -1;
-    *array = bigger;
-    *capacity = more;
-    return 0;
-}
-
 static int
 make_room(struct statsd_packets *p, size_t line_bytes)
 {
-    void *packets = p->packets, *claims = p->claims;
-    int result = grow(&packets, &p->capacity, p->n, sizeof(*p->packets)) == -1 ||
-                         grow(&claims, &p->lines_capacity, p->n_lines, sizeof(*p->claims)) == -1 ||
-                         buf_grow(&p->bytes, line_bytes + 1) == -1
-                     ? -1
-                     : 0;
-    p->packets = packets;
-    p->claims = claims;
-    return result;
+    bool fits = array_reserve(&p->packets, &p->capacity, p->n + 1, sizeof(*p->packets)) == 0 &&
+                array_reserve(&p->claims, &p->lines_capacity, p->n_lines + 1,
+                              sizeof(*p->claims)) == 0 &&
+                buf_grow(&p->bytes, line_bytes + 1) == 0;
+    return fits ? 0 : -1;
 }
 
 int

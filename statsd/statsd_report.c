@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "lib/array.h"
+
 enum {
     LINE_BYTES = 65536, /* of one line, at most: over the largest datagram there is */
     SERIES_MAX = 65536, /* of names, at most */
@@ -106,14 +108,9 @@ find_series(struct statsd_report *r, const struct snapshot_process *p)
     for (size_t i = 1; i < r->n; i++)
         if (has_name(&r->series[i], p))
             return i;
-    if (r->n == r->capacity) {
-        void *bigger =
-            r->n >= SERIES_MAX ? NULL : realloc(r->series, r->capacity * 2 * sizeof(*r->series));
-        if (bigger == NULL)
-            return INSTANCE;
-        r->series = bigger;
-        r->capacity *= 2;
-    }
+    if (r->n >= SERIES_MAX ||
+        array_reserve(&r->series, &r->capacity, r->n + 1, sizeof(*r->series)) == -1)
+        return INSTANCE;
     struct series *s = &r->series[r->n];
     *s = (struct series){.present = false};
     memcpy(s->name, p->name, sizeof(s->name));

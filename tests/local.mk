@@ -22,7 +22,9 @@ tests_unit_unit_SOURCES = \
 	tests/unit/test_admin_page.c \
 	tests/unit/test_admin_rates.c \
 	tests/unit/test_admin_view.c \
+	tests/unit/test_array.c \
 	tests/unit/test_backoff.c \
+	tests/unit/test_base64.c \
 	tests/unit/test_batch.c tests/unit/test_fiber.c tests/unit/test_window.c \
 	tests/unit/test_buf.c \
 	tests/unit/test_cfg.c \
@@ -77,7 +79,8 @@ tests_unit_unit_SOURCES = \
 	tests/unit/test_spawn.c \
 	tests/unit/test_statsd_line.c \
 	tests/unit/test_statsd_report.c \
-	tests/unit/test_statsd_sender.c
+	tests/unit/test_statsd_sender.c \
+	tests/unit/test_timestamp.c
 tests_unit_unit_LDADD = dead/libdead.a perf/libperf.a admin/libadmin.a $(all_libs) $(external_libs) $(CURSES_LIBS) \
 	$(MICROHTTPD_LIBS) $(CRITERION_LIBS)
 

@@ -13,10 +13,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "lib/base64.h"
 #include "lib/clock.h"
-#include "lib/json.h"
+#include "lib/json_text.h"
+#include "lib/timestamp.h"
 #include "worker/dead_file.h"
 #include "worker/dead_topic.h"
 
@@ -135,57 +136,6 @@ undo_deed(struct disk *disk)
 
 /* --- letters --- */
 
-static void
-add_base64(struct buf *b, struct slice bytes)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *p = (const unsigned char *)bytes.p;
-    size_t groups = (bytes.n + 2) / 3;
-    if (buf_grow(b, groups * 4) == -1)
-        return;
-    char *out = b->data + b->size;
-    for (size_t i = 0; i < bytes.n; i += 3, out += 4) {
-        uint32_t v = (uint32_t)p[i] << 16;
-        v |= i + 1 < bytes.n ? (uint32_t)p[i + 1] << 8 : 0;
-        v |= i + 2 < bytes.n ? p[i + 2] : 0;
-        out[0] = digits[v >> 18];
-        out[1] = digits[v >> 12 & 63];
-        out[2] = i + 1 < bytes.n ? digits[v >> 6 & 63] : '=';
-        out[3] = i + 2 < bytes.n ? digits[v & 63] : '=';
-    }
-    b->size += groups * 4;
-}
-
-/* A text of ours as a JSON string; it may quote bytes of a message that was not UTF-8. */
-static void
-add_json_string(struct buf *b, const char *text)
-{
-    size_t n = strlen(text);
-    bool utf8 = json_is_utf8(text, n);
-    buf_add_char(b, '"');
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c == '"' || c == '\\')
-            buf_add_char(b, '\\');
-        if (c < 0x20)
-            buf_printf(b, "\\u%04x", c);
-        else
-            buf_add_char(b, c >= 0x80 && !utf8 ? '?' : (char)c);
-    }
-    buf_add_char(b, '"');
-}
-
-static void
-add_time(struct buf *b, int64_t time_ms)
-{
-    time_t seconds = (time_t)(time_ms / 1000);
-    struct tm utc;
-    char text[32];
-    gmtime_r(&seconds, &utc);
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc);
-    buf_printf(b, "\"%s.%03dZ\"", text, (int)(time_ms % 1000));
-}
-
 /* Returns: what of the payload is kept. */
 static struct slice
 find_kept(const struct dead_letter *letter, size_t whole)
@@ -199,15 +149,16 @@ static void
 add_beginning(struct buf *b, const char *topic, const struct dead_letter *letter, int64_t time_ms,
               size_t whole)
 {
+    char time[TIMESTAMP_BYTES];
     buf_add_text(b, "{\"topic\":");
-    add_json_string(b, topic);
+    json_add_text(b, topic);
     buf_printf(b, ",\"partition\":%d,\"offset\":%lld,\"time\":", (int)letter->message->partition,
                (long long)letter->message->offset);
-    add_time(b, time_ms);
+    buf_printf(b, "\"%s\"", timestamp_format(time, time_ms));
     buf_add_text(b, ",\"reason\":");
-    add_json_string(b, reject_name(letter->why->reason));
+    json_add_text(b, reject_name(letter->why->reason));
     buf_add_text(b, ",\"detail\":");
-    add_json_string(b, letter->why->detail);
+    json_add_text(b, letter->why->detail);
     if (letter->why->reason == REJECT_UNREADABLE)
         buf_printf(b, ",\"last_offset\":%lld",
                    (long long)(letter->message->offset + letter->message->more));
@@ -221,7 +172,7 @@ dead_letter_format(struct buf *b, const char *topic, const struct dead_letter *l
                    int64_t time_ms, size_t whole)
 {
     add_beginning(b, topic, letter, time_ms, whole);
-    add_base64(b, find_kept(letter, whole));
+    base64_add(b, find_kept(letter, whole));
     buf_add_text(b, "\"}\n");
 }
 
@@ -320,13 +271,13 @@ append_letter(struct dead_letters *dead, const struct dead_letter *letter, int64
     struct slice kept = find_kept(letter, dead->whole);
     add_beginning(&dead->disk->text, dead->topic, letter, now, dead->whole);
     while (kept.n > PIECE_BYTES) { /* of whole groups of three bytes */
-        add_base64(&dead->disk->text, (struct slice){kept.p, PIECE_BYTES});
+        base64_add(&dead->disk->text, (struct slice){kept.p, PIECE_BYTES});
         kept = (struct slice){kept.p + PIECE_BYTES, kept.n - PIECE_BYTES};
         enum store_status status = end_piece(dead, err);
         if (status != STORE_DONE)
             return status;
     }
-    add_base64(&dead->disk->text, kept);
+    base64_add(&dead->disk->text, kept);
     buf_add_text(&dead->disk->text, "\"}\n");
     return end_piece(dead, err);
 }

@@ -7,13 +7,13 @@
 
 #include "kafka/consume.h"
 #include "kafka/kafka_conf.h"
+#include "lib/array.h"
 #include "lib/backoff.h"
 #include "lib/clock.h"
 #include "lib/fiber.h"
 #include "lib/job.h"
 #include "lib/log.h"
 #include "record/decode.h"
-#include "store/rows.h"
 #include "worker/dead_letter.h"
 
 enum {
@@ -268,13 +268,8 @@ write_rows(struct pipeline *p, struct batch *batch, struct errbuf *err)
 static int
 find_ends(struct pipeline *p, struct batch *batch, struct store_write *write)
 {
-    while (p->capacity_ends < batch->n_parts) {
-        struct store_position *ends = rows_reserve(p->ends, &p->capacity_ends, p->capacity_ends,
-                                                   sizeof(*ends));
-        if (ends == NULL)
-            return -1;
-        p->ends = ends;
-    }
+    if (array_reserve(&p->ends, &p->capacity_ends, batch->n_parts, sizeof(*p->ends)) == -1)
+        return -1;
     for (uint32_t i = 0; i < batch->n_parts; i++)
         p->ends[i] = (struct store_position){.partition = batch->parts[i].partition,
                                              .next = batch->parts[i].end,

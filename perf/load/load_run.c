@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/types.h>
 
+#include "lib/base64.h"
 #include "lib/clock.h"
 #include "perf/load/load.h"
 
@@ -173,41 +174,24 @@ send_generated(struct sender *s)
 
 /* --- a file --- */
 
-static int
-base64_digit(char c)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c == '\0' ? NULL : strchr(digits, c);
-    return at == NULL ? -1 : (int)(at - digits);
-}
-
 /*
- * Decodes in place the base64 (RFC 4648 section 4) up to the closing quote that follows
- * `"base64": "` in a line, as tests/corpus/malformed.jsonl has it; its base64 has no escapes.
+ * Decodes in place the base64 that follows `"base64": "` in a line, up to the closing quote, as
+ * tests/corpus/malformed.jsonl has it; it has no escapes.
  * Returns: the bytes, or NULL if the line has none.
  */
 static char *
 decode_base64_member(char *line, size_t *n)
 {
     static const char key[] = "\"base64\": \"";
-    char *in = strstr(line, key);
-    if (in == NULL)
+    char *member = strstr(line, key);
+    if (member == NULL)
         return NULL;
-    in += sizeof(key) - 1;
-    char *start = in, *out = in;
-    uint32_t bits = 0;
-    int held = 0;
-    for (int digit; (digit = base64_digit(*in)) != -1; in++) {
-        bits = bits << 6 | (uint32_t)digit;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            *out++ = (char)(bits >> held);
-        }
-    }
-    in += strspn(in, "=");
-    *n = (size_t)(out - start);
-    return *in == '"' ? start : NULL;
+    char *start = member + sizeof(key) - 1;
+    const char *end = strchr(start, '"');
+    if (end == NULL ||
+        base64_decode((struct slice){start, (size_t)(end - start)}, start, n) == -1)
+        return NULL;
+    return start;
 }
 
 static int

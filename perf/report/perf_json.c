@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "lib/timestamp.h"
 #include "perf/report/perf_print.h"
 #include "perf/report/perf_sum.h"
 #include "figures/figures.h"
@@ -22,8 +23,8 @@ add_number(cJSON *to, const char *name, double value)
 static void
 add_time(cJSON *to, const char *name, int64_t ms)
 {
-    char text[FIGURES_TIME_BYTES];
-    cJSON_AddStringToObject(to, name, figures_write_time(text, ms));
+    char text[TIMESTAMP_BYTES];
+    cJSON_AddStringToObject(to, name, timestamp_format(text, ms));
 }
 
 static cJSON *
@@ -209,12 +210,12 @@ static void
 add_csv_row(struct buf *out, const struct reading *r, const struct reading_track *t,
             const struct reading_row *row)
 {
-    char from[FIGURES_TIME_BYTES], to[FIGURES_TIME_BYTES];
+    char from[TIMESTAMP_BYTES], to[TIMESTAMP_BYTES];
     add_field(out, r->source);
     add_field(out, t->instance);
     add_field(out, t->process);
-    buf_printf(out, "%s,%s,", figures_write_time(from, row->from_ms),
-               figures_write_time(to, row->to_ms));
+    buf_printf(out, "%s,%s,", timestamp_format(from, row->from_ms),
+               timestamp_format(to, row->to_ms));
     const double values[] = {row->received,    row->completed,   row->time_avg_ms, row->time_min_ms,
                              row->time_max_ms, row->time_p99_ms, row->lag};
     for (size_t i = 0; i < COUNT_OF(values); i++)

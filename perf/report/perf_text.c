@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "lib/timestamp.h"
 #include "perf/report/perf_print.h"
 #include "perf/report/perf_sum.h"
 #include "figures/figures.h"
@@ -39,9 +40,9 @@ add_heads(struct buf *out)
 static void
 add_row(struct buf *out, const struct reading_row *row)
 {
-    char text[FIGURES_TIME_BYTES];
+    char text[TIMESTAMP_BYTES];
     double seconds = (double)(row->to_ms - row->from_ms) / 1000;
-    buf_printf(out, "  %.12s", figures_write_time(text, row->to_ms) + 11);
+    buf_printf(out, "  %.12s", timestamp_format(text, row->to_ms) + 11);
     add_number(out, 9, row->received, 0);
     add_number(out, 9, row->completed, 0);
     add_number(out, 8, row->received / seconds, 0);
@@ -131,9 +132,9 @@ add_all_totals(struct buf *out, const struct reading *r)
 void
 perf_print_text(const struct perf_report *report, struct buf *out)
 {
-    char since[FIGURES_TIME_BYTES], until[FIGURES_TIME_BYTES];
-    buf_printf(out, "from %s to %s%s\n", figures_write_time(since, report->since_ms),
-               figures_write_time(until, report->until_ms),
+    char since[TIMESTAMP_BYTES], until[TIMESTAMP_BYTES];
+    buf_printf(out, "from %s to %s%s\n", timestamp_format(since, report->since_ms),
+               timestamp_format(until, report->until_ms),
                report->finished ? "" : ": NOT FINISHED, this is what there was until then");
     for (size_t i = 0; i < report->n; i++) {
         const struct reading *r = &report->readings[i];

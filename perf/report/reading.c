@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "lib/array.h"
+
 struct reading_track *
 reading_find(const struct reading *reading, const char *instance, const char *process)
 {
@@ -21,10 +23,8 @@ reading_track(struct reading *reading, const char *instance, const char *process
     struct reading_track *found = reading_find(reading, instance, process);
     if (found != NULL)
         return found;
-    void *bigger = realloc(reading->tracks, (reading->n + 1) * sizeof(*reading->tracks));
-    if (bigger == NULL)
+    if (array_append(&reading->tracks, reading->n, sizeof(*reading->tracks)) == -1)
         return NULL;
-    reading->tracks = bigger;
     struct reading_track *t = &reading->tracks[reading->n];
     *t = (struct reading_track){.instance = strdup(instance),
                                 .process = strdup(process),
@@ -46,14 +46,8 @@ reading_add(struct reading_track *track, const struct reading_row *row)
 {
     assert(row->from_ms < row->to_ms);
     assert(track->n == 0 || row->from_ms >= track->rows[track->n - 1].to_ms);
-    /* Room grows by doubling: at 0, 1, 2, 4, 8... rows. */
-    if ((track->n & (track->n - 1)) == 0) {
-        size_t room = track->n == 0 ? 1 : track->n * 2;
-        void *bigger = realloc(track->rows, room * sizeof(*track->rows));
-        if (bigger == NULL)
-            return -1;
-        track->rows = bigger;
-    }
+    if (array_append(&track->rows, track->n, sizeof(*track->rows)) == -1)
+        return -1;
     track->rows[track->n++] = *row;
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "lib/timestamp.h"
 #include "perf/report/source_http.h"
 #include "perf/report/source_keystone.h"
 #include "figures/figures.h"
@@ -194,9 +195,9 @@ client_list(struct client *client, const char *name, struct api_list *list, stru
 static void
 add_time(struct buf *url, const char *name, int64_t ms)
 {
-    char text[FIGURES_TIME_BYTES];
+    char text[TIMESTAMP_BYTES];
     buf_printf(url, "&%s=", name);
-    source_http_escape(url, figures_write_time(text, ms));
+    source_http_escape(url, timestamp_format(text, ms));
 }
 
 /* Where the next page begins. */

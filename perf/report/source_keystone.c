@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "lib/json_text.h"
 #include "perf/report/source_json.h"
 #include "figures/figures_json.h"
 
@@ -106,7 +107,7 @@ add_domain(struct buf *out, const char *id, const char *name)
 {
     bool by_name = !is_given(id) && is_given(name);
     buf_add_text(out, by_name ? "\"domain\": {\"name\": " : "\"domain\": {\"id\": ");
-    figures_add_json_text(out, by_name ? name : is_given(id) ? id : default_domain);
+    json_add_text(out, by_name ? name : is_given(id) ? id : default_domain);
     buf_add_char(out, '}');
 }
 
@@ -115,16 +116,16 @@ add_identity(struct buf *out, const struct source_keystone *k)
 {
     if (is_given(k->token)) {
         buf_add_text(out, "\"identity\": {\"methods\": [\"token\"], \"token\": {\"id\": ");
-        figures_add_json_text(out, k->token);
+        json_add_text(out, k->token);
         buf_add_text(out, "}}");
         return;
     }
     buf_add_text(out, "\"identity\": {\"methods\": [\"password\"], \"password\": {\"user\": {");
     add_domain(out, k->user_domain_id, k->user_domain_name);
     buf_add_text(out, ", \"name\": ");
-    figures_add_json_text(out, k->username);
+    json_add_text(out, k->username);
     buf_add_text(out, ", \"password\": ");
-    figures_add_json_text(out, k->password);
+    json_add_text(out, k->password);
     buf_add_text(out, "}}}");
 }
 
@@ -134,11 +135,11 @@ add_scope(struct buf *out, const struct source_keystone *k)
     buf_add_text(out, ", \"scope\": {\"project\": {");
     if (is_given(k->project_id)) {
         buf_add_text(out, "\"id\": ");
-        figures_add_json_text(out, k->project_id);
+        json_add_text(out, k->project_id);
     } else {
         add_domain(out, k->project_domain_id, k->project_domain_name);
         buf_add_text(out, ", \"name\": ");
-        figures_add_json_text(out, k->project_name);
+        json_add_text(out, k->project_name);
     }
     buf_add_text(out, "}}");
 }

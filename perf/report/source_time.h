@@ -3,7 +3,7 @@
  * source_time.h - times as the Monasca API and people write them.
  *
  * ISO 8601 in its extended form, as RFC 3339 has it: 2026-11-23T10:18:45.123Z. To write one there
- * is figures_write_time (figures/figures.h).
+ * is timestamp_format (lib/timestamp.h).
  *
  * Process: persister-perf.  Owner: none.  Concurrency: any thread.
  */

@@ -18,6 +18,7 @@
 #include "dead/letter.h"
 #include "dead/when.h"
 #include "lib/json.h"
+#include "lib/timestamp.h"
 #include "worker/dead_letter.h"
 
 static struct letter_reader reader;
@@ -33,13 +34,13 @@ promise(bool kept)
 static void
 check_letter(const struct letter *l)
 {
-    char time[WHEN_BYTES], hex[LETTER_ID_BYTES];
+    char time[TIMESTAMP_BYTES], hex[LETTER_ID_BYTES];
     int64_t again;
     struct letter_id id;
     promise(letter_is_topic(l->topic) && l->reason.n >= 1 && l->reason.n <= LETTER_REASON_MAX);
     promise(l->partition >= 0 && l->offset >= 0);
     promise(l->detail.n == 0 || json_is_utf8(l->detail.p, l->detail.n));
-    when_format(l->time_ms, time);
+    timestamp_format(time, l->time_ms);
     promise(when_parse_iso((struct slice){time, strlen(time)}, &again) == 0 && again == l->time_ms);
     letter_format_id(l->id, hex);
     promise(letter_parse_id((struct slice){hex, strlen(hex)}, &id) == 0);

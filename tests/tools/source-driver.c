@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/json_text.h"
 #include "lib/num.h"
 #include "perf/report/source.h"
 #include "figures/figures_json.h"
@@ -47,7 +48,7 @@ print_error(const struct errbuf *err)
 {
     struct buf b;
     buf_init(&b, OUTPUT_MAX);
-    figures_add_json_text(&b, err->text);
+    json_add_text(&b, err->text);
     printf("{\"error\": %.*s}\n", (int)b.size, b.data);
     buf_free(&b);
 }
@@ -82,14 +83,14 @@ print_reading(const struct reading *reading)
     struct buf b;
     buf_init(&b, OUTPUT_MAX);
     buf_add_text(&b, "{\"source\": ");
-    figures_add_json_text(&b, reading->source);
+    json_add_text(&b, reading->source);
     buf_add_text(&b, ", \"tracks\": [");
     for (size_t i = 0; i < reading->n; i++) {
         const struct reading_track *t = &reading->tracks[i];
         buf_add_text(&b, i > 0 ? ", {\"instance\": " : "{\"instance\": ");
-        figures_add_json_text(&b, t->instance);
+        json_add_text(&b, t->instance);
         buf_add_text(&b, ", \"process\": ");
-        figures_add_json_text(&b, t->process);
+        json_add_text(&b, t->process);
         buf_add_text(&b, ", ");
         add_number(&b, "received_start", t->received_start);
         add_number(&b, "received_end", t->received_end);

@@ -117,7 +117,7 @@ Test(dead_letter, pads_base64_by_rfc_4648)
 Test(dead_letter, makes_bad_utf8_in_the_detail_printable)
 {
     cJSON *json = format(SLICE("x"), "h\xff\xfe");
-    cr_assert_str_eq(text_of(json, "detail"), "h??");
+    cr_assert_str_eq(text_of(json, "detail"), "h\xef\xbf\xbd\xef\xbf\xbd");
     cJSON_Delete(json);
     json = format(SLICE("x"), "caf\xc3\xa9");
     cr_assert_str_eq(text_of(json, "detail"), "caf\xc3\xa9");

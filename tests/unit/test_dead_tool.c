@@ -16,6 +16,7 @@
 #include "dead/show.h"
 #include "dead/tally.h"
 #include "dead/when.h"
+#include "lib/timestamp.h"
 #include "worker/dead_letter.h"
 
 static const char good[] =
@@ -90,9 +91,9 @@ Test(dead_when, refuses_the_rest_and_touches_nothing)
 Test(dead_when, writes_what_it_reads)
 {
     for (int64_t ms = 0; ms < 253402300799999; ms += 86400000LL * 371 + 7331) {
-        char text[WHEN_BYTES];
+        char text[TIMESTAMP_BYTES];
         int64_t back = -1;
-        when_format(ms, text);
+        timestamp_format(text, ms);
         cr_assert_eq(when_parse_iso(slice_of(text), &back), 0, "%s", text);
         cr_assert_eq(back, ms, "%s", text);
     }

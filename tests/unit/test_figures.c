@@ -341,11 +341,3 @@ Test(figures, the_older_format_is_what_prometheus_wants_of_it)
     cr_assert_null(strstr(out.data, "# UNIT"));
     cr_assert_null(strstr(out.data, "_created"));
 }
-
-Test(figures, times_are_written_in_utc)
-{
-    char text[FIGURES_TIME_BYTES];
-    cr_assert_str_eq(figures_write_time(text, INT64_C(1795413600123)), "2026-11-23T06:00:00.123Z");
-    cr_assert_str_eq(figures_write_time(text, -1), "1969-12-31T23:59:59.999Z");
-    cr_assert_str_eq(figures_write_time(text, INT64_MAX), "1900-01-01T00:00:00.807Z");
-}

@@ -190,6 +190,7 @@ class Stop(Processes):
     def test_ctrl_c_of_the_whole_process_group(self):
         self.use_shared()
         p = self.persister()
+        self.wait_assigned(p)
         feed = self.feeding(8000, rate=2000)
         self.wait_flowing(p)
         for pid in [p.pid, *p.workers()]:
