@@ -34,7 +34,7 @@ enum {
     CFG_STATSD_PERIODS = 60     /* interval and window in periods, at most: that many are kept */
 };
 
-enum store_driver { DRIVER_INFLUXDB, DRIVER_DISCARD, DRIVER_POSTGRESQL };
+enum store_driver { DRIVER_INFLUXDB, DRIVER_DISCARD, DRIVER_POSTGRESQL, DRIVER_CASSANDRA };
 
 /* What an option's field is in C. */
 typedef char *cfg_string; /* never NULL; "" if unset */

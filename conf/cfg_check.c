@@ -15,7 +15,7 @@
 
 enum { MAX_INSTANCE = 64, MAX_TOPIC = 249 /* Kafka's own bound */ };
 
-static const char stores[] = "allowed: influxdb, postgresql, discard";
+static const char stores[] = "allowed: influxdb, postgresql, cassandra, discard";
 
 static const struct {
     const char *name;
@@ -24,11 +24,17 @@ static const struct {
     {"influxdb", DRIVER_INFLUXDB},
     {"discard", DRIVER_DISCARD},
     {"postgresql", DRIVER_POSTGRESQL},
+    {"cassandra", DRIVER_CASSANDRA},
     {"monasca_persister.repositories.influxdb.metrics_repository:MetricInfluxdbRepository",
      DRIVER_INFLUXDB},
     {"monasca_persister.repositories.influxdb.alarm_state_history_repository:"
      "AlarmStateHistInfluxdbRepository",
      DRIVER_INFLUXDB},
+    {"monasca_persister.repositories.cassandra.metrics_repository:MetricCassandraRepository",
+     DRIVER_CASSANDRA},
+    {"monasca_persister.repositories.cassandra.alarm_state_history_repository:"
+     "AlarmStateHistCassandraRepository",
+     DRIVER_CASSANDRA},
 };
 
 enum store_driver
@@ -191,10 +197,7 @@ check_driver(const struct cfg_loading *l, const char *name, const char *text,
         }
     if (cfg_may_quote(l, (size_t)option))
         snprintf(subject, sizeof(subject), "'%.150s'", text);
-    snprintf(what, sizeof(what), "%s is %s; %s", subject,
-             strstr(text, "cassandra") != NULL ? "Cassandra, which is not supported"
-                                               : "no store that is known here",
-             stores);
+    snprintf(what, sizeof(what), "%s is no store that is known here; %s", subject, stores);
     return cfg_fail_option(l, (size_t)option, what);
 }
 
@@ -342,7 +345,7 @@ cfg_check(const struct cfg_loading *l)
     if (cfg->persister.max_message_bytes > (cfg->persister.memory_limit_mb << 20) / 8)
         return fail(l, "persister", "max_message_bytes",
                     "allowed: at most an eighth of memory_limit_mb");
-    if (cfg_check_hosts(l) == -1 || cfg_check_statsd(l) == -1)
+    if (cfg_check_hosts(l) == -1 || cfg_check_cassandra(l) == -1 || cfg_check_statsd(l) == -1)
         return -1;
     tell_risks(l);
     tell_disabled(l, disabled);

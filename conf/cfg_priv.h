@@ -107,6 +107,9 @@ int cfg_check(const struct cfg_loading *l) MUST_CHECK;
 /* The part of it that is about [statsd]. */
 int cfg_check_statsd(const struct cfg_loading *l) MUST_CHECK;
 
+/* The part of it that is about [cassandra]. */
+int cfg_check_cassandra(const struct cfg_loading *l) MUST_CHECK;
+
 /* The part of it that is about hosts; takes brackets off. */
 int cfg_check_hosts(const struct cfg_loading *l) MUST_CHECK;
 

@@ -53,6 +53,8 @@ store_section(const struct config *cfg, enum topic_kind kind)
         return "influxdb";
     case DRIVER_POSTGRESQL:
         return "postgresql";
+    case DRIVER_CASSANDRA:
+        return "cassandra";
     case DRIVER_DISCARD:
         break;
     }

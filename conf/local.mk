@@ -4,7 +4,7 @@ noinst_LIBRARIES += conf/libconf.a
 conf_libconf_a_CFLAGS = $(AM_CFLAGS) $(INI_CFLAGS)
 conf_libconf_a_SOURCES = \
 	conf/cfg.c conf/cfg.def conf/cfg.h \
-	conf/cfg_check.c \
+	conf/cfg_cassandra.c conf/cfg_check.c \
 	conf/cfg_file.c \
 	conf/cfg_former.c conf/cfg_former.def \
 	conf/cfg_hosts.c \

@@ -17,6 +17,7 @@ enum {
     RING_EVERY_MS = 60000,
     RETRY_FIRST_MS = 200,
     RETRY_CAP_MS = 10000,
+    PREPARE_AGAIN_MS = 1000, /* it may learn of the tables yet */
     WINDOW_FIRST = 16,
     BUSY_MS = 100,   /* a pause for a node that is overloaded */
     NAMES_MS = 10000 /* names are not resolved more often than that */
@@ -35,6 +36,7 @@ struct node {
     unsigned epoch;
     uint32_t prepared; /* statements that it knows, a bit each */
     bool preparing;
+    int64_t prepare_ms; /* refused to prepare: not asked again before then */
     char ids[CQL_STATEMENTS][CQL_ID_BYTES];
     size_t ids_n[CQL_STATEMENTS];
     struct backoff backoff;
@@ -56,6 +58,8 @@ struct cql_cluster {
     int64_t ring_ms; /* when the ring is asked about next */
     int ring_node;   /* that is being asked; -1: none */
     unsigned ring_answers;
+    bool ring_whole; /* the peers have been told */
+    bool ring_known; /* it has been asked about, with whatever answer */
     uint64_t lost_warnings; /* of connections that are gone */
     int next_taken;         /* whose answer was taken last */
 };
@@ -191,10 +195,18 @@ is_up(const struct node *node)
     return node->conn != NULL && cql_conn_is_up(node->conn);
 }
 
+/* Where a data centre is named, a node of which it is not known yet takes nothing. */
+static bool
+is_placed(const struct cql_cluster *c, const struct node *node)
+{
+    return c->options.data_center[0] == '\0' || node->center[0] != '\0';
+}
+
 static bool
 is_ready(const struct cql_cluster *c, const struct node *node)
 {
-    return is_up(node) && node->prepared == (UINT32_C(1) << c->options.n_statements) - 1;
+    return is_up(node) && is_placed(c, node) &&
+           node->prepared == (UINT32_C(1) << c->options.n_statements) - 1;
 }
 
 /* --- the cluster's own requests --- */
@@ -221,6 +233,7 @@ ask_ring(struct cql_cluster *c, struct node *node, int64_t now_ms)
         ask(node, ASK_PEERS, c->old_peers ? old : peers, now_ms) == 0) {
         c->ring_node = (int)(node - c->nodes);
         c->ring_answers = 0;
+        c->ring_whole = false;
         c->ring_ms = now_ms + RING_EVERY_MS;
     }
 }
@@ -323,12 +336,15 @@ take_ring(struct cql_cluster *c, struct node *node, enum own what, struct cql_an
         c->old_peers = true; /* before 4.0 */
         c->ring_ms = now_ms;
     }
-    bool whole = what == ASK_PEERS && answer->kind == CQL_IS_ROWS;
-    if (whole)
+    if (what == ASK_PEERS && answer->kind == CQL_IS_ROWS) {
+        c->ring_whole = true;
         take_peers(c, node, answer);
-    if (++c->ring_answers == 2)
+    }
+    if (++c->ring_answers == 2) {
         c->ring_node = -1;
-    if (whole)
+        c->ring_known |= c->ring_ms > now_ms; /* else it is asked again, as before 4.0 */
+    }
+    if (c->ring_node == -1 && c->ring_whole)
         drop_strangers(c);
 }
 
@@ -338,6 +354,7 @@ take_prepared(struct cql_cluster *c, struct node *node, unsigned i, const struct
     if (answer->kind != CQL_IS_PREPARED) {
         node->preparing = false;
         node->prepared = 0;
+        node->prepare_ms = clock_mono_ms() + PREPARE_AGAIN_MS;
         c->refused = true;
         errbuf_set(&c->why_refused, "%s: %.*s", node->name,
                    answer->message.n < 300 ? (int)answer->message.n : 300,
@@ -349,7 +366,7 @@ take_prepared(struct cql_cluster *c, struct node *node, unsigned i, const struct
     memcpy(node->ids[i], answer->id.p, answer->id.n);
     node->ids_n[i] = answer->id.n;
     node->prepared |= UINT32_C(1) << i;
-    node->preparing = !is_ready(c, node);
+    node->preparing = node->prepared != (UINT32_C(1) << c->options.n_statements) - 1;
 }
 
 static void
@@ -406,7 +423,8 @@ turn_node(struct cql_cluster *c, struct node *node, int64_t now_ms)
         backoff_reset(&node->backoff);
     if (c->ring_node == -1 && now_ms >= c->ring_ms)
         ask_ring(c, node, now_ms);
-    if (c->prepare && !c->refused && !node->preparing && !is_ready(c, node))
+    if (c->prepare && now_ms >= node->prepare_ms && !node->preparing && is_placed(c, node) &&
+        !is_ready(c, node))
         prepare_node(c, node, now_ms);
 }
 
@@ -438,6 +456,9 @@ cql_cluster_poll(struct cql_cluster *cluster, struct pollfd *fds, int64_t *until
             due = node->busy_ms;
         if (is_up(node) && cluster->ring_node == -1 && cluster->ring_ms < due)
             due = cluster->ring_ms;
+        if (is_up(node) && cluster->prepare && !node->preparing && is_placed(cluster, node) &&
+            !is_ready(cluster, node) && node->prepare_ms < due)
+            due = node->prepare_ms;
         if (due < *until_ms)
             *until_ms = due;
     }
@@ -452,9 +473,10 @@ state_of(const struct cql_cluster *c, int64_t now_ms, bool ready, struct errbuf 
     bool trying = !c->names_asked;
     for (uint32_t i = 0; i < c->n_nodes; i++) {
         const struct node *node = &c->nodes[i];
-        if (ready ? is_ready(c, node) : is_up(node))
+        if (c->ring_known && (ready ? is_ready(c, node) : is_up(node)))
             return CQL_USABLE;
-        trying |= node->conn != NULL ? !is_up(node) || (ready && node->preparing)
+        trying |= node->conn != NULL ? !is_up(node) || !c->ring_known ||
+                                           (ready && (node->preparing || !is_placed(c, node)))
                                      : is_wanted(c, node) && now_ms >= node->retry_ms;
     }
     if (trying)
@@ -482,13 +504,19 @@ cql_cluster_prepare(struct cql_cluster *cluster, bool wanted)
 {
     cluster->prepare = wanted;
     cluster->refused = false;
-    for (uint32_t i = 0; !wanted && i < cluster->n_nodes; i++)
-        cluster->nodes[i].prepared = 0;
+    for (uint32_t i = 0; i < cluster->n_nodes; i++) {
+        cluster->nodes[i].prepare_ms = 0;
+        if (!wanted)
+            cluster->nodes[i].prepared = 0;
+    }
 }
 
 bool
 cql_cluster_refuses(const struct cql_cluster *cluster, struct errbuf *why)
 {
+    for (uint32_t i = 0; i < cluster->n_nodes; i++)
+        if (is_ready(cluster, &cluster->nodes[i]))
+            return false;
     if (cluster->refused)
         *why = cluster->why_refused;
     return cluster->refused;

@@ -68,7 +68,10 @@ enum cql_state cql_cluster_ready(const struct cql_cluster *cluster, int64_t now_
 /* From now on (or not any more) statements are prepared on each node: the tables are there. */
 void cql_cluster_prepare(struct cql_cluster *cluster, bool wanted);
 
-/* Returns: true if a node refused to prepare a statement since cql_cluster_prepare; *why says so. */
+/*
+ * Returns: true if a node refused to prepare a statement since cql_cluster_prepare, and none has
+ * prepared them: the tables may be gone. *why says what it said.
+ */
 bool cql_cluster_refuses(const struct cql_cluster *cluster, struct errbuf *why);
 
 /* --- requests --- */

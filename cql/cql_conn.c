@@ -171,8 +171,8 @@ receive_on(struct cql_conn *c, struct errbuf *err)
         if (buf_grow(&c->in, READ_BYTES) == -1)
             return errbuf_set(err, "out of memory");
         ssize_t n = read_some(c, c->in.data + c->in.size, READ_BYTES, err);
-        if (n <= 0)
-            return (int)n;
+        if (n <= 0) /* what came before the end is looked at first: it may say why */
+            return i > 0 ? 0 : (int)n;
         c->in.size += (size_t)n;
     }
     return 0;

@@ -198,6 +198,13 @@ cql_put_value(struct buf *out, struct slice bytes)
 }
 
 void
+cql_put_length(struct buf *out, size_t n)
+{
+    put_number(out, n, 4);
+    out->failed |= n > INT32_MAX;
+}
+
+void
 cql_put_bigint(struct buf *out, int64_t value)
 {
     put_number(out, 8, 4);

@@ -104,6 +104,7 @@ void cql_batch_end(struct cql_batch *batch, enum cql_consistency consistency);
 /* Values, each with its length before it; types: blob and text, bigint and timestamp, double, and
  * list<text>, begun with the number of elements. */
 void cql_put_value(struct buf *out, struct slice bytes);
+void cql_put_length(struct buf *out, size_t n); /* of bytes that the caller adds; up to INT32_MAX */
 void cql_put_bigint(struct buf *out, int64_t value);
 void cql_put_double(struct buf *out, double value);
 /* Returns: where the list began, for cql_list_end, when its elements were added. */

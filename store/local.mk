@@ -1,8 +1,16 @@
 ## SPDX-License-Identifier: Apache-2.0
 ## What every store does, and the stores.
 noinst_LIBRARIES += store/libstore.a
-store_libstore_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(LIBPQ_CFLAGS) $(CRYPTO_CFLAGS)
+store_libstore_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(LIBPQ_CFLAGS) $(SSL_CFLAGS) $(CRYPTO_CFLAGS)
 store_libstore_a_SOURCES = \
+	store/cassandra/cass_cache.c store/cassandra/cass_cache.h \
+	store/cassandra/cass_define.c store/cassandra/cass_define.h \
+	store/cassandra/cass_load.c store/cassandra/cass_load.h \
+	store/cassandra/cass_row.c store/cassandra/cass_row.h \
+	store/cassandra/cass_schema.c store/cassandra/cass_schema.h \
+	store/cassandra/cass_send.c store/cassandra/cass_send.h \
+	store/cassandra/cass_time.c store/cassandra/cass_time.h \
+	store/cassandra/cassandra.c \
 	store/discard.c \
 	store/http.c store/http.h \
 	store/influx/influx_answer.c store/influx/influx_answer.h \
@@ -27,4 +35,5 @@ store_libstore_a_SOURCES = \
 	store/pg/pg_sift.c store/pg/pg_sift.h \
 	store/pg/postgresql.c \
 	store/rows.h \
-	store/store.c store/store.h
+	store/store.c store/store.h \
+	store/sub_alarms.c store/sub_alarms.h

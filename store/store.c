@@ -38,6 +38,8 @@ store_find(enum store_driver driver)
         return &store_discard;
     case DRIVER_POSTGRESQL:
         return &store_postgresql;
+    case DRIVER_CASSANDRA:
+        return &store_cassandra;
     }
     return NULL;
 }

@@ -157,7 +157,8 @@ struct store_ops {
     void (*close)(struct store **store);
 };
 
-extern const struct store_ops store_discard, store_influxdb, store_postgresql;
+extern const struct store_ops store_discard, store_influxdb, store_postgresql,
+    store_cassandra;
 
 /* Returns: the ops of a driver, or NULL if this build has none. */
 const struct store_ops *store_find(enum store_driver driver);

@@ -27,6 +27,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/test_base64.c \
 	tests/unit/test_batch.c tests/unit/test_fiber.c tests/unit/test_window.c \
 	tests/unit/test_buf.c \
+	tests/unit/test_cass.c \
 	tests/unit/test_cfg.c \
 	tests/unit/test_cfg_former.c \
 	tests/unit/test_cfg_hostile.c \

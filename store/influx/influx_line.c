@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "lib/json.h"
+#include "store/sub_alarms.h"
 
 enum {
     /* A number as long as that is read alike by strtod and Go's ParseFloat; InfluxDB 1.6.7 read a 1
@@ -180,33 +181,6 @@ put_json_field(struct out *o, const char *name, struct slice json)
     *o->p++ = '"';
 }
 
-/* The member names of sub-alarms that the Python persister renames, at any depth. */
-static const struct {
-    struct slice camel, snake;
-} renamed[] = {
-    {{"subAlarmExpression", 18}, {"sub_alarm_expression", 20}},
-    {{"currentValues", 13}, {"current_values", 14}},
-    {{"metricDefinition", 16}, {"metric_definition", 17}},
-    {{"subAlarmState", 13}, {"sub_alarm_state", 15}},
-};
-
-/* Takes: a string as it stands in the JSON, without quotes. Returns: the name to write for it. */
-static struct slice
-rename_member(struct slice name)
-{
-    char plain[256];
-    struct slice seen = name;
-    if (name.n <= sizeof(plain) && memchr(name.p, '\\', name.n) != NULL) {
-        size_t n;
-        if (json_unescape(name, plain, &n) == 0)
-            seen = (struct slice){plain, n};
-    }
-    for (size_t i = 0; i < COUNT_OF(renamed); i++)
-        if (slice_equal(seen, renamed[i].camel))
-            return renamed[i].snake;
-    return name;
-}
-
 /* Copies a run of JSON up to and with its first string, renaming that if it is a member's name.
  * Returns: where to go on. */
 static const char *
@@ -224,7 +198,7 @@ put_renamed_run(struct out *o, const char *p, const char *end)
     while (next < end && is_blank(*next))
         next++;
     if (next < end && *next == ':')
-        text = rename_member(text);
+        text = sub_alarms_rename(text);
     PUT(o, "\\\"");
     put_escaped(o, text);
     PUT(o, "\\\"");

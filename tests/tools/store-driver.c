@@ -13,6 +13,9 @@
  *                   longest time in it during which the worker could not have lived on
  *   batch N      go on with the batch N (0, at first, or 1), each of which has rows of its own
  *                -> batch N
+ *   from P O MS  the next message is of partition P, offset O, those after it of the following ones;
+ *                Kafka's timestamp is MS (at first: partition 0, offset 0, the time of the start)
+ *                -> from P O MS
  *   bytes        -> bytes N
  *   reset        -> reset
  *
@@ -39,6 +42,7 @@ struct driver {
         bool *told; /* by row */
     } hands[HANDS], *hand;
     int64_t last_ms, gap_ms, until_ms;
+    int64_t partition, offset, kafka_ms;
 };
 
 static void
@@ -98,12 +102,26 @@ unhex(char *text)
     return n;
 }
 
+/* The payloads are the messages', as Kafka's are. */
 static void
-add(struct driver *d, char *hex)
+forget_messages(struct batch *batch)
+{
+    for (uint32_t row = 0; row < batch->n; row++)
+        free((void *)(uintptr_t)batch->entries[row].message.payload.p);
+}
+
+static void
+add(struct driver *d, const char *hex)
 {
     struct record record;
     struct reject why;
-    struct message message = {.payload = {hex, unhex(hex)}};
+    char *payload = strdup(hex);
+    if (payload == NULL)
+        abort();
+    struct message message = {.payload = {payload, unhex(payload)},
+                              .partition = (int32_t)d->partition,
+                              .offset = d->offset++,
+                              .time_ms = d->kafka_ms};
     uint32_t row = (uint32_t)batch_add(&d->hand->batch, &message, 0);
     enum store_added added = STORE_REFUSED;
     d->hand->told = realloc(d->hand->told, d->hand->batch.n);
@@ -146,6 +164,24 @@ write_rows(struct driver *d, int64_t allowed_ms)
     printf("%s %s\n", names[status], status == STORE_DONE ? "" : err.text);
 }
 
+/* Takes: "P O MS". Returns: 0, or -1 if it is not that. */
+static int
+set_place(struct driver *d, char *text)
+{
+    int64_t *const places[] = {&d->partition, &d->offset, &d->kafka_ms};
+    for (size_t i = 0; i < COUNT_OF(places); i++) {
+        size_t n = strcspn(text, " ");
+        bool last = text[n] == '\0';
+        text[n] = '\0';
+        if (num_parse_int(text, -1, INT64_MAX, places[i]) == -1 || last != (i == 2))
+            return -1;
+        text += n + !last;
+    }
+    printf("from %lld %lld %lld\n", (long long)d->partition, (long long)d->offset,
+           (long long)d->kafka_ms);
+    return 0;
+}
+
 static int
 run_command(struct driver *d, char *line)
 {
@@ -159,10 +195,14 @@ run_command(struct driver *d, char *line)
     } else if (strcmp(line, "batch 0") == 0 || strcmp(line, "batch 1") == 0) {
         d->hand = &d->hands[line[6] - '0'];
         printf("%s\n", line);
+    } else if (strncmp(line, "from ", 5) == 0) {
+        if (set_place(d, line + 5) == -1)
+            return -1;
     } else if (strcmp(line, "bytes") == 0) {
         printf("bytes %zu\n", d->store->ops->bytes(d->hand->load));
     } else if (strcmp(line, "reset") == 0) {
         d->store->ops->load_reset(d->store, d->hand->load);
+        forget_messages(&d->hand->batch);
         batch_reset(&d->hand->batch);
         printf("reset\n");
     } else {
@@ -212,7 +252,7 @@ open_all(struct driver *d, const struct store_hooks *hooks, const char *file, st
 int
 main(int argc, char **argv)
 {
-    struct driver d = {.kind = TOPIC_METRICS};
+    struct driver d = {.kind = TOPIC_METRICS, .kafka_ms = clock_wall_ms()};
     struct store_look look = {.look = keep_waiting, .arg = &d};
     struct store_hooks hooks = {.wait = store_wait_and_look, .arg = &look};
     struct errbuf err = {.text = "out of memory"};
@@ -230,6 +270,7 @@ main(int argc, char **argv)
     for (int i = 0; i < HANDS; i++) {
         if (d.hands[i].load != NULL)
             d.store->ops->load_free(d.store, &d.hands[i].load);
+        forget_messages(&d.hands[i].batch);
         batch_free(&d.hands[i].batch);
         free(d.hands[i].told);
     }

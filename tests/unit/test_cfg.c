@@ -226,6 +226,11 @@ Test(cfg, drivers_by_every_name)
     } cases[] = {
         {"influxdb", "discard", DRIVER_INFLUXDB, DRIVER_DISCARD},
         {"postgresql", "influxdb", DRIVER_POSTGRESQL, DRIVER_INFLUXDB},
+        {"cassandra", "discard", DRIVER_CASSANDRA, DRIVER_DISCARD},
+        {"monasca_persister.repositories.cassandra.metrics_repository:MetricCassandraRepository",
+         "monasca_persister.repositories.cassandra.alarm_state_history_repository:"
+         "AlarmStateHistCassandraRepository",
+         DRIVER_CASSANDRA, DRIVER_CASSANDRA},
         {"monasca_persister.repositories.influxdb.metrics_repository:MetricInfluxdbRepository",
          "monasca_persister.repositories.influxdb.alarm_state_history_repository:"
          "AlarmStateHistInfluxdbRepository",

@@ -67,7 +67,7 @@ static const struct {
     {"kafka_events", "database_batch_size", "7", "[kafka_events]|batch_size = 7"},
     {"database", "database_type", "influxdb", "metrics_driver = influxdb"},
     {"database", "database_type", "influxdb", "alarm_state_history_driver = influxdb"},
-    {"cassandra", "cluster_ip_addresses", "127.0.0.1", NULL},
+    {"cassandra", "cluster_ip_addresses", "10.0.0.1", "[cassandra]|contact_points = 10.0.0.1"},
     {"influxdb", "cluster_ip_addresses", "127.0.0.1", NULL},
     {"influxdb", "keyspace", "monasca", NULL},
 };
@@ -172,8 +172,8 @@ Test(cfg_former, a_value_is_judged_by_the_option_that_it_is_of)
     cr_expect_null(cfg_load_text(GOOD "[kafka_metrics]\ndatabase_batch_size = many\n"));
     cr_expect_not_null(strstr(cfg_error.text, ":4: [kafka_metrics] batch_size: 'many'"), "%s",
                        cfg_error.text);
-    cr_expect_null(cfg_load_text(GOOD "[database]\ndatabase_type = cassandra\n"));
-    cr_expect_not_null(strstr(cfg_error.text, "Cassandra, which is not supported"), "%s",
+    cr_expect_null(cfg_load_text(GOOD "[database]\ndatabase_type = vertica\n"));
+    cr_expect_not_null(strstr(cfg_error.text, "no store that is known here"), "%s",
                        cfg_error.text);
 }
 

@@ -29,6 +29,8 @@ assert_refused(const char *text, const char *error)
 
 /* --- refusals --- */
 
+#define CASSANDRA GOOD "[repositories]\nmetrics_driver = cassandra\n[cassandra]\n"
+
 static const struct {
     const char *text, *error;
 } refused[] = {
@@ -82,12 +84,15 @@ static const struct {
     {GOOD "database_name =\n", ":3: [influxdb] database_name: must not be empty"},
     {GOOD "[repositories]\nmetrics_driver = mongodb\n",
      ":4: [repositories] metrics_driver: 'mongodb' is no store that is known here; allowed: "
-     "influxdb, postgresql, discard"},
-    {GOOD "[repositories]\nalarm_state_history_driver = monasca_persister.repositories.cassandra."
-          "alarm_state_history_repository:AlarmStateHistCassandraRepository\n",
-     ":4: [repositories] alarm_state_history_driver: 'monasca_persister.repositories.cassandra."
-     "alarm_state_history_repository:AlarmStateHistCassandraRepository' is Cassandra, which is not "
-     "supported; allowed"},
+     "influxdb, postgresql, cassandra, discard"},
+    {CASSANDRA "consistency_level = SOME\n", ":6: [cassandra] consistency_level: allowed: ANY, ONE"},
+    {CASSANDRA "keyspace = a-b\n", ":6: [cassandra] keyspace: allowed: 1 to 48 letters"},
+    {CASSANDRA "keyspace =\n", ":6: [cassandra] keyspace: allowed: 1 to 48 letters"},
+    {CASSANDRA "contact_points = a, b:9042\n", ":6: [cassandra] contact_points: number 2 has a port"},
+    {CASSANDRA "contact_points = ,\n", ":6: [cassandra] contact_points: must be set"},
+    {CASSANDRA "replication = 3\n", ":6: [cassandra] replication: allowed: a map of CQL's"},
+    {CASSANDRA "replication = {'class': 'x'; }\n", ":6: [cassandra] replication: allowed"},
+    {CASSANDRA "retention_policy = -1\n", ":6: [cassandra] retention_policy: "},
     {GOOD "[kafka_events]\nenabled = True\n", ":4: [kafka_events] enabled: events are not support"},
     {GOOD "[kafka_metrics]\nenabled = no\n[kafka_alarm_history]\nenabled = no\n",
      ":4: [kafka_metrics] enabled: no topic is enabled"},

@@ -24,7 +24,7 @@ class BadConfiguration(Scenario):
         ("[kafka_metrics]\nbatch_size = 0\n", "batch_size"),
         ("[kafka_metricks]\nbatch_size = 5\n", "kafka_metrics"),
         ("[DEFAULT]\ndebug = perhaps\n", "debug"),
-        ("[repositories]\nmetrics_driver = cassandra\n", "metrics_driver"),
+        ("[repositories]\nmetrics_driver = mongodb\n", "metrics_driver"),
         ("[kafka]\nlibrdkafka.no.such.thing = 1\n", "librdkafka.no.such.thing"),
         ("[kafka]\nlibrdkafka.session.timeout.ms = soon\n", "librdkafka.session.timeout.ms"),
         ("[kafka]\nlibrdkafka.enable.auto.commit = true\n", "librdkafka.enable.auto.commit"),

@@ -71,7 +71,7 @@ class ReloadUnderLoad(PostgresScenario):
             ("kafka_metrics", {"batch_size": "many"}, "batch_size"),
             ("kafka", {"librdkafka.no.such.thing": "1"}, "no.such.thing"),
             ("persister", {"instance": "another"}, "instance"),
-            ("repositories", {"metrics_driver": "cassandra"}, "metrics_driver"),
+            ("repositories", {"metrics_driver": "mongodb"}, "metrics_driver"),
             ("kafka_metrics", {"num_processors": 90}, "room for"),
         ])
         before = p.figures()["master"]
