@@ -178,9 +178,12 @@ batch_due(const struct batch *batch, int64_t now_ms)
 }
 
 uint32_t
-batch_room(const struct batch *batch)
+batch_room(const struct batch *batch, size_t expected_bytes)
 {
-    return batch->n < batch->limits.count ? batch->limits.count - batch->n : 0;
+    uint32_t room = batch->n < batch->limits.count ? batch->limits.count - batch->n : 0;
+    size_t left = batch->bytes < batch->limits.bytes ? batch->limits.bytes - batch->bytes : 0;
+    size_t fit = left / expected_bytes + 1;
+    return fit < room ? (uint32_t)fit : room;
 }
 
 void

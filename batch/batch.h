@@ -115,8 +115,11 @@ bool batch_due(const struct batch *batch, int64_t now_ms);
 /* Returns: how many ms until age makes it due (0 if due); INT64_MAX if it is empty. */
 int64_t batch_wait_ms(const struct batch *batch, int64_t now_ms);
 
-/* Returns: messages that still fit by count. */
-uint32_t batch_room(const struct batch *batch);
+/*
+ * Returns: messages that still fit by count, and, but for the last of them, by bytes.
+ * Takes: the bytes of payload that each is expected to have, 1..
+ */
+uint32_t batch_room(const struct batch *batch, size_t expected_bytes);
 
 /*
  * Finds what may be committed: sets run_end and run_ms of each part to the end of the unbroken run

@@ -57,6 +57,7 @@ struct pipeline {
     struct fibers *fibers;
     struct hand writer, burier;
     struct claim claim;
+    size_t largest_bytes; /* the payload of the largest message that came last */
     int64_t give_up_ms; /* when waits have to end; INT64_MAX: never */
     bool writing;       /* an attempt is under way */
     bool fenced;        /* all in hand has to be given back, and claimed anew */
@@ -380,11 +381,12 @@ run_writer(void *arg)
 
 /* --- taking messages in --- */
 
+/* A fetch that is larger than what the batch may hold would be in memory all the same. */
 uint32_t
 pipeline_room(struct pipeline *p)
 {
     const struct batch *batch = p->broken || p->fenced ? NULL : window_filling(&p->window);
-    return batch != NULL ? batch_room(batch) : 0;
+    return batch != NULL ? batch_room(batch, p->largest_bytes) : 0;
 }
 
 /* Seconds since 1970 as ns; what no clock says is unknown. */
@@ -431,9 +433,12 @@ pipeline_take(struct pipeline *p, struct message *messages, size_t n, int64_t po
 {
     struct batch *batch = window_filling(&p->window);
     uint64_t bytes = 0;
+    p->largest_bytes = 1;
     for (size_t i = 0; i < n; i++) {
         messages[i].polled_ns = polled_ns;
         bytes += messages[i].payload.n;
+        if (messages[i].payload.n > p->largest_bytes)
+            p->largest_bytes = messages[i].payload.n;
         take(p, batch, &messages[i], polled_ns / 1000000);
     }
     recorder_add(p->recorder, STAT_BYTES_IN, bytes);
@@ -628,6 +633,7 @@ init_window(struct pipeline *p, bool careful)
         .bytes = kafka_conf_batch_bytes(p->cfg) / depth,
         .age_ms = careful ? 0 : p->cfg->topic[p->kind].max_wait_time_seconds * 1000};
     window_init(&p->window, depth, &limits, is_transactional(p));
+    p->largest_bytes = limits.bytes; /* until it is known: one by one */
     p->load_bytes = ((size_t)p->cfg->persister.memory_limit_mb << 18) / depth;
 }
 

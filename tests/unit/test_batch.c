@@ -54,10 +54,10 @@ Test(batch, is_due_by_count)
     add(0, 1, 1, 0);
     add(0, 2, 1, 0);
     cr_assert(!batch_due(&batch, 0));
-    cr_assert_eq(batch_room(&batch), 1u);
+    cr_assert_eq(batch_room(&batch, 1), 1u);
     add(0, 3, 1, 0);
     cr_assert(batch_due(&batch, 0));
-    cr_assert_eq(batch_room(&batch), 0u);
+    cr_assert_eq(batch_room(&batch, 1), 0u);
     batch_free(&batch);
 }
 
@@ -68,6 +68,20 @@ Test(batch, is_due_by_bytes)
     cr_assert(!batch_due(&batch, 0));
     add(0, 2, 1, 0);
     cr_assert(batch_due(&batch, 0));
+    batch_free(&batch);
+}
+
+Test(batch, has_room_for_no_more_than_the_bytes_allow)
+{
+    setup(100, 1000, 1000);
+    cr_assert_eq(batch_room(&batch, 1), 100u);
+    cr_assert_eq(batch_room(&batch, 100), 11u, "one more than fit: else a large one never would");
+    cr_assert_eq(batch_room(&batch, 1000), 2u);
+    cr_assert_eq(batch_room(&batch, 5000), 1u);
+    add(0, 1, 950, 0);
+    cr_assert_eq(batch_room(&batch, 100), 1u);
+    add(0, 2, 950, 0);
+    cr_assert_eq(batch_room(&batch, 100), 1u, "it is due, but not full");
     batch_free(&batch);
 }
 

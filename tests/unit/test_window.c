@@ -251,7 +251,7 @@ static void
 take_some(void)
 {
     struct batch *batch = world.giving_back ? NULL : window_filling(&window);
-    while (batch != NULL && batch_room(batch) > 0 && rand() % 4 != 0) {
+    while (batch != NULL && batch_room(batch, 1) > 0 && rand() % 4 != 0) {
         int32_t p = rand() % PARTITIONS;
         int64_t at = world.next[p];
         struct message m = {.payload = {"", 1}, .partition = p, .offset = at};

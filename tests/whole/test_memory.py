@@ -38,7 +38,7 @@ class Compressed(Scenario):
                            persister={"memory_limit_mb": LIMIT_MB})
         self.wait_drained(80)
         (worker,) = p.processes().values()
-        self.assertLess(self.peak_mb(worker["pid"]), 2 * LIMIT_MB)
+        self.assertLess(self.peak_mb(worker["pid"]), 1.1 * LIMIT_MB)
         self.stop()
         self.assertEqual(p.totals()["completed"], 1600)
 
