@@ -38,7 +38,7 @@ def shared_node():
                 raise unittest.SkipTest(f"no Cassandra: {why}")
             directory = tempfile.mkdtemp(prefix="persister-cassandra-")
             atexit.register(shutil.rmtree, directory, True)
-            shared["node"] = Node(directory)
+            shared["node"] = Node(directory, env=cassandra.UNSAFE)
             atexit.register(shared["node"].stop)
             shared["node"].start()
     return shared["node"]
