@@ -48,6 +48,21 @@ decoder_new(size_t max_message_bytes)
     return d;
 }
 
+int
+decoder_remember(struct decoder *d, size_t max_bytes)
+{
+    assert(d->known == NULL);
+    d->key = malloc(SERIES_BYTES_MAX);
+    d->known = d->key == NULL ? NULL : series_cache_new(max_bytes);
+    return d->known == NULL ? -1 : 0;
+}
+
+size_t
+decoder_remembers(const struct decoder *d)
+{
+    return d->known == NULL ? 0 : series_cache_bytes(d->known);
+}
+
 void
 decoder_free(struct decoder **decoder)
 {
@@ -57,6 +72,8 @@ decoder_free(struct decoder **decoder)
     free(d->arena);
     free(d->dimensions);
     free(d->merged);
+    free(d->key);
+    series_cache_free(&d->known);
     free(d);
     *decoder = NULL;
 }
@@ -114,8 +131,8 @@ take_time(struct decoder *d, const struct json_value *value, const char *name, i
     return 0;
 }
 
-static double
-read_creation_time(const struct json_value *value)
+double
+decode_creation_time(const struct json_value *value)
 {
     double seconds = value->type == JSON_NUMBER ? decode_number_double(value->text) : NAN;
     return isfinite(seconds) ? seconds : NAN;
@@ -147,7 +164,7 @@ take_measurement(struct decoder *d, struct record *record, struct reject *why)
 {
     struct measurement *m = &record->measurement;
     *record = (struct record){.kind = RECORD_MEASUREMENT};
-    record->creation_time = read_creation_time(&d->top[TOP_CREATION_TIME]);
+    record->creation_time = decode_creation_time(&d->top[TOP_CREATION_TIME]);
     if (take_object(&d->top[TOP_METRIC], "metric", why) == -1 ||
         decode_take_text(d, &d->metric[METRIC_NAME], "metric.name", TEXT_LINE | TEXT_FILLED,
                          &m->name, why) == -1 ||
@@ -229,19 +246,38 @@ take_alarm(struct decoder *d, struct record *record, struct reject *why)
     return take_time(d, &values[ALARM_TIMESTAMP], "alarm-transitioned.timestamp", &a->time_ms, why);
 }
 
+static int
+decode_metric(struct decoder *d, struct slice message, struct record *record, struct reject *why)
+{
+    struct known_message known;
+    if (decode_find_known(d, message, &known, record))
+        return 0;
+    if (decode_scan_message(d, TOPIC_METRICS, message, why) == -1 ||
+        take_measurement(d, record, why) == -1)
+        return -1;
+    decode_remember(d, message, &known, &record->measurement);
+    return 0;
+}
+
+static int
+decode_alarm(struct decoder *d, struct slice message, struct record *record, struct reject *why)
+{
+    if (decode_scan_message(d, TOPIC_ALARM_HISTORY, message, why) == -1)
+        return -1;
+    return take_alarm(d, record, why);
+}
+
 int
 decoder_decode(struct decoder *d, enum topic_kind kind, struct slice message, struct record *record,
                struct reject *why)
 {
     assert(kind == TOPIC_METRICS || kind == TOPIC_ALARM_HISTORY);
-    bool metric = kind == TOPIC_METRICS;
     if (message.n > d->max_message_bytes)
         return reject_set(why, REJECT_TOO_LARGE, "%zu bytes, of %zu allowed", message.n,
                           d->max_message_bytes);
     if (message.n == 0)
         return reject_set(why, REJECT_NOT_JSON, "byte 0: an empty message");
     d->arena_used = 0;
-    if (decode_scan_message(d, kind, message, why) == -1)
-        return -1;
-    return metric ? take_measurement(d, record, why) : take_alarm(d, record, why);
+    return kind == TOPIC_METRICS ? decode_metric(d, message, record, why)
+                                 : decode_alarm(d, message, record, why);
 }

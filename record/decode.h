@@ -25,6 +25,15 @@ struct decoder;
  */
 struct decoder *decoder_new(size_t max_message_bytes) MUST_CHECK;
 
+/*
+ * Has it remember the series of metrics (series.h), to be called once.
+ * Takes: how many bytes that may take. Returns: 0, or -1 if memory is out.
+ */
+int decoder_remember(struct decoder *decoder, size_t max_bytes) MUST_CHECK;
+
+/* Returns: bytes taken for that. */
+size_t decoder_remembers(const struct decoder *decoder);
+
 /* Frees it and nulls the pointer. */
 void decoder_free(struct decoder **decoder);
 

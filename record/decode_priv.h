@@ -6,6 +6,7 @@
  *   decode_scan.c        the one pass over the message
  *   decode_dimensions.c  a metric's dimensions: read in that pass, sorted and judged after it
  *   decode_text.c        texts: the arena, and what is wrong with them
+ *   decode_known.c       metrics of series that were seen before
  *   decode.c             the decoder itself, numbers, and the records made of the members
  *
  * Process: workers.  Owner: the worker that made the decoder.  Concurrency: one thread per decoder.
@@ -15,6 +16,7 @@
 
 #include "lib/json.h"
 #include "record/decode.h"
+#include "record/series.h"
 
 /* InfluxDB holds less than 65536 bytes of tags, and nobody has that many dimensions. */
 enum { DECODE_DIMENSIONS_MAX = 65536 };
@@ -87,6 +89,25 @@ struct decoder {
     enum flaw dimensions_flaw, name_flaw;
     char *arena;
     size_t arena_size, arena_used;
+    struct series_cache *known; /* NULL: nothing is remembered */
+    char *key;                  /* SERIES_BYTES_MAX, of the message under way */
+};
+
+/* What stands in a hole. */
+struct known_hole {
+    enum json_type type; /* JSON_ABSENT: the member is not there */
+    bool plain;          /* a number without sign and exponent, of few digits */
+    bool integer;        /* that has no fraction */
+    int64_t number;      /* what is before its point */
+    struct slice text;   /* with all quotes */
+};
+
+/* A message that was looked up. */
+struct known_message {
+    bool keyed; /* the rest is set */
+    struct known_hole holes[SERIES_HOLES];
+    struct series_key key;
+    struct series *series; /* NULL: it is not known */
 };
 
 /*
@@ -119,6 +140,20 @@ enum flaw decode_read_text(struct decoder *d, const struct json_value *value, un
 /* The same; the flaw becomes a verdict that begins with the name. Returns: 0 or -1. */
 int decode_take_text(struct decoder *d, const struct json_value *value, const char *name,
                      unsigned flags, struct slice *out, struct reject *why) MUST_CHECK;
+
+/*
+ * Looks for a metric's series, and if all else is as usual makes the record.
+ * Returns: true and the record; or false: it has to be scanned.
+ */
+bool decode_find_known(struct decoder *d, struct slice message, struct known_message *known,
+                       struct record *record) MUST_CHECK;
+
+/* After it was scanned and accepted: remembers the series, if it is to be. */
+void decode_remember(struct decoder *d, struct slice message, struct known_message *known,
+                     struct measurement *m);
+
+/* What a record has of that member. */
+double decode_creation_time(const struct json_value *value);
 
 /* Takes: any flaw but FLAW_NONE. Returns: static. */
 const struct flaw_info *decode_flaw_info(enum flaw flaw);

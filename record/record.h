@@ -2,8 +2,8 @@
 /*
  * record.h - a decoded message, as the decoder hands it to a store.
  *
- * All text is UTF-8, unescaped, without NUL.  Slices point into the message or into the decoder's
- * arena and hold until the decoder's next call.
+ * All text is UTF-8, unescaped, without NUL.  Slices point into the message, the decoder's
+ * arena or what it remembers, and hold until the decoder's next call.
  *
  * Process: workers.  Owner: the decoder.  Concurrency: one thread.
  */
@@ -11,6 +11,7 @@
 #define STORE_RECORD_H
 
 #include "lib/base.h"
+#include "record/series.h"
 
 struct dimension {
     struct slice name, value; /* the name is never empty, the value may be */
@@ -26,6 +27,7 @@ struct measurement {
     struct slice
         value_text; /* a finite JSON number ("1"/"0" for booleans): strtod reads all of it */
     struct slice value_meta; /* valid JSON text as it came, depth <= 64; n == 0 if null, missing */
+    struct series *series; /* all of it but time and values, with the store's note; NULL: none */
 };
 
 /* A message of the topic `alarm-state-transitions`. A text that may be missing is then "". */

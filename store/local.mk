@@ -33,6 +33,7 @@ store_libstore_a_SOURCES = \
 	store/pg/pg_schema.c store/pg/pg_schema.h \
 	store/pg/pg_series.c store/pg/pg_series.h \
 	store/pg/pg_sift.c store/pg/pg_sift.h \
+	store/pg/pg_sort.c store/pg/pg_sort.h \
 	store/pg/postgresql.c \
 	store/rows.h \
 	store/store.c store/store.h \

@@ -11,7 +11,7 @@ if HAVE_CRITERION
 check_PROGRAMS += tests/unit/unit
 TESTS += tests/unit/unit
 endif
-tests_unit_unit_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS) $(CJSON_CFLAGS) $(RDKAFKA_CFLAGS) -Wno-missing-prototypes
+tests_unit_unit_CFLAGS = $(AM_CFLAGS) $(LIBPQ_CFLAGS) $(CRITERION_CFLAGS) $(CJSON_CFLAGS) $(RDKAFKA_CFLAGS) -Wno-missing-prototypes
 tests_unit_unit_CPPFLAGS = $(AM_CPPFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
 tests_unit_unit_SOURCES = \
 	tests/unit/cfg_fixture.c tests/unit/cfg_fixture.h \
@@ -41,6 +41,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/test_dead_tool_files.c \
 	tests/unit/test_decode.c \
 	tests/unit/test_decode_corpus.c \
+	tests/unit/test_decode_known.c \
 	tests/unit/test_figures.c \
 	tests/unit/test_hands.c \
 	tests/unit/test_histogram.c \
@@ -66,7 +67,9 @@ tests_unit_unit_SOURCES = \
 	tests/unit/test_pg_fault.c \
 	tests/unit/test_pg_jsonb.c \
 	tests/unit/test_pg_plan.c \
+	tests/unit/test_num.c \
 	tests/unit/test_pg_row.c \
+	tests/unit/test_pg_sort.c \
 	tests/unit/test_pool.c \
 	tests/unit/test_printable.c \
 	tests/unit/test_pstats_format.c \
@@ -75,6 +78,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/test_reload.c \
 	tests/unit/test_roster.c \
 	tests/unit/test_segment.c \
+	tests/unit/test_series.c \
 	tests/unit/test_segment_file.c \
 	tests/unit/test_source.c \
 	tests/unit/test_spawn.c \
@@ -85,13 +89,17 @@ tests_unit_unit_SOURCES = \
 tests_unit_unit_LDADD = dead/libdead.a perf/libperf.a admin/libadmin.a $(all_libs) $(external_libs) $(CURSES_LIBS) \
 	$(MICROHTTPD_LIBS) $(CRITERION_LIBS)
 
-noinst_PROGRAMS += tests/tools/admin-driver tests/tools/figures-driver tests/tools/source-driver tests/tools/store-driver
+noinst_PROGRAMS += tests/tools/admin-driver tests/tools/figures-driver tests/tools/replay-driver tests/tools/source-driver tests/tools/store-driver
 tests_tools_admin_driver_SOURCES = tests/tools/admin-driver.c
 tests_tools_admin_driver_LDADD = admin/libadmin.a master/libmaster.a figures/libfigures.a $(base_libs) $(MICROHTTPD_LIBS) $(SYSTEMD_LIBS) -lm
 tests_tools_source_driver_SOURCES = tests/tools/source-driver.c
 tests_tools_source_driver_LDADD = perf/libperf.a $(pstats_libs) $(CURL_LIBS) $(CURSES_LIBS) -lm
 tests_tools_figures_driver_SOURCES = tests/tools/figures-driver.c
 tests_tools_figures_driver_LDADD = figures/libfigures.a shm/libshm.a lib/liblib.a
+tests_tools_replay_driver_SOURCES = tests/tools/replay-driver.c tests/tools/replay-http.c \
+	tests/tools/replay-pg.c tests/tools/replay.h
+tests_tools_replay_driver_CFLAGS = $(AM_CFLAGS) $(LIBPQ_CFLAGS)
+tests_tools_replay_driver_LDADD = perf/libperf.a $(worker_libs) $(base_libs) $(external_libs)
 tests_tools_store_driver_SOURCES = tests/tools/store-driver.c
 tests_tools_store_driver_LDADD = $(worker_libs) $(base_libs) $(external_libs)
 

@@ -634,7 +634,7 @@ init_window(struct pipeline *p, bool careful)
         .age_ms = careful ? 0 : p->cfg->topic[p->kind].max_wait_time_seconds * 1000};
     window_init(&p->window, depth, &limits, is_transactional(p));
     p->largest_bytes = limits.bytes; /* until it is known: one by one */
-    p->load_bytes = ((size_t)p->cfg->persister.memory_limit_mb << 18) / depth;
+    p->load_bytes = ((size_t)p->cfg->persister.memory_limit_mb << 16) * 3 / depth;
 }
 
 static int
@@ -659,6 +659,17 @@ make_fibers(struct pipeline *p)
     return p->writer.fiber == NULL || p->burier.fiber == NULL ? -1 : 0;
 }
 
+/* An eighth of the memory is for the series of metrics. */
+static struct decoder *
+make_decoder(const struct config *cfg, enum topic_kind kind)
+{
+    struct decoder *decoder = decoder_new((size_t)cfg->persister.max_message_bytes);
+    if (decoder != NULL && kind == TOPIC_METRICS &&
+        decoder_remember(decoder, (size_t)cfg->persister.memory_limit_mb << 17) == -1)
+        decoder_free(&decoder);
+    return decoder;
+}
+
 struct pipeline *
 pipeline_new(const struct config *cfg, enum topic_kind kind, struct recorder *recorder,
              bool careful, struct errbuf *err)
@@ -675,7 +686,7 @@ pipeline_new(const struct config *cfg, enum topic_kind kind, struct recorder *re
     p->reject_limit = (struct log_limit){.burst = 10, .interval_ms = 10000};
     init_hand(p, &p->writer, ops != NULL ? ops->name : "", "names");
     init_hand(p, &p->burier, "dead_letters", "disk");
-    p->decoder = decoder_new((size_t)cfg->persister.max_message_bytes);
+    p->decoder = make_decoder(cfg, kind);
     p->dead = dead_letters_new(cfg, kind, &p->burier.hooks);
     if (ops == NULL)
         errbuf_set(err, "this build has no such store");

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "lib/json.h"
+#include "record/series.h"
 #include "store/sub_alarms.h"
 
 enum {
@@ -238,6 +239,10 @@ put_number(struct out *o, struct slice text)
         free(copy);
 }
 
+static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536"
+                            "37383940414243444546474849505152535455565758596061626364656667686970717273"
+                            "7475767778798081828384858687888990919293949596979899";
+
 static int
 put_time(struct out *o, int64_t time_ms, struct reject *why)
 {
@@ -248,9 +253,10 @@ put_time(struct out *o, int64_t time_ms, struct reject *why)
     char digits[24], *p = digits + sizeof(digits);
     uint64_t rest = time_ms < 0 ? 0 - (uint64_t)time_ms : (uint64_t)time_ms;
     *--p = '\n';
-    do
-        *--p = (char)('0' + rest % 10);
-    while ((rest /= 10) != 0);
+    for (; rest >= 10; rest /= 100)
+        memcpy(p -= 2, pairs + 2 * (rest % 100), 2);
+    if (rest > 0 || p[0] == '\n')
+        *--p = (char)('0' + rest);
     if (time_ms < 0)
         *--p = '-';
     *--p = ' ';
@@ -293,12 +299,39 @@ check_key(const struct out *o, const char *start, const char *field, struct slic
     return refuse(why, "name", name, "is too long with its dimensions: 65535 bytes at most");
 }
 
+/* What identifies a series. */
+static int
+put_series(struct out *o, const struct measurement *m, struct reject *why)
+{
+    const char *start = o->p;
+    if (put_measurement(o, m->name, why) == -1 || put_tags(o, m, why) == -1)
+        return -1;
+    return check_key(o, start, "value_meta", m->name, why);
+}
+
+/* The same, from the note in the series (record/series.h), or into it. */
+static int
+put_noted_series(struct out *o, const struct measurement *m, struct reject *why)
+{
+    struct series *series = m->series;
+    const char *start = o->p;
+    if (series != NULL && series->note != NULL) {
+        put(o, series->note, series->note_n);
+        return 0;
+    }
+    if (put_series(o, m, why) == -1)
+        return -1;
+    size_t n = (size_t)(o->p - start);
+    void *note = series != NULL ? series_note_new(series, n) : NULL;
+    if (note != NULL)
+        memcpy(note, start, n);
+    return 0;
+}
+
 static int
 put_measurement_line(struct out *o, const struct measurement *m, struct reject *why)
 {
-    const char *start = o->p;
-    if (put_measurement(o, m->name, why) == -1 || put_tags(o, m, why) == -1 ||
-        check_key(o, start, "value_meta", m->name, why) == -1)
+    if (put_noted_series(o, m, why) == -1)
         return -1;
     PUT(o, " value=");
     put_number(o, m->value_text);
@@ -335,7 +368,10 @@ put_alarm_line(struct out *o, const struct alarm_transition *a, struct reject *w
 static size_t
 measurement_bound(const struct measurement *m)
 {
-    size_t n = m->name.n + m->tenant_id.n + m->region.n + m->value_text.n + m->value_meta.n;
+    size_t n = m->value_text.n + m->value_meta.n;
+    if (m->series != NULL && m->series->note != NULL)
+        return 2 * n + m->series->note_n;
+    n += m->name.n + m->tenant_id.n + m->region.n;
     for (size_t i = 0; i < m->n_dimensions; i++)
         n += m->dimensions[i].name.n + m->dimensions[i].value.n + 2;
     return 2 * n;

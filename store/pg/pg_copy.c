@@ -135,13 +135,12 @@ add_row(struct copying *c, const struct pg_plan *plan, size_t i)
         add_alarm(c, entry, i);
         return;
     }
-    pg_row_start(out, c->sifting || c->staged ? 5 : 4);
-    if (c->sifting || c->staged)
-        pg_row_add_int8(out, c->sifting ? (int64_t)i : c->piece);
-    pg_row_add_int8(out, entry->series);
-    pg_row_add_int8(out, entry->time_us);
-    pg_row_add_float8(out, entry->value);
-    pg_row_add_jsonb(out, text);
+    const int64_t first = c->sifting ? (int64_t)i : c->piece;
+    const struct pg_row_measurement m = {.series = entry->series,
+                                         .time_us = entry->time_us,
+                                         .value = entry->value,
+                                         .value_meta = text};
+    pg_row_add_measurement(out, c->sifting || c->staged ? &first : NULL, &m);
 }
 
 static enum pg_outcome

@@ -60,10 +60,8 @@ static void
 add_pair(struct pg_generation *g, const struct pg_entry *entry, bool first)
 {
     buf_printf(&g->ids, "%c%lld", first ? '{' : ',', (long long)entry->series);
-    buf_add_text(&g->keys, first ? "{\"\\\\x" : ",\"\\\\x");
-    for (int i = 0; i < PG_KEY_BYTES; i++)
-        buf_printf(&g->keys, "%02x", entry->key.bytes[i]);
-    buf_add_char(&g->keys, '"');
+    buf_add_char(&g->keys, first ? '{' : ',');
+    pg_row_add_hex(&g->keys, &entry->key);
 }
 
 /* Array literals of the ids and keys, about one pair a series. */

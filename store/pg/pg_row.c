@@ -2,24 +2,62 @@
 /* pg_row.c - see pg_row.h. */
 #include "store/pg/pg_row.h"
 
+#include <endian.h>
 #include <openssl/sha.h>
 
 /* The bounds of timestamptz (datatype/timestamp.h). */
 static const int64_t min_us = -211813488000000000, end_us = 9223371331200000000;
 
+static inline char *
+put_u16(char *out, uint16_t v)
+{
+    v = htobe16(v);
+    memcpy(out, &v, sizeof(v));
+    return out + sizeof(v);
+}
+
+static inline char *
+put_u32(char *out, uint32_t v)
+{
+    v = htobe32(v);
+    memcpy(out, &v, sizeof(v));
+    return out + sizeof(v);
+}
+
+static inline char *
+put_u64(char *out, uint64_t v)
+{
+    v = htobe64(v);
+    memcpy(out, &v, sizeof(v));
+    return out + sizeof(v);
+}
+
+static inline char *
+put_int8(char *out, int64_t v)
+{
+    return put_u64(put_u32(out, 8), (uint64_t)v);
+}
+
+static inline uint64_t
+bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+
 static void
 add_u32(struct buf *b, uint32_t v)
 {
-    unsigned char bytes[4] = {(unsigned char)(v >> 24), (unsigned char)(v >> 16),
-                              (unsigned char)(v >> 8), (unsigned char)v};
-    buf_add(b, bytes, sizeof(bytes));
+    v = htobe32(v);
+    buf_add(b, &v, sizeof(v));
 }
 
 static void
 add_u64(struct buf *b, uint64_t v)
 {
-    add_u32(b, (uint32_t)(v >> 32));
-    add_u32(b, (uint32_t)v);
+    v = htobe64(v);
+    buf_add(b, &v, sizeof(v));
 }
 
 static void
@@ -46,21 +84,47 @@ pg_row_key(const struct measurement *m, struct buf *work, struct pg_key *key)
     return 0;
 }
 
+static const char hex_digits[] = "0123456789abcdef";
+
+void
+pg_row_add_hex(struct buf *b, const struct pg_key *key)
+{
+    static const char before[] = "\"\\\\x";
+    if (buf_grow(b, sizeof(before) + 2 * PG_KEY_BYTES + 1) == -1)
+        return;
+    buf_add(b, before, sizeof(before) - 1);
+    char *out = b->data + b->size;
+    for (int i = 0; i < PG_KEY_BYTES; i++) {
+        *out++ = hex_digits[key->bytes[i] >> 4];
+        *out++ = hex_digits[key->bytes[i] & 15];
+    }
+    *out++ = '"';
+    b->size = (size_t)(out - b->data);
+}
+
 static void
 add_json_string(struct buf *b, struct slice s)
 {
-    buf_add_char(b, '"');
+    enum { CONTROL_BYTES = 6 }; /* \u001f */
+    if (buf_grow(b, CONTROL_BYTES * s.n + 2) == -1)
+        return;
+    char *out = b->data + b->size;
+    *out++ = '"';
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        if (c < 0x20)
-            buf_printf(b, "\\u%04x", c);
-        else {
-            if (c == '"' || c == '\\')
-                buf_add_char(b, '\\');
-            buf_add_char(b, (char)c);
+        if (c < 0x20) {
+            memcpy(out, "\\u00", 4);
+            out[4] = hex_digits[c >> 4];
+            out[5] = hex_digits[c & 15];
+            out += CONTROL_BYTES;
+            continue;
         }
+        if (c == '"' || c == '\\')
+            *out++ = '\\';
+        *out++ = (char)c;
     }
-    buf_add_char(b, '"');
+    *out++ = '"';
+    b->size = (size_t)(out - b->data);
 }
 
 void
@@ -96,8 +160,8 @@ pg_row_begin(struct buf *b)
 static void
 add_u16(struct buf *b, uint16_t v)
 {
-    unsigned char bytes[2] = {(unsigned char)(v >> 8), (unsigned char)v};
-    buf_add(b, bytes, sizeof(bytes));
+    v = htobe16(v);
+    buf_add(b, &v, sizeof(v));
 }
 
 void
@@ -128,15 +192,6 @@ pg_row_add_int8(struct buf *b, int64_t value)
 }
 
 void
-pg_row_add_float8(struct buf *b, double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    add_u32(b, 8);
-    add_u64(b, bits);
-}
-
-void
 pg_row_add_text(struct buf *b, struct slice text)
 {
     add_u32(b, (uint32_t)text.n);
@@ -153,4 +208,27 @@ pg_row_add_jsonb(struct buf *b, struct slice text)
     add_u32(b, (uint32_t)text.n + 1);
     buf_add_char(b, 1);
     buf_add_slice(b, text);
+}
+
+void
+pg_row_add_measurement(struct buf *b, const int64_t *first, const struct pg_row_measurement *m)
+{
+    enum { NUMBER_BYTES = 4 + 8, FIXED_BYTES = 2 + 4 * NUMBER_BYTES + 4 + 1 };
+    if (buf_grow(b, FIXED_BYTES + m->value_meta.n) == -1)
+        return;
+    char *out = put_u16(b->data + b->size, first != NULL ? 5 : 4);
+    if (first != NULL)
+        out = put_int8(out, *first);
+    out = put_int8(out, m->series);
+    out = put_int8(out, m->time_us);
+    out = put_int8(out, (int64_t)bits_of(m->value));
+    if (m->value_meta.n == 0) {
+        out = put_u32(out, UINT32_MAX);
+    } else {
+        out = put_u32(out, (uint32_t)m->value_meta.n + 1);
+        *out++ = 1;
+        memcpy(out, m->value_meta.p, m->value_meta.n);
+        out += m->value_meta.n;
+    }
+    b->size = (size_t)(out - b->data);
 }

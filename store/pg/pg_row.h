@@ -34,6 +34,9 @@ struct pg_key {
  */
 int pg_row_key(const struct measurement *m, struct buf *work, struct pg_key *key) MUST_CHECK;
 
+/* Appends it as an element of an array of bytea, in quotes. */
+void pg_row_add_hex(struct buf *b, const struct pg_key *key);
+
 /* Appends the dimensions as a JSON object. */
 void pg_row_add_dimensions(struct buf *b, const struct measurement *m);
 
@@ -54,8 +57,18 @@ void pg_row_start(struct buf *b, int fields);
 int pg_row_fields(struct slice row, struct slice *fields);
 
 void pg_row_add_int8(struct buf *b, int64_t value);
-void pg_row_add_float8(struct buf *b, double value);
 void pg_row_add_text(struct buf *b, struct slice text);
 void pg_row_add_jsonb(struct buf *b, struct slice text); /* n == 0: NULL */
+
+/* The fields of a measurement. */
+struct pg_row_measurement {
+    int64_t series, time_us;
+    double value;
+    struct slice value_meta;
+};
+
+/* Appends a whole row of a measurement. Takes: what comes first in it, if anything. */
+void pg_row_add_measurement(struct buf *b, const int64_t *first,
+                            const struct pg_row_measurement *m);
 
 #endif

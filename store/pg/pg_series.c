@@ -41,8 +41,16 @@ struct newcomer {
 struct pg_series {
     struct map young, old;
     size_t max_half;
+    unsigned epoch;     /* moves when all is forgotten */
     struct buf scratch; /* pg_series_find's, which may come between the waits of the others */
     struct buf work;
+};
+
+/* The note in a series (record/series.h): no key is made, and none looked up, a second time. */
+struct noted {
+    struct pg_key key;
+    int64_t id;     /* 0: it had none */
+    unsigned epoch; /* of that id: what was remembered in another one is void */
 };
 
 struct pg_fresh {
@@ -148,6 +156,7 @@ pg_series_forget(struct pg_series *series)
 {
     map_clear(&series->young);
     map_clear(&series->old);
+    series->epoch++;
 }
 
 void
@@ -231,13 +240,33 @@ add_newcomer(struct pg_fresh *fresh, const struct pg_key *key, const struct meas
     return -(int64_t)++fresh->n;
 }
 
+/* Finds a series' key, and its id if that is remembered, else 0. Returns: 0, or -1 without memory. */
+static int
+find_known(struct pg_series *series, const struct measurement *m, struct pg_key *key, int64_t *id)
+{
+    struct noted *noted = m->series != NULL ? m->series->note : NULL;
+    if (noted != NULL)
+        *key = noted->key;
+    else if (pg_row_key(m, &series->scratch, key) == -1)
+        return -1;
+    *id = noted != NULL && noted->epoch == series->epoch ? noted->id : 0;
+    if (*id != 0)
+        return 0;
+    *id = recall(series, key);
+    if (m->series != NULL && noted == NULL)
+        noted = series_note_new(m->series, sizeof(*noted));
+    if (noted != NULL)
+        *noted = (struct noted){.key = *key, .id = *id, .epoch = series->epoch};
+    return 0;
+}
+
 int64_t
 pg_series_find(struct pg_series *series, struct pg_fresh *fresh, const struct measurement *m,
                struct pg_key *key)
 {
-    if (pg_row_key(m, &series->scratch, key) == -1)
+    int64_t id;
+    if (find_known(series, m, key, &id) == -1)
         return 0;
-    int64_t id = recall(series, key);
     if (id != 0)
         return id;
     int64_t number = map_find(&fresh->numbers, key);
@@ -257,13 +286,17 @@ pg_fresh_id(const struct pg_fresh *fresh, int64_t number, const char **why)
 static void
 add_quoted(struct buf *b, const char *p, size_t n)
 {
-    buf_add_char(b, '"');
+    if (buf_grow(b, 2 * n + 2) == -1)
+        return;
+    char *out = b->data + b->size;
+    *out++ = '"';
     for (size_t i = 0; i < n; i++) {
         if (p[i] == '"' || p[i] == '\\')
-            buf_add_char(b, '\\');
-        buf_add_char(b, p[i]);
+            *out++ = '\\';
+        *out++ = p[i];
     }
-    buf_add_char(b, '"');
+    *out++ = '"';
+    b->size = (size_t)(out - b->data);
 }
 
 enum column { KEY, TENANT, REGION, NAME, DIMENSIONS, COLUMNS };
@@ -284,10 +317,7 @@ add_element(const struct resolving *r, const struct newcomer *f, enum column col
     struct pg_series *s = r->series;
     const char *p = r->fresh->texts.data + f->text;
     if (column == KEY) {
-        buf_add_text(&s->work, "\"\\\\x");
-        for (int i = 0; i < PG_KEY_BYTES; i++)
-            buf_printf(&s->work, "%02x", f->key.bytes[i]);
-        buf_add_char(&s->work, '"');
+        pg_row_add_hex(&s->work, &f->key);
     } else if (column == TENANT) {
         add_quoted(&s->work, p, f->tenant_n);
     } else if (column == REGION) {

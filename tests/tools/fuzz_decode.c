@@ -168,17 +168,69 @@ decode_as(struct decoder *d, enum topic_kind kind, struct slice message)
     promise(d->arena_used <= 2 * message.n + DECODE_PYTHON_TEXT_MAX);
 }
 
+/* ---- a decoder that remembers series makes the same of it ---- */
+
+static bool
+same_measurement(const struct measurement *a, const struct measurement *b)
+{
+    const struct slice as[] = {a->tenant_id, a->region, a->name, a->value_text, a->value_meta};
+    const struct slice bs[] = {b->tenant_id, b->region, b->name, b->value_text, b->value_meta};
+    bool same = a->time_ms == b->time_ms && a->n_dimensions == b->n_dimensions;
+    for (size_t i = 0; i < COUNT_OF(as); i++)
+        same = same && slice_equal(as[i], bs[i]);
+    for (size_t i = 0; same && i < a->n_dimensions; i++)
+        same = slice_equal(a->dimensions[i].name, b->dimensions[i].name) &&
+               slice_equal(a->dimensions[i].value, b->dimensions[i].value);
+    return same;
+}
+
+static void
+decode_remembering(struct decoder *plain, struct decoder *knowing, struct slice message)
+{
+    struct record a, b;
+    struct reject why, other;
+    int result = decoder_decode(plain, TOPIC_METRICS, message, &a, &why);
+    promise(decoder_decode(knowing, TOPIC_METRICS, message, &b, &other) == result);
+    if (result == -1) {
+        promise(why.reason == other.reason && strcmp(why.detail, other.detail) == 0);
+        return;
+    }
+    promise(same_measurement(&a.measurement, &b.measurement));
+    promise(a.creation_time == b.creation_time ||
+            (isnan(a.creation_time) && isnan(b.creation_time)));
+}
+
+/* The message, it again, and it with other digits; the mutations of the fuzzer do the rest. */
+static void
+decode_again(struct decoder *plain, struct decoder *knowing, struct slice message)
+{
+    char *copy = malloc(message.n + 1);
+    promise(copy != NULL);
+    memcpy(copy, message.p, message.n);
+    decode_remembering(plain, knowing, message);
+    decode_remembering(plain, knowing, message);
+    for (size_t i = 0; i < message.n; i++)
+        if (copy[i] >= '0' && copy[i] <= '9')
+            copy[i] = (char)('0' + (copy[i] - '0' + i) % 10);
+    decode_remembering(plain, knowing, (struct slice){copy, message.n});
+    free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct decoder *decoder;
-    if (decoder == NULL)
+    static struct decoder *decoder, *knowing;
+    if (decoder == NULL) {
         decoder = decoder_new(MAX_MESSAGE);
-    promise(decoder != NULL);
+        knowing = decoder_new(MAX_MESSAGE);
+        promise(decoder != NULL && knowing != NULL && decoder_remember(knowing, 1 << 20) == 0);
+    }
     struct slice message = {(const char *)data, size};
     decode_as(decoder, TOPIC_METRICS, message);
     decode_as(decoder, TOPIC_ALARM_HISTORY, message);
+    if (size > 0)
+        decode_again(decoder, knowing, message);
     return 0;
 }

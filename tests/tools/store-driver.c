@@ -29,7 +29,7 @@
 #include "store/store.h"
 #include "record/decode.h"
 
-enum { HANDS = 2 };
+enum { HANDS = 2, REMEMBERED_BYTES = 1 << 20 };
 
 struct driver {
     struct config *cfg;
@@ -237,6 +237,8 @@ open_all(struct driver *d, const struct store_hooks *hooks, const char *file, st
         return -1;
     const struct store_ops *ops = store_find(cfg_topic_driver(d->cfg, d->kind));
     d->decoder = decoder_new((size_t)d->cfg->persister.max_message_bytes);
+    if (d->decoder == NULL || decoder_remember(d->decoder, REMEMBERED_BYTES) == -1)
+        return -1;
     d->store = ops->open(d->cfg, d->kind, hooks, err);
     for (int i = 0; i < HANDS; i++) {
         d->hand = &d->hands[i];

@@ -106,19 +106,65 @@ Test(pg_row, fields_are_in_network_order_behind_their_lengths)
 {
     static const unsigned char expected[] = {
         'P', 'G', 'C', 'O', 'P', 'Y', '\n', 0xff, '\r', '\n', 0,    0,    0,   0, 0,
-        0,   0,   0,   0,   0,   4,   0,    0,    0,    8,    0,    0,    0,   0, 0,
-        0,   0,   7,   0,   0,   0,   8,    0x3f, 0xf8, 0,    0,    0,    0,   0, 0,
-        0,   0,   0,   3,   1,   '{', '}',  0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+        0,   0,   0,   0,   0,   3,   0,    0,    0,    8,    0,    0,    0,   0, 0,
+        0,   0,   7,   0,   0,   0,   3,   1,   '{', '}',  0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     struct buf b;
     buf_init(&b, 1 << 16);
     pg_row_begin(&b);
-    pg_row_start(&b, 4);
+    pg_row_start(&b, 3);
     pg_row_add_int8(&b, 7);
-    pg_row_add_float8(&b, 1.5);
     pg_row_add_jsonb(&b, SLICE("{}"));
     pg_row_add_jsonb(&b, (struct slice){NULL, 0});
     pg_row_end(&b);
     cr_assert_eq(b.size, sizeof(expected));
     cr_assert_arr_eq(b.data, expected, sizeof(expected));
     buf_free(&b);
+}
+
+Test(pg_row, a_measurement_is_the_fields_one_by_one)
+{
+    const struct pg_row_measurement m = {.series = 7, .time_us = -8, .value = 1.5, .value_meta = SLICE("{}")};
+    const struct pg_row_measurement bare = {.series = INT64_MAX, .time_us = 0, .value = -0.0};
+    static const unsigned char rest[] = {0, 0, 0, 8, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0};
+    static const unsigned char zero[] = {0, 0, 0, 8, 0x80, 0, 0, 0, 0, 0, 0, 0};
+    const int64_t first = 3;
+    struct buf rows, fields;
+    buf_init(&rows, 1 << 16);
+    buf_init(&fields, 1 << 16);
+    pg_row_add_measurement(&rows, &first, &m);
+    pg_row_add_measurement(&rows, NULL, &bare);
+    pg_row_start(&fields, 5);
+    pg_row_add_int8(&fields, 3);
+    pg_row_add_int8(&fields, 7);
+    pg_row_add_int8(&fields, -8);
+    buf_add(&fields, rest, sizeof(rest));
+    pg_row_add_jsonb(&fields, SLICE("{}"));
+    pg_row_start(&fields, 4);
+    pg_row_add_int8(&fields, INT64_MAX);
+    pg_row_add_int8(&fields, 0);
+    buf_add(&fields, zero, sizeof(zero));
+    pg_row_add_jsonb(&fields, (struct slice){NULL, 0});
+    cr_assert_eq(rows.size, fields.size);
+    cr_assert_arr_eq(rows.data, fields.data, fields.size);
+    buf_free(&rows);
+    buf_free(&fields);
+}
+
+Test(pg_row, a_key_in_hex_is_as_printf_writes_it)
+{
+    struct pg_key key;
+    struct buf b, expected;
+    buf_init(&b, 1 << 16);
+    buf_init(&expected, 1 << 16);
+    for (int i = 0; i < PG_KEY_BYTES; i++)
+        key.bytes[i] = (unsigned char)(i * 41);
+    pg_row_add_hex(&b, &key);
+    buf_add_text(&expected, "\"\\\\x");
+    for (int i = 0; i < PG_KEY_BYTES; i++)
+        buf_printf(&expected, "%02x", key.bytes[i]);
+    buf_add_char(&expected, '"');
+    cr_assert_eq(b.size, expected.size);
+    cr_assert_arr_eq(b.data, expected.data, b.size);
+    buf_free(&b);
+    buf_free(&expected);
 }
