@@ -135,8 +135,10 @@ batch_settle(struct batch *batch, uint32_t row, const struct reject *why)
         return 0;
     }
     if (array_reserve(&batch->rejects, &batch->rejects_capacity, batch->n_rejects + 1,
-                      sizeof(*batch->rejects)) == -1)
+                      sizeof(*batch->rejects)) == -1) {
+        batch->starved = true;
         return -1;
+    }
     entry->why = batch->n_rejects;
     batch->rejects[batch->n_rejects++] = *why;
     move(batch, entry, ENTRY_REFUSED);
@@ -196,5 +198,6 @@ batch_reset(struct batch *batch)
     batch->bytes = 0;
     batch->stage = BATCH_FILLING;
     batch->tries = 0;
+    batch->starved = false;
     memset(batch->in_state, 0, sizeof(batch->in_state));
 }

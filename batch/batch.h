@@ -78,6 +78,7 @@ struct batch {
     enum batch_stage stage;
     bool held;    /* somebody works on it, who may wait meanwhile: it must not go */
     bool burying; /* its letters are being written */
+    bool starved; /* a refusal could not be kept, for want of memory */
     unsigned tries;          /* attempts at it that failed */
     struct store_load *load; /* what the store made of its rows; the caller's */
 };

@@ -230,8 +230,9 @@ finish_write(struct pipeline *p, struct batch *batch, enum store_status status, 
     recorder_time(p->recorder, STAT_WRITE, ended_ns - began_ns, 1);
     batch_stamp_stored(batch, ended_ns);
     p->writing = false;
-    if (status == STORE_DONE && batch->in_state[ENTRY_PENDING] > 0) {
-        p->broken = true; /* settling ran out of memory */
+    bool unsettled = status == STORE_DONE && batch->in_state[ENTRY_PENDING] > 0;
+    if (batch->starved || unsettled) { /* settling ran out of memory */
+        p->broken = true;
         status = STORE_STOPPED;
     }
     return status;
@@ -280,9 +281,16 @@ find_ends(struct pipeline *p, struct batch *batch, struct store_write *write)
     return 0;
 }
 
+/* Whoever is hurried does not wait until the dead letters are well again. */
+static bool
+are_letters_hopeless(const struct pipeline *p, const struct batch *batch)
+{
+    return p->burier.sick && !batch->burying && p->give_up_ms != INT64_MAX;
+}
+
 /*
  * Waits for the dead letters of a batch.
- * Returns: whether all are durable; not before until_ms, else.
+ * Returns: whether all are durable; not before until_ms, else, if they may be yet.
  */
 static bool
 wait_for_letters(struct pipeline *p, const struct batch *batch, int64_t until_ms)
@@ -290,7 +298,8 @@ wait_for_letters(struct pipeline *p, const struct batch *batch, int64_t until_ms
     fiber_wake(p->burier.fiber);
     while (batch->in_state[ENTRY_REFUSED] > 0 || batch->burying) {
         int64_t now_ms = clock_mono_ms();
-        if (now_ms >= until_ms || now_ms >= p->give_up_ms || p->broken)
+        if (now_ms >= until_ms || now_ms >= p->give_up_ms || p->broken ||
+            are_letters_hopeless(p, batch))
             return false;
         fiber_wait(NULL, 0, until_ms < p->give_up_ms ? until_ms : p->give_up_ms);
     }
@@ -302,13 +311,19 @@ static enum store_status
 commit_rows(struct pipeline *p, struct batch *batch, const struct store_write *write,
             struct errbuf *err)
 {
+    if (batch->starved) { /* a row is neither in the transaction nor to be buried */
+        p->store->ops->abandon(p->store);
+        return STORE_STOPPED;
+    }
     window_note(&p->window, batch, BATCH_JUDGED);
     if (wait_for_letters(p, batch, clock_mono_ms() + OPEN_MS))
         return p->store->ops->commit(p->store, batch->load, write, err);
     /* The next owner may want what the transaction holds. It is written again, then. */
     p->store->ops->abandon(p->store);
-    (void)wait_for_letters(p, batch, INT64_MAX);
-    return STORE_STOPPED;
+    if (wait_for_letters(p, batch, INT64_MAX) || !are_letters_hopeless(p, batch))
+        return STORE_STOPPED;
+    *err = p->burier.sickness;
+    return STORE_SICK;
 }
 
 /* A store that keeps the offsets. */

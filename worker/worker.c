@@ -245,6 +245,14 @@ go_on(struct worker *w)
         pipeline_sleep(w->pipeline, NULL, 0, clock_mono_ms() + SERVE_MS);
 }
 
+/* Nothing has been done for it yet. (What is stored of a batch may be committed with what is before
+ * it.) One that nothing has come into yet is behind all others. */
+static bool
+is_unbegun(const struct batch *batch)
+{
+    return batch->n == 0 || (batch->stage == BATCH_READY && batch->in_state[ENTRY_STORED] == 0);
+}
+
 /*
  * Finishes what is under way, and the oldest batch in any case, as far as there is time: whoever is
  * revoked again and again should get on all the same.  What is behind that is not begun.
@@ -258,7 +266,7 @@ finish_some(struct worker *w, int64_t until_ms)
     pipeline_flush(p);
     pipeline_hurry(p, until_ms);
     pipeline_turn(p); /* the oldest is begun, if nothing was under way */
-    while (window->n > 1 && (last = pipeline_to_drop(p)) != NULL && last->stage == BATCH_READY) {
+    while (window->n > 1 && (last = pipeline_to_drop(p)) != NULL && is_unbegun(last)) {
         (void)end_batch(w, last, must_leave(w) ? STAT_RETURNED_STOPPED : STAT_RETURNED_REVOKED);
         pipeline_dropped(p);
     }
@@ -313,16 +321,22 @@ claim(struct worker *w)
 }
 
 static void
+notice_excuse(struct worker *w)
+{
+    if (w->excused || !signals_excused())
+        return;
+    log_info("others take over; leaving");
+    w->excused = true;
+    recorder_set_state(w->recorder, SLOT_DRAINING);
+    recorder_publish(w->recorder);
+}
+
+static void
 on_revoked(struct worker *w)
 {
-    /* Before the batch is written: the master then has the others leave meanwhile. */
-    if (signals_excused() && !w->excused) {
-        log_info("others take over; leaving");
-        w->excused = true;
-        recorder_set_state(w->recorder, SLOT_DRAINING);
-        recorder_publish(w->recorder);
-    }
+    notice_excuse(w); /* before the batch is written: the master then has the others leave */
     let_go(w, clock_mono_ms() + REVOKE_MS);
+    notice_excuse(w); /* one that came meanwhile: those who take over may be in this rebalance */
     consumer_give_back(w->consumer, must_leave(w));
 }
 
@@ -371,7 +385,7 @@ rest(struct worker *w, bool more)
     int64_t until = clock_mono_ms() + SERVE_MS, due = consumer_due_ms(w->consumer);
     if (due < until)
         until = due;
-    if (more || (!is_full(w) && consumer_may_have_messages(w->consumer)))
+    if (more || must_leave(w) || (!is_full(w) && consumer_may_have_messages(w->consumer)))
         until = 0;
     pipeline_sleep(w->pipeline, fds, is_full(w) ? 1 : 2, until);
 }
@@ -452,21 +466,25 @@ open_parts(struct worker *w, struct errbuf *err)
     return w->consumer == NULL ? -1 : 0;
 }
 
-/* Not up to the last moment, when the master would kill us. */
+/* Not up to the last moment of a stop, when the master would kill us; it may come meanwhile. */
+static int64_t
+leave_until(const struct worker *w, int64_t until_ms)
+{
+    int64_t kept_ms = w->cfg->persister.shutdown_timeout_seconds * 100;
+    return w->stop_ms - kept_ms < until_ms ? w->stop_ms - kept_ms : until_ms;
+}
+
 static void
 leave_group(struct worker *w)
 {
     struct errbuf err;
     int64_t until = clock_mono_ms() + CLOSE_MS;
-    int64_t last = w->stop_ms == INT64_MAX
-                       ? until
-                       : w->stop_ms - w->cfg->persister.shutdown_timeout_seconds * 100;
-    until = until < last ? until : last;
     consumer_leave(w->consumer);
-    while (!consumer_has_left(w->consumer) && clock_mono_ms() < until) {
+    while (!consumer_has_left(w->consumer) && clock_mono_ms() < leave_until(w, until)) {
         if (consumer_serve(w->consumer, &err) == -1)
             log_debug("leaving all the same: %s", err.text);
         housekeep(w);
+        pipeline_turn(w->pipeline); /* else one that was woken keeps us from sleeping */
         struct pollfd fd = {.fd = consumer_fd(w->consumer), .events = POLLIN};
         int64_t look = clock_mono_ms() + SERVE_MS, due = consumer_due_ms(w->consumer);
         pipeline_sleep(w->pipeline, &fd, 1, due < look ? due : look);
