@@ -107,6 +107,6 @@ dead_letters_write(struct dead_letters *dead, const struct dead_letter *letters,
     }
     for (size_t i = 0; i < n; i++)
         ((struct handle *)letters[i].message->handle)->verdict = VERDICT_BURIED;
-    life_running->settled += n;
+    life_note_settled(life_running, n);
     return STORE_DONE;
 }

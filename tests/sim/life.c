@@ -103,7 +103,8 @@ static bool
 is_refused(void)
 {
     struct life *l = life_running;
-    if (l == NULL || l->refused_after == 0 || --l->refused_after > 0)
+    if (l == NULL || l->refused_after == 0 || (l->refused_work && l->busy == 0) ||
+        --l->refused_after > 0)
         return false;
     l->refused_after = l->refused++ == 0 && world_one_in(2) ? (unsigned)world_between(1, 5) : 0;
     l->may_break = true;
@@ -526,8 +527,10 @@ life_start(unsigned slot)
                                    .segment = &segment,
                                    .slot = place};
     l->args.hold_ms = world_one_in(3) ? world_between(0, 3000) : 0;
-    if (world_chance(CHANCE_NO_MEMORY))
-        l->refused_after = (unsigned)world_between(1, world_one_in(2) ? 25 : 80);
+    if (world_chance(CHANCE_NO_MEMORY)) {
+        l->refused_work = world_one_in(3);
+        l->refused_after = (unsigned)world_between(1, l->refused_work ? 4 : 60);
+    }
     if (world_chance(CHANCE_CLIENT_FATAL))
         l->fatal_ns = world.now_ns + world_between(0, 30) * SECOND;
     ledger_start(ledger, place);
@@ -644,6 +647,13 @@ life_end_work(struct life *life)
 {
     if (--life->busy == 0)
         life->idle_ns = world.now_ns;
+}
+
+void
+life_note_settled(struct life *life, uint64_t n)
+{
+    life->settled += n;
+    life->settled_ns = world.now_ns;
 }
 
 uint64_t

@@ -64,6 +64,7 @@ struct life {
     struct block *blocks;
     struct fibers *fibers;
     unsigned refused_after, refused; /* memory */
+    bool refused_work;               /* only while it works with the store or the letters */
     struct consumer *consumer;
     void *store;
     struct jobs *disk;
@@ -71,6 +72,7 @@ struct life {
     /* what is known of it */
     uint64_t fetched, released[VERDICTS], noted;
     uint64_t settled;                 /* made durable, as it was told */
+    int64_t settled_ns;               /* the last time */
     bool store_failed, letters_failed; /* the last attempt */
     bool fenced;                      /* it was told so, and has not claimed anew */
     bool claimed;                     /* its last claim was granted */
@@ -121,6 +123,9 @@ void life_give(struct life *life, unsigned steps);
 /* It begins or ends something with the store or the letters, which may take a while. */
 void life_begin_work(struct life *life);
 void life_end_work(struct life *life);
+
+/* So many messages have become durable, as it was told. */
+void life_note_settled(struct life *life, uint64_t n);
 
 /* For what the simulation holds in a worker's name: not refused, freed with the worker. */
 void *life_alloc(size_t bytes);

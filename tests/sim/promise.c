@@ -142,6 +142,29 @@ check_idle(const struct life *l)
                 "a batch is full, and it is not written");
 }
 
+static bool
+is_settled(const struct handle *h)
+{
+    return world.plan.transactional
+               ? h->committed
+               : h->verdict == VERDICT_STORED || h->verdict == VERDICT_BURIED;
+}
+
+/* What is durable at the head is let go, whatever becomes of what is behind it. */
+static void
+check_taken(const struct life *l)
+{
+    const struct handle *h = l->first;
+    if (h == NULL || !is_settled(h) || l->may_break || l->store_failed || l->letters_failed ||
+        world.now_ns - l->settled_ns <= IDLE_MS * (int64_t)MS ||
+        life_was_paused(l, world.now_ns - SECOND))
+        return;
+    for (; h != NULL && h->mark == l->first->mark; h = h->next)
+        if (!is_settled(h))
+            return;
+    PROMISE(false, "a batch is durable, and is kept");
+}
+
 /* With nothing in hand there is room for what is there. */
 static void
 check_rest(const struct life *l)
@@ -163,6 +186,7 @@ promise_check_step(struct life *l)
     check_rest(l);
     check_served(l);
     check_idle(l);
+    check_taken(l);
 }
 
 void

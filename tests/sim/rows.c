@@ -75,7 +75,7 @@ settle(struct load *load, size_t n, struct batch *batch)
             load_refuse(row, batch);
         else if (batch_settle(batch, row->row, NULL) == 0) {
             h->verdict = VERDICT_STORED;
-            h->life->settled++;
+            life_note_settled(h->life, 1);
         }
     }
     load_filter(load, keeps);

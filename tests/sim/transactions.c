@@ -196,7 +196,7 @@ settle_all(struct sim_store *s, struct load *load, const struct store_write *wri
                 s->owned[k].next = write->positions[i].next;
     load->n = 0;
     load->doubt = NULL;
-    s->life->settled += batch->n;
+    life_note_settled(s->life, batch->n);
     s->life->store_failed = false;
 }
 
