@@ -18,6 +18,7 @@ enum {
     RETRY_FIRST_MS = 200,
     RETRY_CAP_MS = 10000,
     PREPARE_AGAIN_MS = 1000, /* it may learn of the tables yet */
+    IDLE_MS = 1000, /* a connection that was up for so long and is cut may be idle too long */
     WINDOW_FIRST = 16,
     BUSY_MS = 100,   /* a pause for a node that is overloaded */
     NAMES_MS = 10000 /* names are not resolved more often than that */
@@ -36,6 +37,7 @@ struct node {
     unsigned epoch;
     uint32_t prepared; /* statements that it knows, a bit each */
     bool preparing;
+    int64_t up_ms;      /* since when; 0: it is not up */
     int64_t prepare_ms; /* refused to prepare: not asked again before then */
     char ids[CQL_STATEMENTS][CQL_ID_BYTES];
     size_t ids_n[CQL_STATEMENTS];
@@ -157,6 +159,7 @@ close_node(struct cql_cluster *c, struct node *node)
     cql_conn_free(&node->conn);
     c->n_conns--;
     node->epoch++;
+    node->up_ms = 0;
     node->prepared = 0;
     node->preparing = false;
     if (c->ring_node == (int)(node - c->nodes)) {
@@ -168,10 +171,13 @@ close_node(struct cql_cluster *c, struct node *node)
 static void
 lose_node(struct cql_cluster *c, struct node *node, const struct errbuf *err, int64_t now_ms)
 {
-    if (node->conn != NULL && cql_conn_is_up(node->conn))
+    /* One that was cut while nothing was asked of it is made anew without a word. */
+    bool idle = node->up_ms != 0 && now_ms - node->up_ms > IDLE_MS &&
+                cql_conn_in_flight(node->conn) == 0;
+    if (node->up_ms != 0)
         c->ring_ms = 0;
     close_node(c, node);
-    node->retry_ms = now_ms + backoff_next(&node->backoff);
+    node->retry_ms = idle ? now_ms : now_ms + backoff_next(&node->backoff);
     errbuf_set(&c->why_down, "%s: %s", node->name, err->text);
 }
 
@@ -419,8 +425,10 @@ turn_node(struct cql_cluster *c, struct node *node, int64_t now_ms)
     }
     if (!is_up(node))
         return;
-    if (!was_up)
+    if (!was_up) {
         backoff_reset(&node->backoff);
+        node->up_ms = now_ms;
+    }
     if (c->ring_node == -1 && now_ms >= c->ring_ms)
         ask_ring(c, node, now_ms);
     if (c->prepare && now_ms >= node->prepare_ms && !node->preparing && is_placed(c, node) &&

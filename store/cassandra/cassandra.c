@@ -122,14 +122,14 @@ refuse_series(struct writing *w)
     }
 }
 
-/* What the servers warn of, as of large batches, stands in their logs. */
+/* What the servers warn of, as of batches over many partitions, stands in their logs. */
 static void
 tell_warnings(struct cassandra *c)
 {
     uint64_t now = cql_cluster_warnings(c->cluster), held_back;
     if (now <= c->warnings || !log_limit_pass(&c->warnings_limit, clock_mono_ms(), &held_back))
         return;
-    log_notice("Cassandra has warned of %llu requests; its log has the reasons",
+    log_info("Cassandra has warned of %llu requests; its log has the reasons",
                (unsigned long long)(now - c->warnings));
     c->warnings = now;
 }

@@ -11,6 +11,8 @@ import os
 import random
 import shutil
 import signal
+import ssl
+import subprocess
 import tempfile
 import unittest
 
@@ -487,6 +489,69 @@ class NotANode(unittest.TestCase):
         self.assertIn("Connection refused", outcome.text)
 
 
+def make_certificates(directory, address="127.0.0.1"):
+    """A CA, and what a node at that address shows: ca.pem, node.pem, node.key, node.p12."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem",
+            "-days", "2", "-subj", "/CN=test CA")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "node.key", "-out", "node.csr",
+            "-subj", "/CN=node")
+    with open(os.path.join(directory, "san"), "w", encoding="ascii") as f:
+        f.write(f"subjectAltName = IP:{address}\n")
+    openssl("x509", "-req", "-in", "node.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+            "-CAcreateserial", "-days", "2", "-out", "node.pem", "-extfile", "san")
+    openssl("pkcs12", "-export", "-in", "node.pem", "-inkey", "node.key", "-out", "node.p12",
+            "-passout", "pass:secret", "-name", "node")
+
+
+@unittest.skipUnless(shutil.which("openssl"), "no openssl")
+class Certificates(NotANode):
+    """Whoever cannot show a certificate for the name is told nothing."""
+
+    seconds = 30
+    test_silence = test_what_does_not_speak_cql = test_an_answer_without_end = None
+    test_a_node_that_hangs_up = test_nobody = None
+
+    def setUp(self):
+        super().setUp()
+        self.heard = []
+
+    def talk(self, address="127.0.0.1", **options):
+        """What a store says to a server with a certificate for that address."""
+        make_certificates(self.dir, address)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(os.path.join(self.dir, "node.pem"),
+                                os.path.join(self.dir, "node.key"))
+
+        def serve(connection):
+            with context.wrap_socket(connection, server_side=True) as secure:
+                self.heard.append(secure.recv(1000))
+                secure.sendall(b"\x84\0\0\0\0\0\0\0\x08\0\0\x01\0\0\x02no")
+
+        return self.try_with(serve, tls=True, **options)
+
+    def test_one_that_is_trusted(self):
+        outcome = self.talk(ca_file=os.path.join(self.dir, "ca.pem"))
+        self.assertIn(b"CQL_VERSION", self.heard[0])
+        self.assertTrue(outcome.text.endswith(": no"), outcome.text)
+
+    def test_one_of_another_name(self):
+        outcome = self.talk("127.0.0.2", ca_file=os.path.join(self.dir, "ca.pem"))
+        self.assertIn("IP address mismatch", outcome.text)
+        self.assertEqual(self.heard, [])
+
+    def test_one_that_nobody_vouches_for(self):
+        outcome = self.talk()
+        self.assertIn("the server's certificate: ", outcome.text)
+        self.assertEqual(self.heard, [])
+
+    def test_one_that_is_not_looked_at(self):
+        self.talk("127.0.0.2", verify=False)
+        self.assertIn(b"CQL_VERSION", self.heard[0])
+
+
 class World(Scenario):
     """The whole program, while workers and the node die."""
 
@@ -537,10 +602,16 @@ class World(Scenario):
         self.assert_all_well(6000, seconds=150)
 
     def test_a_wrong_password_that_becomes_right(self):
+        """With TLS."""
+        make_certificates(self.dir)
         self.own_node(lines=["authenticator: PasswordAuthenticator",
-                             "authorizer: CassandraAuthorizer"],
-                      user="cassandra", password="cassandra")
-        p = self.cass_persister(user="monasca", password="secret")
+                             "authorizer: CassandraAuthorizer",
+                             "client_encryption_options: {enabled: true, optional: false, "
+                             f"keystore: {self.dir}/node.p12, keystore_password: secret, "
+                             "store_type: PKCS12, require_client_auth: false}"],
+                      user="cassandra", password="cassandra", tls=True)
+        p = self.cass_persister(user="monasca", password="secret", tls=True,
+                                ca_file=os.path.join(self.dir, "ca.pem"))
         self.feed(100)
         p.wait_log("Provided username monasca and/or password are incorrect")
         self.node.rows("CREATE ROLE monasca WITH PASSWORD = 'secret' AND LOGIN = true")
