@@ -2,11 +2,14 @@
 /*
  * json.c - see json.h.
  *
- * This is the hot path: most bytes of a message are in strings, so these are looked at eight at a
- * time, and nothing is copied.  (Sixteen at a time with SSE2 gained 4 % on metrics and lost 30 % on
- * alarm transitions: most strings are short.)  Numbers are validated, not converted.
+ * Most bytes of a message are in strings, so these are looked at sixteen or eight at a time, and
+ * nothing is copied.  Numbers are validated, not converted.
  */
 #include "lib/json.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 static int
 set_fault(struct json_scanner *s, enum json_fault fault, const char *at, const char *text)
@@ -62,6 +65,18 @@ find_special(const char *p)
 static inline const char *
 skip_plain(const char *p, const char *end)
 {
+#if defined(__SSE2__)
+    const __m128i blank = _mm_set1_epi8(' ');
+    const __m128i quote = _mm_set1_epi8('"'), escape = _mm_set1_epi8('\\');
+    for (; end - p >= 16; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i low = _mm_cmplt_epi8(v, blank); /* as signed numbers: non-ASCII is below 0 */
+        __m128i ends = _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, escape));
+        int special = _mm_movemask_epi8(_mm_or_si128(low, ends));
+        if (special != 0)
+            return p + __builtin_ctz((unsigned)special);
+    }
+#endif
     for (; end - p >= (ptrdiff_t)sizeof(uint64_t); p += sizeof(uint64_t)) {
         uint64_t special = find_special(p);
         if (special != 0)

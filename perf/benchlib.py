@@ -256,12 +256,13 @@ def table(head, rows):
 
 # --- the load -----------------------------------------------------------------------------------
 
-def load(build, broker, topic, messages, hosts=40, partitions=4):
+def load(build, broker, topic, messages, hosts=40, partitions=4, *more):
     """Makes the topic and puts so many distinct metrics on it; returns what persister-load says."""
     broker.client.create_topic(topic, partitions)
     done = subprocess.run([os.path.join(build, "persister-load"), "--json", "--progress", "0",
                            "--brokers", broker.address, "--topic", topic, "--kind", "metrics",
-                           "--distinct", "--hosts", str(hosts), "--messages", str(messages)],
+                           "--distinct", "--hosts", str(hosts), "--messages", str(messages),
+                           *more],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{os.path.basename(sys.argv[0])}: the load could not be put on the topic")

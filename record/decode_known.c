@@ -3,8 +3,10 @@
  * decode_known.c - metrics of series that were seen before, byte for byte (series.h): what does not
  * change is not read again.
  *
- * Why the outcome is the same.  A message is skimmed for its holes without being validated, and the
- * rest is looked up. A series is only remembered of a message that was decoded whole and accepted,
+ * The series that is expected is compared at once.  Else a message is skimmed for its holes without
+ * being validated, and the rest is looked up.
+ *
+ * Why the outcome is the same. A series is only remembered of a message that was decoded whole and accepted,
  * and whose time, value, value_meta and creation time were read from these very holes. Of a message
  * that has the same bytes around the same holes, each of which is one whole JSON value, the scanner
  * would do the same around them; and in them it does, here. Whatever is out of the ordinary goes
@@ -251,15 +253,19 @@ skim_plain(const char *p, const char *end, struct known_hole *hole)
     return p;
 }
 
-/* A hole is one whole JSON value, wherever it stands. */
+/*
+ * A hole is one whole JSON value, wherever it stands. Blanks before it are none of it.
+ * Takes: how many containers it is in. Returns: its end, or NULL.
+ */
 static const char *
-skim_value(const struct skim *s, const char *p, struct known_hole *hole)
+skim_value(const char *p, const char *end, unsigned depth, struct known_hole *hole)
 {
-    const char *end = skim_plain(p, s->end, hole);
-    if (end != NULL)
-        return end;
-    struct json_scanner scanner = {
-        .start = p, .p = p, .end = s->end, .depth = s->in_metric ? 2 : 1};
+    const char *after = skim_plain(p, end, hole);
+    if (after != NULL)
+        return after;
+    if (p == end || (unsigned char)*p <= ' ')
+        return NULL;
+    struct json_scanner scanner = {.start = p, .p = p, .end = end, .depth = depth};
     struct json_value value;
     if (json_scan_value(&scanner, &value) == -1)
         return NULL;
@@ -287,7 +293,7 @@ skim_hole(struct skim *s, enum series_hole which)
     if (hole->type != JSON_ABSENT || !copy_key(s, s->p))
         return false;
     known->key.holes[which] = (int32_t)(s->out - known->key.bytes);
-    const char *end = skim_value(s, s->p, hole);
+    const char *end = skim_value(s->p, s->end, s->in_metric ? 2 : 1, hole);
     if (end == NULL)
         return false;
     hole->text = (struct slice){s->p, (size_t)(end - s->p)};
@@ -420,16 +426,61 @@ take_known(struct decoder *d, const struct series *series, const struct known_me
     return true;
 }
 
+/* Whether a message is of that series: its bytes around the holes, and whole values in these. */
+static bool
+is_of(const struct series *series, struct slice message, struct known_message *known)
+{
+    const char *p = message.p, *end = message.p + message.n, *key = series_bytes(series);
+    size_t at = 0;
+    for (unsigned i = 0; i < series->n_holes; i++) {
+        unsigned which = series->order[i];
+        struct known_hole *hole = &known->holes[which];
+        size_t n = (size_t)series->holes[which] - at;
+        if ((size_t)(end - p) < n || memcmp(p, key + at, n) != 0)
+            return false;
+        p += n;
+        at += n;
+        hole->plain = false;
+        const char *after = skim_value(p, end, which == HOLE_CREATION_TIME ? 1 : 2, hole);
+        if (after == NULL)
+            return false;
+        hole->text = (struct slice){p, (size_t)(after - p)};
+        p = after;
+    }
+    size_t n = series->n_key - at;
+    return (size_t)(end - p) == n && memcmp(p, key + at, n) == 0;
+}
+
+/* The series that is expected, if it is that one. */
+static struct series *
+find_expected(struct decoder *d, struct slice message, struct known_message *known)
+{
+    struct series *series = series_cache_expect(d->known);
+    if (series == NULL)
+        return NULL;
+    for (int i = 0; i < SERIES_HOLES; i++)
+        if (series->holes[i] == SERIES_NO_HOLE)
+            known->holes[i] = (struct known_hole){.type = JSON_ABSENT};
+    if (!is_of(series, message, known) || known->holes[HOLE_TIMESTAMP].type != JSON_NUMBER ||
+        known->holes[HOLE_VALUE].type != JSON_NUMBER)
+        return NULL;
+    return series;
+}
+
 bool
 decode_find_known(struct decoder *d, struct slice message, struct known_message *known,
                   struct record *record)
 {
-    known->series = NULL;
-    known->keyed = d->known != NULL && skim_message(d, message, known);
-    if (!known->keyed)
+    known->keyed = false;
+    known->series = d->known != NULL ? find_expected(d, message, known) : NULL;
+    if (known->series == NULL && d->known != NULL) {
+        known->keyed = skim_message(d, message, known);
+        known->series = known->keyed ? series_cache_find(d->known, &known->key) : NULL;
+    }
+    if (known->series == NULL)
         return false;
-    known->series = series_cache_find(d->known, &known->key);
-    return known->series != NULL && take_known(d, known->series, known, record);
+    series_cache_meet(d->known, known->series);
+    return take_known(d, known->series, known, record);
 }
 
 /* Whether the decoder has read a member from the hole, or neither has seen it. */
@@ -443,18 +494,41 @@ is_hole(const struct known_hole *hole, const struct json_value *member)
                                          hole->text.n - 2 * quote == member->text.n);
 }
 
-/* A text that lies in the message, where it lies in the key; all others as they are. */
-static struct slice
-find_in_key(const struct known_message *known, struct slice message, struct slice text)
+/* Bytes of the message between two holes, and where they are in the key. */
+struct stretch {
+    const char *begin, *end, *key;
+};
+
+static struct stretch
+find_stretch(const struct known_message *known, struct slice message, const char *p)
 {
-    if ((uintptr_t)text.p < (uintptr_t)message.p ||
-        (uintptr_t)text.p + text.n > (uintptr_t)message.p + message.n)
+    struct stretch found = {message.p, message.p + message.n, known->key.bytes};
+    for (int i = 0; i < SERIES_HOLES; i++) {
+        const struct known_hole *hole = &known->holes[i];
+        if (hole->type == JSON_ABSENT)
+            continue;
+        const char *after = hole->text.p + hole->text.n;
+        if (p >= after && after > found.begin) {
+            found.begin = after;
+            found.key = known->key.bytes + known->key.holes[i];
+        } else if (p < after && hole->text.p < found.end) {
+            found.end = hole->text.p;
+        }
+    }
+    return found;
+}
+
+/* A text that lies in the message, where it lies in the key; all others as they are. */
+static inline struct slice
+find_in_key(const struct known_message *known, struct slice message, struct slice text,
+            struct stretch *last)
+{
+    uintptr_t p = (uintptr_t)text.p, begin = (uintptr_t)message.p;
+    if (p < begin || p + text.n > begin + message.n)
         return text;
-    size_t at = (size_t)(text.p - message.p);
-    for (int i = 0; i < SERIES_HOLES; i++)
-        if (known->holes[i].type != JSON_ABSENT && known->holes[i].text.p < text.p)
-            at -= known->holes[i].text.n;
-    return (struct slice){known->key.bytes + at, text.n};
+    if (text.p < last->begin || text.p >= last->end)
+        *last = find_stretch(known, message, text.p);
+    return (struct slice){last->key + (text.p - last->begin), text.n};
 }
 
 void
@@ -462,21 +536,24 @@ decode_remember(struct decoder *d, struct slice message, struct known_message *k
                 struct measurement *m)
 {
     struct slice texts[SERIES_TEXTS_MAX];
+    struct stretch last = {message.p, message.p, NULL};
     m->series = known->series;
-    if (!known->keyed || known->series != NULL || m->n_dimensions > SERIES_TEXTS_MAX / 2 ||
+    if (!known->keyed || known->series != NULL || !series_cache_admits(d->known) || m->n_dimensions > SERIES_TEXTS_MAX / 2 ||
         !is_hole(&known->holes[HOLE_TIMESTAMP], &d->metric[METRIC_TIMESTAMP]) ||
         !is_hole(&known->holes[HOLE_VALUE], &d->metric[METRIC_VALUE]) ||
         !is_hole(&known->holes[HOLE_VALUE_META], &d->metric[METRIC_VALUE_META]) ||
         !is_hole(&known->holes[HOLE_CREATION_TIME], &d->top[TOP_CREATION_TIME]))
         return;
     for (size_t i = 0; i < m->n_dimensions; i++) {
-        texts[2 * i] = find_in_key(known, message, m->dimensions[i].name);
-        texts[2 * i + 1] = find_in_key(known, message, m->dimensions[i].value);
+        texts[2 * i] = find_in_key(known, message, m->dimensions[i].name, &last);
+        texts[2 * i + 1] = find_in_key(known, message, m->dimensions[i].value, &last);
     }
-    struct series_made made = {.name = find_in_key(known, message, m->name),
-                               .tenant_id = find_in_key(known, message, m->tenant_id),
-                               .region = find_in_key(known, message, m->region),
+    struct series_made made = {.name = find_in_key(known, message, m->name, &last),
+                               .tenant_id = find_in_key(known, message, m->tenant_id, &last),
+                               .region = find_in_key(known, message, m->region, &last),
                                .texts = texts,
                                .n_texts = 2 * m->n_dimensions};
     m->series = series_cache_add(d->known, &known->key, &made);
+    if (m->series != NULL)
+        series_cache_meet(d->known, m->series);
 }

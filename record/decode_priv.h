@@ -104,7 +104,7 @@ struct known_hole {
 
 /* A message that was looked up. */
 struct known_message {
-    bool keyed; /* the rest is set */
+    bool keyed; /* the key and the holes are set */
     struct known_hole holes[SERIES_HOLES];
     struct series_key key;
     struct series *series; /* NULL: it is not known */

@@ -12,6 +12,7 @@ enum {
     WAYS = 8,               /* places that a key may be in */
     BYTES_A_PLACE = 256,    /* so that all of them are in use at most half, as series go */
     MALLOC_BYTES = 16,      /* that an allocation takes besides */
+    ROOM_BYTES = 4096,      /* with less left than that it is full */
     NEWCOMERS = 8           /* of which one is let in when it is full */
 };
 
@@ -23,6 +24,7 @@ struct bucket {
 struct series_cache {
     struct bucket *buckets;
     size_t n_buckets; /* a power of two */
+    uint32_t last;    /* the place of the series that was met last */
     size_t hand;      /* the place that is looked at next for one to be freed */
     size_t bytes, max_bytes;
     uint64_t dice;
@@ -115,12 +117,33 @@ series_cache_find(struct series_cache *cache, const struct series_key *key)
     uint32_t tag = (uint32_t)(key->hash >> 32);
     for (int i = 0; i < WAYS; i++) {
         struct series *series = bucket->series[i];
-        if (bucket->tags[i] == tag && series != NULL && is_same(series, key)) {
-            series->used = true;
+        if (bucket->tags[i] == tag && series != NULL && is_same(series, key))
             return series;
-        }
     }
     return NULL;
+}
+
+static inline struct series *
+series_at(const struct series_cache *cache, uint32_t place)
+{
+    return cache->buckets[place / WAYS].series[place % WAYS];
+}
+
+struct series *
+series_cache_expect(struct series_cache *cache)
+{
+    const struct series *last = series_at(cache, cache->last);
+    return last != NULL ? series_at(cache, last->next) : NULL;
+}
+
+void
+series_cache_meet(struct series_cache *cache, struct series *series)
+{
+    struct series *last = series_at(cache, cache->last);
+    if (last != NULL)
+        last->next = series->place;
+    cache->last = series->place;
+    series->used = true;
 }
 
 /* Frees what was not used since the hand last came by, but for one, until so many bytes fit. */
@@ -160,10 +183,12 @@ find_place(struct series_cache *cache, struct bucket *bucket)
     return unused;
 }
 
-/* Whether a newcomer is let in although all is full. Which one is not for senders to know. */
-static bool
-is_lucky(struct series_cache *cache)
+/* While there is room all are; then one of some. Which one is not for senders to know. */
+bool
+series_cache_admits(struct series_cache *cache)
 {
+    if (cache->bytes + ROOM_BYTES <= cache->max_bytes)
+        return true;
     cache->dice = cache->dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (cache->dice >> 33) % NEWCOMERS == 0;
 }
@@ -183,6 +208,19 @@ place_text(struct series *series, const struct series_key *key, struct slice tex
     return placed;
 }
 
+static void
+order_holes(struct series *series)
+{
+    for (uint8_t i = 0; i < SERIES_HOLES; i++) {
+        if (series->holes[i] == SERIES_NO_HOLE)
+            continue;
+        uint8_t at = series->n_holes++;
+        for (; at > 0 && series->holes[series->order[at - 1]] > series->holes[i]; at--)
+            series->order[at] = series->order[at - 1];
+        series->order[at] = i;
+    }
+}
+
 static struct series *
 make_series(struct series_cache *cache, const struct series_key *key,
             const struct series_made *made)
@@ -199,6 +237,7 @@ make_series(struct series_cache *cache, const struct series_key *key,
         .cache = cache, .n_key = key->n, .n_texts = (uint32_t)made->n_texts, .used = true};
     memcpy(series->holes, key->holes, sizeof(key->holes));
     memcpy(series->texts + series->n_texts, key->bytes, key->n);
+    order_holes(series);
     series->name = place_text(series, key, made->name, &end);
     series->tenant_id = place_text(series, key, made->tenant_id, &end);
     series->region = place_text(series, key, made->region, &end);
@@ -213,10 +252,7 @@ struct series *
 series_cache_add(struct series_cache *cache, const struct series_key *key,
                  const struct series_made *made)
 {
-    size_t size = sizeof(struct series) + made->n_texts * sizeof(struct series_text) + key->n;
     if (key->n > SERIES_BYTES_MAX || made->n_texts > SERIES_TEXTS_MAX)
-        return NULL;
-    if (cache->bytes + size > cache->max_bytes && !is_lucky(cache))
         return NULL;
     struct series *series = make_series(cache, key, made);
     if (series == NULL)
@@ -230,6 +266,8 @@ series_cache_add(struct series_cache *cache, const struct series_key *key,
     int place = find_place(cache, bucket);
     bucket->tags[place] = (uint32_t)(key->hash >> 32);
     bucket->series[place] = series;
+    series->place = (uint32_t)((size_t)(bucket - cache->buckets) * WAYS) + (uint32_t)place;
+    series->next = series->place;
     cache->bytes += bytes_of(series);
     return series;
 }

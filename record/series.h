@@ -8,6 +8,9 @@
  * read from them (decode_known.c), and the store what it made of that: the beginning of a line, an
  * id.  One store makes use of a decoder's records, so there is room for one such note in each.
  *
+ * Series come in much the same order each time, as their senders send them, so the one that is to
+ * come next is known before the message was looked at.
+ *
  * Bounded in bytes, and in the work for any one message: a hash decides which 8 places are looked
  * at, so that whoever knows collisions only drives out series that share these.  When it is full,
  * one of eight newcomers takes the place of a series that was not met for a while: a stream of
@@ -44,6 +47,9 @@ struct series {
     uint32_t size; /* of this structure with what follows it */
     uint32_t n_key;
     int32_t holes[SERIES_HOLES]; /* where in the key each was cut out */
+    uint8_t order[SERIES_HOLES]; /* the first n_holes of them, as they come in the message */
+    uint8_t n_holes;
+    uint32_t place, next; /* in the cache: its own, and that of the series that came after it */
     struct series_text name, tenant_id, region;
     uint32_t n_texts;
     bool used; /* since the last look for a place */
@@ -76,8 +82,20 @@ void series_cache_free(struct series_cache **cache);
 /* Sets the hash of a key. */
 void series_hash(struct series_key *key);
 
-/* Returns: the series with that key, or NULL. It is there until the next series_cache_add. */
+/*
+ * Returns: the series with that key, or NULL. It is there until the next series_cache_add, and so is
+ * whatever else is returned here.
+ */
 struct series *series_cache_find(struct series_cache *cache, const struct series_key *key);
+
+/* Returns: the series that came after the one that was met last; NULL: none is known. */
+struct series *series_cache_expect(struct series_cache *cache);
+
+/* Notes which one came. */
+void series_cache_meet(struct series_cache *cache, struct series *series);
+
+/* Returns: whether a newcomer is let in. */
+bool series_cache_admits(struct series_cache *cache);
 
 /*
  * Takes: a key that is not there; what was read from it.

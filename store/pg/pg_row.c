@@ -3,7 +3,7 @@
 #include "store/pg/pg_row.h"
 
 #include <endian.h>
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 
 /* The bounds of timestamptz (datatype/timestamp.h). */
 static const int64_t min_us = -211813488000000000, end_us = 9223371331200000000;
@@ -67,6 +67,24 @@ add_counted(struct buf *b, struct slice s)
     buf_add_slice(b, s);
 }
 
+/* The algorithm is looked up once: libcrypto takes as long for that as for hashing a short text. */
+static int
+digest(const struct buf *bytes, struct pg_key *key)
+{
+    static EVP_MD *algorithm;
+    static EVP_MD_CTX *context;
+    if (algorithm == NULL)
+        algorithm = EVP_MD_fetch(NULL, "SHA256", NULL);
+    if (context == NULL)
+        context = EVP_MD_CTX_new();
+    if (algorithm == NULL || context == NULL ||
+        EVP_DigestInit_ex2(context, algorithm, NULL) != 1 ||
+        EVP_DigestUpdate(context, bytes->data, bytes->size) != 1 ||
+        EVP_DigestFinal_ex(context, key->bytes, NULL) != 1)
+        return -1;
+    return 0;
+}
+
 int
 pg_row_key(const struct measurement *m, struct buf *work, struct pg_key *key)
 {
@@ -80,8 +98,7 @@ pg_row_key(const struct measurement *m, struct buf *work, struct pg_key *key)
     }
     if (work->failed)
         return -1;
-    SHA256((const unsigned char *)work->data, work->size, key->bytes);
-    return 0;
+    return digest(work, key);
 }
 
 static const char hex_digits[] = "0123456789abcdef";

@@ -4,10 +4,12 @@
  * at once, so that the instructions a message takes can be counted exactly (tests/check_instructions,
  * perf/instructions).
  *
- *   replay-driver --store discard|influxdb|postgresql [--series N] [--messages N] [--warm N] [--new]
+ *   replay-driver --store discard|influxdb|postgresql [--series N] [--messages N] [--warm N] [--new] [--shuffle] [--full]
  *
  * Takes the messages that persister-load makes of a fixed seed: first `warm` of them, by default two
- * of each series, then `messages`.  --new makes each of the latter a series of its own.  What is to be
+ * of each series, then `messages`.  --new makes each of the latter a series of its own;
+ * --shuffle has the series come in another order each time; with --full what is remembered of series has
+ * no more room than for some hundreds.  What is to be
  * counted happens in the function `replay`: valgrind --tool=callgrind --toggle-collect=replay.
  *
  * Process: the tests.  Owner: main.  Concurrency: one thread.
@@ -28,8 +30,16 @@ enum {
     BATCH = 10000,
     NAMES = 15,
     DIMENSIONS = 2,
-    REMEMBERED_BYTES = 16 << 20 /* as in a worker with memory_limit_mb = 128 */
+    REMEMBERED_BYTES = 16 << 20, /* as in a worker with memory_limit_mb = 128 */
+    FULL_BYTES = 256 << 10
 };
+
+/* Whether what is counted is of interest. */
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+static const bool is_optimized = true;
+#else
+static const bool is_optimized = false;
+#endif
 
 struct driver {
     struct config *cfg;
@@ -63,10 +73,19 @@ describe_load(int64_t series)
                                     .run = "1"};
 }
 
+/* The i-th message's number: each series once in each round, by another stride. */
+static uint64_t
+shuffle_number(uint64_t i, uint64_t series)
+{
+    static const uint64_t strides[] = {7, 11, 13, 17, 19, 23};
+    uint64_t round = i / series;
+    return round * series + i % series * strides[round % COUNT_OF(strides)] % series;
+}
+
 /* Each message in memory of its own, as librdkafka has them, one behind the other. */
 static void
 record_messages(struct driver *d, const struct payload_options *old,
-                const struct payload_options *new, size_t warm, size_t n)
+                const struct payload_options *new, size_t warm, size_t n, uint64_t shuffled)
 {
     char *text = malloc((warm + n) * 1024);
     d->messages = calloc(warm + n, sizeof(*d->messages));
@@ -74,7 +93,8 @@ record_messages(struct driver *d, const struct payload_options *old,
         fail("out of memory");
     for (size_t i = 0; i < warm + n; i++) {
         char one[PAYLOAD_MAX];
-        size_t size = payload_format(i < warm ? old : new, i, one);
+        uint64_t number = shuffled > 0 ? shuffle_number(i, shuffled) : i;
+        size_t size = payload_format(i < warm ? old : new, number, one);
         if (size > 1024)
             fail("a message is larger than was thought");
         memcpy(text, one, size);
@@ -132,7 +152,7 @@ replay(struct driver *d, size_t from, size_t to)
 }
 
 static void
-open_store(struct driver *d, const char *driver)
+open_store(struct driver *d, const char *driver, size_t remembered)
 {
     static const struct store_hooks hooks = {.wait = NULL};
     char path[] = "/tmp/replay-driver.XXXXXX";
@@ -152,7 +172,7 @@ open_store(struct driver *d, const char *driver)
         fail(err.text);
     d->decoder = decoder_new((size_t)d->cfg->persister.max_message_bytes);
     const struct store_ops *ops = store_find(cfg_topic_driver(d->cfg, TOPIC_METRICS));
-    if (d->decoder == NULL || decoder_remember(d->decoder, REMEMBERED_BYTES) == -1 ||
+    if (d->decoder == NULL || decoder_remember(d->decoder, remembered) == -1 ||
         (d->store = ops->open(d->cfg, TOPIC_METRICS, &hooks, &err)) == NULL ||
         (d->load = ops->load_new(d->store)) == NULL)
         fail(err.text);
@@ -181,27 +201,32 @@ main(int argc, char **argv)
                                             {"messages", required_argument, NULL, 'm'},
                                             {"warm", required_argument, NULL, 'w'},
                                             {"new", no_argument, NULL, 'N'},
+                                            {"shuffle", no_argument, NULL, 'S'},
+                                            {"full", no_argument, NULL, 'F'},
                                             {NULL, 0, NULL, 0}};
     struct driver d = {.n_messages = 0};
     int64_t series = 20000, messages = 20000, warm = -1;
     const char *store = "discard";
-    bool new = false;
+    bool new = false, shuffle = false, full = false;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         int64_t *number = c == 'n' ? &series : c == 'm' ? &messages : c == 'w' ? &warm : NULL;
         if (c == '?' || (number != NULL && num_parse_int(optarg, 0, 10000000, number) == -1))
-            fail("usage: --store NAME [--series N] [--messages N] [--warm N] [--new]");
+            fail("usage: --store NAME [--series N] [--messages N] [--warm N] [--new] [--shuffle] [--full]");
         store = c == 's' ? optarg : store;
         new = new || c == 'N';
+        shuffle = shuffle || c == 'S';
+        full = full || c == 'F';
     }
     warm = warm == -1 ? 2 * series : warm;
     struct payload_options old = describe_load(series), fresh = describe_load(messages);
     fresh.run = new ? "2" : "1";
-    record_messages(&d, &old, new ? &fresh : &old, (size_t)warm, (size_t)messages);
-    open_store(&d, store);
+    record_messages(&d, &old, new ? &fresh : &old, (size_t)warm, (size_t)messages,
+                    shuffle ? (uint64_t)payload_series(&old) : 0);
+    open_store(&d, store, full ? FULL_BYTES : REMEMBERED_BYTES);
     feed(&d, 0, (size_t)warm);
     replay(&d, (size_t)warm, d.n_messages);
-    printf("%llu rows, %zu bytes a message\n", (unsigned long long)d.checked,
-           d.bytes / (size_t)(messages > 0 ? messages : 1));
+    printf("%llu rows, %zu bytes a message%s\n", (unsigned long long)d.checked,
+           d.bytes / (size_t)(messages > 0 ? messages : 1), is_optimized ? ", optimized" : "");
     close_store(&d);
     return d.checked == d.n_messages && replay_rows() == (strcmp(store, "discard") == 0 ? 0 : d.checked)
                ? 0

@@ -62,7 +62,7 @@ same_measurement(const struct measurement *a, const struct measurement *b)
     same_slice(a->name, b->name, "name");
     same_slice(a->value_text, b->value_text, "value");
     same_slice(a->value_meta, b->value_meta, "value_meta");
-    cr_assert_eq(a->time_ms, b->time_ms);
+    cr_assert_eq(a->time_ms, b->time_ms, "%lld, not %lld: %s", (long long)a->time_ms, (long long)b->time_ms, message);
     cr_assert_eq(a->n_dimensions, b->n_dimensions);
     for (size_t i = 0; i < a->n_dimensions; i++) {
         same_slice(a->dimensions[i].name, b->dimensions[i].name, "a dimension");

@@ -30,6 +30,8 @@ static struct series *
 add(const struct series_key *key)
 {
     struct slice texts[] = {{key->bytes, 1}, SLICE("elsewhere")};
+    if (!series_cache_admits(cache))
+        return NULL;
     struct series_made made = {.name = {key->bytes, 3},
                                .tenant_id = SLICE("tenant"),
                                .region = {NULL, 0},
@@ -43,10 +45,13 @@ static bool
 meet(const char *kind, unsigned long number)
 {
     struct series_key key = make_key(kind, number);
-    if (series_cache_find(cache, &key) != NULL)
-        return true;
-    (void)add(&key);
-    return false;
+    struct series *series = series_cache_find(cache, &key);
+    bool known = series != NULL;
+    if (!known)
+        series = add(&key);
+    if (series != NULL)
+        series_cache_meet(cache, series);
+    return known;
 }
 
 Test(series, is_found_with_what_was_read_from_it)
@@ -188,5 +193,27 @@ Test(series, what_is_too_large_is_not_remembered)
     made.n_texts--;
     series_hash(&key);
     cr_assert_not_null(series_cache_add(cache, &key, &made));
+    series_cache_free(&cache);
+}
+
+/* What came after a series the last time is expected after it again, as long as it is there. */
+Test(series, the_next_one_is_expected)
+{
+    cache = series_cache_new(1 << 20);
+    struct series *list[5];
+    cr_assert_null(series_cache_expect(cache));
+    for (unsigned long i = 0; i < COUNT_OF(list); i++) {
+        struct series_key key = make_key("s", i);
+        list[i] = add(&key);
+        series_cache_meet(cache, list[i]);
+    }
+    series_cache_meet(cache, list[0]);
+    for (size_t i = 1; i < COUNT_OF(list); i++) {
+        cr_assert_eq(series_cache_expect(cache), list[i]);
+        series_cache_meet(cache, list[i]);
+    }
+    cr_assert_eq(series_cache_expect(cache), list[0]);
+    series_cache_meet(cache, list[3]);
+    cr_assert_eq(series_cache_expect(cache), list[4]);
     series_cache_free(&cache);
 }
