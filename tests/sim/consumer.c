@@ -7,7 +7,7 @@
 #include "tests/sim/promise.h"
 #include "tests/sim/topic.h"
 
-enum { NOTES_MAX = 512, RETRY_MS = 1000, COMMIT_MS = 5000 };
+enum { NOTES_MAX = 512, RETRY_MS = 1000, COMMIT_MS = 5000, AHEAD = 3 };
 
 enum state { NONE, CLAIMING, ASKING, RUNNING, DRAINING, SETTLING };
 
@@ -27,7 +27,7 @@ struct drain {
 struct consumer {
     struct life *life;
     struct recorder *recorder;
-    bool claims;
+    struct consumer_options options;
     struct member *member;
     enum state state;
     bool for_revoke, leaves, lost, unclaimed, joined, reached, asked, more;
@@ -156,7 +156,7 @@ take_assignment(struct consumer *c, const struct note *note)
         c->parts[i] = (struct part){note->ids[i], -1, -1, -1, -1, -1};
     recorder_set(c->recorder, STAT_PARTITIONS, note->n);
     if (note->n > 0)
-        go_to(c, c->claims ? CLAIMING : ASKING, 0);
+        go_to(c, c->options.claims ? CLAIMING : ASKING, 0);
 }
 
 static void
@@ -400,12 +400,49 @@ hand_out(struct consumer *c, struct part *p, size_t number, struct message *out)
                             .assignment = c->assignment,
                             .time_ms = m->time_ms,
                             .handle = h};
-    if (m->kind == MESSAGE_UNREADABLE) {
+    if (m->kind >= MESSAGE_UNREADABLE) {
         c->unreadable = life_alloc(sizeof(*c->unreadable));
         reject_set(c->unreadable, REJECT_UNREADABLE, "it cannot be read");
         out->unreadable = c->unreadable;
     }
     p->position = m->offset + m->more + 1;
+}
+
+/* Whether what kills at a partition's position is known: then it comes as what cannot be read. */
+static bool
+is_known(const struct consumer *c, const struct part *p)
+{
+    struct hands_verdict verdict;
+    const struct topic_message *m = topic_killer(p->id, p->position, 1);
+    return m != NULL &&
+           hands_find_verdict(c->options.hands, c->options.key, p->id, p->position, &verdict) &&
+           m->offset >= verdict.first && m->offset < verdict.end;
+}
+
+/* What is fetched is ahead of what is taken, but where the worker is careful. */
+static bool
+meets_killer(const struct consumer *c)
+{
+    for (size_t i = 0; i < c->n_parts; i++) {
+        const struct part *p = &c->parts[i];
+        if (topic_killer(p->id, p->position, c->options.careful ? 1 : AHEAD) != NULL &&
+            !is_known(c, p))
+            return true;
+    }
+    return false;
+}
+
+/* Where it would be read on from if it died now. */
+static void
+write_places(const struct consumer *c)
+{
+    for (size_t i = 0; i < c->n_parts; i++) {
+        const struct part *p = &c->parts[i];
+        hands_set_place(c->options.hands, c->options.slot, i, p->id,
+                        p->durable >= 0 ? p->durable : p->start);
+        hands_note_passed(c->options.hands, c->options.key, p->id, p->durable);
+    }
+    hands_set_count(c->options.hands, c->options.slot, c->options.key, c->n_parts);
 }
 
 /* What comes next of a partition; an unreadable one comes alone. */
@@ -414,7 +451,9 @@ hand_out_next(struct consumer *c, struct part *p, struct message *out, size_t ta
 {
     const struct topic_partition *t = &topic.partitions[p->id];
     size_t i = topic_find(p->id, p->position);
-    if (i == t->n || (taken > 0 && topic.messages[t->messages[i]].kind == MESSAGE_UNREADABLE))
+    if (i == t->n || (taken > 0 && topic.messages[t->messages[i]].kind >= MESSAGE_UNREADABLE))
+        return false;
+    if (topic.messages[t->messages[i]].kind == MESSAGE_KILLER && !is_known(c, p))
         return false;
     hand_out(c, p, t->messages[i], out);
     return true;
@@ -449,6 +488,10 @@ consumer_fetch(struct consumer *c, struct message *messages, size_t max)
     }
     life_free(c->unreadable);
     c->unreadable = NULL;
+    write_places(c);
+    c->life->doomed = meets_killer(c);
+    if (c->life->doomed)
+        return 0;
     if (!world_one_in(3)) /* not all has come from the brokers yet */
         max = (size_t)world_between(1, (int64_t)max);
     size_t at = c->n_parts > 0 ? (size_t)world_draw() % c->n_parts : 0;
@@ -739,7 +782,7 @@ consumer_open(const struct config *cfg, enum topic_kind kind, struct recorder *r
         return NULL;
     }
     struct consumer *c = life_alloc(sizeof(*c));
-    *c = (struct consumer){.life = l, .recorder = recorder, .claims = options->claims};
+    *c = (struct consumer){.life = l, .recorder = recorder, .options = *options};
     c->events_fd = life_fd();
     c->messages_fd = life_fd();
     l->consumer = c;

@@ -16,6 +16,7 @@
 #include "shm/ledger.h"
 #include "tests/sim/promise.h"
 #include "tests/sim/services.h"
+#include "tests/sim/topic.h"
 #include "worker/autopsy.h"
 #include "worker/memory.h"
 #include "worker/signals.h"
@@ -36,6 +37,7 @@ static int n_fds;
 static ucontext_t scheduler;
 static struct segment segment;
 static struct ledger *ledger;
+static struct hands *hands;
 
 /* --- memory --- */
 
@@ -315,10 +317,23 @@ memory_resident_bytes(void)
 }
 
 void
-autopsy_run(struct hands *hands, uint32_t key, const struct config *cfg, enum topic_kind kind,
+autopsy_run(struct hands *map, uint32_t key, const struct config *cfg, enum topic_kind kind,
             bool (*go_on)(void *arg), void *arg)
 {
-    (void)hands, (void)key, (void)cfg, (void)kind, (void)go_on, (void)arg;
+    struct hands_suspect suspects[PARTITIONS_MAX];
+    size_t n = hands_list_suspects(map, key, suspects, COUNT_OF(suspects));
+    (void)cfg, (void)kind;
+    for (size_t i = 0; i < n && go_on(arg); i++) {
+        const struct topic_message *m =
+            topic_killer(suspects[i].partition, suspects[i].next, MESSAGES_MAX);
+        struct hands_verdict verdict = {0};
+        if (m != NULL)
+            verdict = (struct hands_verdict){.first = m->offset, .end = m->offset + m->more + 1};
+        hands_judge(map, suspects[i].id, m != NULL ? &verdict : NULL);
+        world_tell("looks at what kills in %d: %s", (int)suspects[i].partition,
+                   m != NULL ? "found" : "nothing");
+    }
+    life_running->careful = hands_is_ahead(map, key);
 }
 
 size_t
@@ -491,6 +506,22 @@ life_set_up(void)
     tracking = true;
 }
 
+void
+life_begin(void)
+{
+    hands_free(&hands);
+    hands = hands_new(AT_ONCE);
+    if (hands == NULL)
+        exit(2);
+}
+
+bool
+life_is_danger_ahead(void)
+{
+    const struct cfg_topic *t = &world.cfg->topic[TOPIC_METRICS];
+    return hands_is_ahead(hands, hands_make_key(t->uri, t->topic, t->group_id));
+}
+
 static unsigned
 take_slot(void)
 {
@@ -525,7 +556,8 @@ life_start(unsigned slot)
                                    .kind = TOPIC_METRICS,
                                    .number = slot,
                                    .segment = &segment,
-                                   .slot = place};
+                                   .slot = place,
+                                   .hands = hands};
     l->args.hold_ms = world_one_in(3) ? world_between(0, 3000) : 0;
     if (world_chance(CHANCE_NO_MEMORY)) {
         l->refused_work = world_one_in(3);
@@ -555,6 +587,7 @@ forget_life(struct life *l, enum ledger_death death)
     for (; alive[i] != NULL; i++)
         alive[i] = alive[i + 1];
     world_cancel_of(l);
+    hands_note_end(hands, l->args.slot, death == LEDGER_SIGNAL);
     int64_t in_hand = ledger_reap(ledger, l->args.slot, death, SLOT_DEAD);
     PROMISE(in_hand >= 0, "worker-%u.%u left counters that contradict each other", l->slot,
             l->number);

@@ -60,6 +60,9 @@ struct life {
     int64_t stopped_ns, hurried_ns; /* the first stop and the second */
     int64_t paused_ns;              /* when it was last paused */
     bool may_break;                /* something happened after which it may leave by itself */
+    bool careful;                  /* it is to leave when what kills is passed */
+    int64_t passed_ns;             /* since when that is so, and nothing in its hands; 0: not */
+    bool doomed;                   /* it has read what kills */
     /* what it holds */
     struct block *blocks;
     struct fibers *fibers;
@@ -91,6 +94,9 @@ extern struct life *life_running;
 /* Once, before the first seed. */
 void life_set_up(void);
 
+/* A seed begins: nobody has died yet. */
+void life_begin(void);
+
 /* Forgets all of a seed's: every one has ended. */
 void life_end_all(void);
 
@@ -102,6 +108,9 @@ struct life *const *life_all(void);
 
 /* Returns: who is to run next, and when; NULL: nobody. */
 struct life *life_next(int64_t *at_ns);
+
+/* Returns: whether what kills is still before some worker. */
+bool life_is_danger_ahead(void);
 
 /* Lets it make a step. */
 void life_step(struct life *life);

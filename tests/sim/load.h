@@ -20,7 +20,7 @@ struct load {
     struct load_row *rows;
     size_t n, capacity;
     int64_t last;    /* the last row since it was reset; -1: none */
-    int64_t full_ns; /* since when it has as many rows or bytes as a batch may have; 0: it has not */
+    int64_t full_ns; /* since when it has all the rows or bytes a batch may have; 0: it has not */
     /* of the store that keeps the offsets */
     struct transaction *doubt; /* whose COMMIT was not answered */
     bool committed;            /* it was looked up: it is in */

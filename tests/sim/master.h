@@ -15,6 +15,9 @@ void master_begin(void);
 /* A worker has ended by itself: another takes its place. */
 void master_note_end(struct life *life);
 
+/* It has read what no worker survives. */
+void master_note_killer(struct life *life);
+
 /* Nothing goes wrong any more. */
 void master_calm(void);
 

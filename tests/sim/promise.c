@@ -13,6 +13,7 @@ enum {
     HANGS_MS = 1000,
     SERVE_MS = 300,
     IDLE_MS = 300,
+    CARE_S = 40, /* a claim may take a while */
     STOP_SLACK_MS = 300
 };
 
@@ -165,6 +166,23 @@ check_taken(const struct life *l)
     PROMISE(false, "a batch is durable, and is kept");
 }
 
+/* A careful worker is slow: it has one batch, and leaves when it need not be careful any more. */
+static void
+check_care(struct life *l)
+{
+    if (!l->careful)
+        return;
+    PROMISE(l->fetched - count_released(l) <=
+                (uint64_t)world.cfg->topic[TOPIC_METRICS].batch_size,
+            "it is careful, and has several batches in hand");
+    if (l->first != NULL || life_is_danger_ahead() || life_was_paused(l, world.now_ns - SECOND))
+        l->passed_ns = 0;
+    else if (l->passed_ns == 0)
+        l->passed_ns = world.now_ns;
+    else
+        PROMISE(world.now_ns - l->passed_ns <= CARE_S * SECOND, "it is careful for nothing");
+}
+
 /* With nothing in hand there is room for what is there. */
 static void
 check_rest(const struct life *l)
@@ -187,6 +205,7 @@ promise_check_step(struct life *l)
     check_served(l);
     check_idle(l);
     check_taken(l);
+    check_care(l);
 }
 
 void
@@ -196,8 +215,8 @@ promise_check_end(const struct life *l)
     if (l->result == WORKER_EXIT_DONE)
         PROMISE(l->stops > 0 || l->excused || l->may_break, "it left, and nobody had asked it to");
     else
-        PROMISE(l->result == WORKER_EXIT_SICK && l->may_break, "it ended with %d without a reason",
-                l->result);
+        PROMISE(l->result == WORKER_EXIT_SICK && (l->may_break || l->careful),
+                "it ended with %d without a reason", l->result);
 }
 
 /* --- durable, in order --- */
@@ -267,7 +286,7 @@ promise_check_letter(const struct dead_letter *letter)
         [MESSAGE_GOOD] = REJECT_REASONS,          [MESSAGE_BAD_ROW] = REJECT_REFUSED,
         [MESSAGE_BAD_ADD] = REJECT_UNSTORABLE,    [MESSAGE_NOT_JSON] = REJECT_NOT_JSON,
         [MESSAGE_TOO_LARGE] = REJECT_TOO_LARGE,   [MESSAGE_TOMBSTONE] = REJECT_NOT_JSON,
-        [MESSAGE_UNREADABLE] = REJECT_UNREADABLE};
+        [MESSAGE_UNREADABLE] = REJECT_UNREADABLE, [MESSAGE_KILLER] = REJECT_UNREADABLE};
     const struct message *message = letter->message;
     const struct handle *h = message->handle;
     PROMISE(!consumer_has_lost(life_running), "it buries, and its partitions are lost");

@@ -87,7 +87,9 @@ go_on(void)
     }
     world.now_ns = life_ns > world.now_ns ? life_ns : world.now_ns;
     life_step(next);
-    if (next->ended) {
+    if (next->doomed && !next->ended) {
+        master_note_killer(next);
+    } else if (next->ended) {
         life_bury(next);
         master_note_end(next);
     }
@@ -99,6 +101,7 @@ play(uint64_t seed, struct config *cfg)
     world_begin(seed, cfg);
     topic_begin();
     group_begin();
+    life_begin();
     services_begin();
     master_begin();
     while (world.now_ns < world.plan.calm_ns)

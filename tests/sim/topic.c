@@ -6,14 +6,17 @@
 
 #include "tests/sim/life.h"
 
-enum { MORE_MAX = 5, GAP_MAX = 3, LARGE_BYTES = 1100 };
+enum { MORE_MAX = 5, GAP_MAX = 3, LARGE_BYTES = 1100, KILLERS_MAX = 2 };
 
 struct topic topic;
+
+static unsigned n_killers;
 
 void
 topic_begin(void)
 {
     memset(&topic, 0, sizeof(topic));
+    n_killers = 0;
     for (unsigned p = 0; p < world.plan.partitions; p++) {
         topic.partitions[p].end = world_one_in(2) ? 0 : world_between(0, 1000);
         topic.partitions[p].committed = -1;
@@ -23,6 +26,8 @@ topic_begin(void)
 static enum message_kind
 draw_kind(void)
 {
+    if (world_chance(CHANCE_KILLER) && n_killers++ < KILLERS_MAX)
+        return MESSAGE_KILLER;
     if (world_chance(CHANCE_HOSTILE))
         return (enum message_kind)world_between(MESSAGE_NOT_JSON, MESSAGE_TOMBSTONE);
     return world_chance(CHANCE_UNREADABLE) ? MESSAGE_UNREADABLE
@@ -78,12 +83,23 @@ topic_durable_end(int32_t partition)
     return p->end;
 }
 
+const struct topic_message *
+topic_killer(int32_t partition, int64_t offset, size_t n)
+{
+    const struct topic_partition *p = &topic.partitions[partition];
+    size_t i = topic_find(partition, offset);
+    for (; i < p->n && n > 0; i++, n--)
+        if (topic.messages[p->messages[i]].kind == MESSAGE_KILLER)
+            return &topic.messages[p->messages[i]];
+    return NULL;
+}
+
 char *
 topic_payload(size_t message, size_t *n)
 {
     const struct topic_message *m = &topic.messages[message];
     *n = 0;
-    if (m->kind == MESSAGE_TOMBSTONE || m->kind == MESSAGE_UNREADABLE)
+    if (m->kind == MESSAGE_TOMBSTONE || m->kind >= MESSAGE_UNREADABLE)
         return NULL;
     if (m->kind == MESSAGE_TOO_LARGE) {
         *n = LARGE_BYTES;

@@ -19,7 +19,8 @@ enum message_kind {
     MESSAGE_NOT_JSON,
     MESSAGE_TOO_LARGE,
     MESSAGE_TOMBSTONE,
-    MESSAGE_UNREADABLE /* for the client library; it stands for several offsets */
+    MESSAGE_UNREADABLE, /* for the client library; it stands for several offsets */
+    MESSAGE_KILLER      /* whoever reads it dies, until it is known: then it is unreadable */
 };
 
 struct topic_message {
@@ -64,6 +65,9 @@ char *topic_payload(size_t message, size_t *n);
 /* A message has become durable: in the store, or in the letters. Checks that it belongs there. */
 void topic_note_stored(size_t message);
 void topic_note_buried(size_t message);
+
+/* Returns: the first message at or after an offset that kills, among so many; NULL: none does. */
+const struct topic_message *topic_killer(int32_t partition, int64_t offset, size_t n);
 
 /* Returns: whether a message is what only the letters are for. */
 bool topic_is_bad(size_t message);

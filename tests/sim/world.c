@@ -94,6 +94,7 @@ draw_chances(struct plan *p)
         [CHANCE_LETTERS_SLOW] = 300,   [CHANCE_COMMIT_REFUSED] = 300, [CHANCE_COMMIT_LOST] = 200,
         [CHANCE_GROUP_SLOW] = 100,     [CHANCE_BAD_ROW] = 300,       [CHANCE_BAD_ADD] = 100,
         [CHANCE_HOSTILE] = 200,        [CHANCE_UNREADABLE] = 150,    [CHANCE_GAP] = 100,
+        [CHANCE_KILLER] = 5,
         [CHANCE_NO_MEMORY] = 300,      [CHANCE_OPEN_FAILS] = 100,    [CHANCE_CLIENT_FATAL] = 30};
     for (int c = 0; c < CHANCES; c++)
         p->chance[c] = draw_rate(most[c]);

@@ -53,6 +53,7 @@ enum chance {
     CHANCE_BAD_ADD,     /* one that the store refuses as it is added */
     CHANCE_HOSTILE,     /* no JSON, too large, a tombstone */
     CHANCE_UNREADABLE,
+    CHANCE_KILLER, /* one that no worker survives */
     CHANCE_GAP, /* offsets without a message */
     CHANCE_NO_MEMORY, /* of each process's life: it is refused memory once or twice */
     CHANCE_OPEN_FAILS,
