@@ -14,6 +14,7 @@ import signal
 import ssl
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from fixtures import cassandra, proc
@@ -487,6 +488,75 @@ class NotANode(unittest.TestCase):
         outcome = store.write()
         self.assertEqual(outcome.status, "sick")
         self.assertIn("Connection refused", outcome.text)
+
+
+@unittest.skipUnless(os.environ.get("PERSISTER_TEST_RING"), "set PERSISTER_TEST_RING, as ./check "
+                     "--all does")
+class Ring(unittest.TestCase):
+    """Three nodes on loopback, of which one is killed, then one hangs, under load."""
+
+    seconds = 300
+    rows_a_batch = 3000
+
+    def setUp(self):
+        why = os.environ.get("PERSISTER_TEST_NO_CASSANDRA") or cassandra.unavailable()
+        if why:
+            self.skipTest(f"no Cassandra: {why}")
+        self.dir = tempfile.mkdtemp(prefix="persister-ring-")
+        self.addCleanup(shutil.rmtree, self.dir, True)
+        first = proc.free_ports(2)
+        self.nodes = []
+        for i in range(3):
+            token = -(1 << 63) + i * ((1 << 64) // 3)
+            node = Node(os.path.join(self.dir, f"node-{i}"), first,
+                        lines=[f"initial_token: {token}"],
+                        env={"CASSANDRA_ADDRESS": f"127.0.0.{i + 1}",
+                             "CASSANDRA_STORAGE_PORT": str(first + 1),
+                             "CASSANDRA_SEEDS": f"127.0.0.1:{first + 1}"})
+            self.addCleanup(node.stop)
+            node.start()
+            self.nodes.append(node)
+        proc.wait_until(lambda: len(self.nodes[0].rows("SELECT peer FROM system.peers_v2")) == 2,
+                        60, "the nodes know each other")
+        self.store = Store(self.dir, driver="cassandra",
+                           cassandra={"port": first, "consistency_level": "QUORUM",
+                                      "read_timeout": 10})
+        self.addCleanup(self.store.close)
+        self.batches = 0
+
+    def write(self):
+        """A batch, until it is done. Returns: how long that took, in ms."""
+        n = self.rows_a_batch
+        self.store.add(*(metric(f"m{i % 10}", NOW_MS + self.batches * n + i, i, h=str(i % 100))
+                         for i in range(n)))
+        self.batches += 1
+        outcome, took_ms = None, 0
+        while outcome is None or outcome.status != "done":
+            outcome = self.store.write()
+            self.assertEqual(outcome.refused, {})
+            took_ms += outcome.took_ms
+        self.store.reset()
+        return took_ms
+
+    def test_a_node_is_killed_and_another_one_hangs(self):
+        self.write()
+        replication, = self.nodes[0].rows("SELECT replication FROM system_schema.keyspaces "
+                                          "WHERE keyspace_name = 'monasca'")
+        self.assertIn(b"\x0bdatacenter1\0\0\0\x013", replication["replication"])
+        threading.Timer(0.2, self.nodes[1].kill).start()
+        for _ in range(5):
+            self.write()
+        self.nodes[1].start()
+        for _ in range(3):
+            self.write()
+        self.nodes[2].pause()
+        self.addCleanup(self.nodes[2].resume)
+        self.assertLess(self.write(), 60000, "not much longer than the deadline of 10 s")
+        self.nodes[2].resume()
+        self.write()
+        # Some replica may have missed any of them; two of the three have each.
+        found = self.nodes[0].rows("SELECT value FROM monasca.measurements", cassandra.Client.QUORUM)
+        self.assertEqual(len(found), self.batches * self.rows_a_batch)
 
 
 def make_certificates(directory, address="127.0.0.1"):
