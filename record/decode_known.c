@@ -3,8 +3,9 @@
  * decode_known.c - metrics of series that were seen before, byte for byte (series.h): what does not
  * change is not read again.
  *
- * The series that is expected is compared at once.  Else a message is skimmed for its holes without
- * being validated, and the rest is looked up.
+ * The series that is expected is compared at once.  If it is another one, its holes are looked for
+ * where that one had them, counted from both ends, and the rest is looked up.  If that is not there, a
+ * message is skimmed for its holes without being validated, and the rest is looked up again.
  *
  * Why the outcome is the same. A series is only remembered of a message that was decoded whole and accepted,
  * and whose time, value, value_meta and creation time were read from these very holes. Of a message
@@ -22,6 +23,7 @@
 #include "record/decode_priv.h"
 
 enum {
+    TRUSTED = 8, /* series in a row that were new as the cut said: then it is not skimmed for as well */
     PLAIN_DIGITS = 15,    /* so that a double, and a time's bounds, hold them */
     PLAIN_VALUE_MAX = 300 /* bytes of a number that is finite if it has no exponent */
 };
@@ -331,6 +333,13 @@ skim_member(struct skim *s)
     return true;
 }
 
+static bool
+has_numbers(const struct known_message *known)
+{
+    return known->holes[HOLE_TIMESTAMP].type == JSON_NUMBER &&
+           known->holes[HOLE_VALUE].type == JSON_NUMBER;
+}
+
 /* Finds the holes and the key. Returns: false if this is for the long way. */
 static bool
 skim_message(struct decoder *d, struct slice message, struct known_message *known)
@@ -363,8 +372,7 @@ skim_message(struct decoder *d, struct slice message, struct known_message *know
         s.in_metric = false;
         s.p++;
     }
-    if (known->holes[HOLE_TIMESTAMP].type != JSON_NUMBER ||
-        known->holes[HOLE_VALUE].type != JSON_NUMBER || !copy_key(&s, s.end))
+    if (!has_numbers(known) || !copy_key(&s, s.end))
         return false;
     known->key.n = (uint32_t)(s.out - d->key);
     series_hash(&known->key);
@@ -426,34 +434,114 @@ take_known(struct decoder *d, const struct series *series, const struct known_me
     return true;
 }
 
-/* Whether a message is of that series: its bytes around the holes, and whole values in these. */
-static bool
-is_of(const struct series *series, struct slice message, struct known_message *known)
+/* Reads a hole that begins at p, as deep as it is. Returns: its end, or NULL. */
+static inline const char *
+read_hole(struct known_message *known, unsigned which, const char *p, const char *end)
 {
-    const char *p = message.p, *end = message.p + message.n, *key = series_bytes(series);
-    size_t at = 0;
-    for (unsigned i = 0; i < series->n_holes; i++) {
-        unsigned which = series->order[i];
-        struct known_hole *hole = &known->holes[which];
-        size_t n = (size_t)series->holes[which] - at;
-        if ((size_t)(end - p) < n || memcmp(p, key + at, n) != 0)
-            return false;
-        p += n;
-        at += n;
-        hole->plain = false;
-        const char *after = skim_value(p, end, which == HOLE_CREATION_TIME ? 1 : 2, hole);
-        if (after == NULL)
-            return false;
+    struct known_hole *hole = &known->holes[which];
+    hole->plain = false;
+    const char *after = skim_value(p, end, which == HOLE_CREATION_TIME ? 1 : 2, hole);
+    if (after != NULL)
         hole->text = (struct slice){p, (size_t)(after - p)};
-        p = after;
-    }
-    size_t n = series->n_key - at;
-    return (size_t)(end - p) == n && memcmp(p, key + at, n) == 0;
+    return after;
 }
 
-/* The series that is expected, if it is that one. */
+/* How far a message is like one of a series, from its begin. */
+struct likeness {
+    const struct series *series;
+    const char *p;  /* behind the last hole that was read */
+    size_t at;      /* as far as that in the key */
+    unsigned holes; /* that were read, of those in order */
+    bool all;
+};
+
+/* Compares the bytes around the holes, and reads these. */
+static struct likeness
+compare_series(const struct series *series, struct slice message, struct known_message *known)
+{
+    struct likeness l = {.series = series, .p = message.p};
+    const char *end = message.p + message.n, *key = series_bytes(series);
+    for (; l.holes < series->n_holes; l.holes++) {
+        unsigned which = series->order[l.holes];
+        size_t n = (size_t)series->holes[which] - l.at;
+        if ((size_t)(end - l.p) < n || memcmp(l.p, key + l.at, n) != 0)
+            return l;
+        const char *after = read_hole(known, which, l.p + n, end);
+        if (after == NULL)
+            return l;
+        l.p = after;
+        l.at += n;
+    }
+    size_t n = series->n_key - l.at;
+    l.all = (size_t)(end - l.p) == n && memcmp(l.p, key + l.at, n) == 0;
+    return l;
+}
+
+/* Where a number, or null, begins that ends there. */
+static inline const char *
+find_begin(const char *first, const char *end)
+{
+    const char *p = end;
+    if (end - first >= 4 && memcmp(end - 4, "null", 4) == 0)
+        return end - 4;
+    while (p > first && (is_digit(p[-1]) || p[-1] == '.' || p[-1] == '-'))
+        p--;
+    return p;
+}
+
+/*
+ * Reads the other holes from the end on, as if all but the part where the message is another one
+ * were as long as in that series. If it is not so, nothing is found for it, or there is no hole.
+ */
+static bool
+read_rest(const struct likeness *l, struct slice message, struct known_message *known)
+{
+    const char *back = message.p + message.n, *end = back;
+    size_t at = l->series->n_key;
+    for (unsigned i = l->series->n_holes; i > l->holes; i--) {
+        unsigned which = l->series->order[i - 1];
+        size_t n = at - (size_t)l->series->holes[which];
+        if ((size_t)(back - l->p) < n)
+            return false;
+        const char *after = back - n;
+        back = find_begin(l->p, after);
+        if (read_hole(known, which, back, end) != after)
+            return false;
+        at = (size_t)l->series->holes[which];
+    }
+    return true;
+}
+
+/* The key of a message whose holes are those of a series, in its order. */
+static bool
+cut_key(struct decoder *d, const struct series *like, struct slice message,
+        struct known_message *known)
+{
+    const char *p = message.p, *end = message.p + message.n;
+    char *out = d->key;
+    memcpy(known->key.holes, like->holes, sizeof(like->holes)); /* those that are not there */
+    for (unsigned i = 0; i <= like->n_holes; i++) {
+        bool last = i == like->n_holes;
+        const struct known_hole *hole = last ? NULL : &known->holes[like->order[i]];
+        size_t n = (size_t)((last ? end : hole->text.p) - p);
+        if (n > (size_t)(d->key + SERIES_BYTES_MAX - out))
+            return false;
+        memcpy(out, p, n);
+        out += n;
+        if (last)
+            break;
+        known->key.holes[like->order[i]] = (int32_t)(out - d->key);
+        p = hole->text.p + hole->text.n;
+    }
+    known->key.bytes = d->key;
+    known->key.n = (uint32_t)(out - d->key);
+    series_hash(&known->key);
+    return true;
+}
+
+/* The series that is expected, or another one of which messages look alike. NULL: there is none. */
 static struct series *
-find_expected(struct decoder *d, struct slice message, struct known_message *known)
+find_alike(struct decoder *d, struct slice message, struct known_message *known)
 {
     struct series *series = series_cache_expect(d->known);
     if (series == NULL)
@@ -461,10 +549,15 @@ find_expected(struct decoder *d, struct slice message, struct known_message *kno
     for (int i = 0; i < SERIES_HOLES; i++)
         if (series->holes[i] == SERIES_NO_HOLE)
             known->holes[i] = (struct known_hole){.type = JSON_ABSENT};
-    if (!is_of(series, message, known) || known->holes[HOLE_TIMESTAMP].type != JSON_NUMBER ||
-        known->holes[HOLE_VALUE].type != JSON_NUMBER)
-        return NULL;
-    return series;
+    struct likeness l = compare_series(series, message, known);
+    if (!l.all) {
+        known->keyed =
+            read_rest(&l, message, known) && cut_key(d, series, message, known);
+        if (!known->keyed)
+            return NULL;
+        series = series_cache_find(d->known, &known->key);
+    }
+    return series != NULL && has_numbers(known) ? series : NULL;
 }
 
 bool
@@ -472,10 +565,13 @@ decode_find_known(struct decoder *d, struct slice message, struct known_message 
                   struct record *record)
 {
     known->keyed = false;
-    known->series = d->known != NULL ? find_expected(d, message, known) : NULL;
-    if (known->series == NULL && d->known != NULL) {
+    known->series = d->known != NULL ? find_alike(d, message, known) : NULL;
+    bool cut = known->keyed;
+    if (known->series == NULL && d->known != NULL && !(cut && d->good_cuts == TRUSTED)) {
         known->keyed = skim_message(d, message, known);
         known->series = known->keyed ? series_cache_find(d->known, &known->key) : NULL;
+        if (cut && known->series != NULL)
+            d->good_cuts = 0;
     }
     if (known->series == NULL)
         return false;
@@ -538,11 +634,18 @@ decode_remember(struct decoder *d, struct slice message, struct known_message *k
     struct slice texts[SERIES_TEXTS_MAX];
     struct stretch last = {message.p, message.p, NULL};
     m->series = known->series;
-    if (!known->keyed || known->series != NULL || !series_cache_admits(d->known) || m->n_dimensions > SERIES_TEXTS_MAX / 2 ||
+    if (!known->keyed || known->series != NULL)
+        return;
+    if (!has_numbers(known) ||
         !is_hole(&known->holes[HOLE_TIMESTAMP], &d->metric[METRIC_TIMESTAMP]) ||
         !is_hole(&known->holes[HOLE_VALUE], &d->metric[METRIC_VALUE]) ||
         !is_hole(&known->holes[HOLE_VALUE_META], &d->metric[METRIC_VALUE_META]) ||
-        !is_hole(&known->holes[HOLE_CREATION_TIME], &d->top[TOP_CREATION_TIME]))
+        !is_hole(&known->holes[HOLE_CREATION_TIME], &d->top[TOP_CREATION_TIME])) {
+        d->good_cuts = 0;
+        return;
+    }
+    d->good_cuts += d->good_cuts < TRUSTED;
+    if (m->n_dimensions > SERIES_TEXTS_MAX / 2 || !series_cache_admits(d->known))
         return;
     for (size_t i = 0; i < m->n_dimensions; i++) {
         texts[2 * i] = find_in_key(known, message, m->dimensions[i].name, &last);

@@ -91,6 +91,7 @@ struct decoder {
     size_t arena_size, arena_used;
     struct series_cache *known; /* NULL: nothing is remembered */
     char *key;                  /* SERIES_BYTES_MAX, of the message under way */
+    unsigned good_cuts;         /* decode_known.c */
 };
 
 /* What stands in a hole. */
