@@ -55,4 +55,4 @@ perf_bench_mock_broker_CFLAGS = $(AM_CFLAGS) $(RDKAFKA_CFLAGS)
 perf_bench_mock_broker_LDADD = perf/libperf.a lib/liblib.a $(RDKAFKA_LIBS)
 perf_bench_statsd_sender_SOURCES = perf/bench/statsd-sender.c
 perf_bench_statsd_sender_LDADD = master/libmaster.a statsd/libstatsd.a $(base_libs) $(INI_LIBS) -lm
-EXTRA_DIST += perf/README.md perf/RESULTS.md perf/admin-flood perf/bad-rows perf/benchlib.py perf/ceiling perf/compare perf/compare_runs.py perf/example.svg perf/figures perf/instructions perf/load-rate perf/local.mk perf/request-times perf/statsd-master
+EXTRA_DIST += perf/README.md perf/RESULTS.md perf/admin-flood perf/bad-rows perf/benchlib.py perf/ceiling perf/compare perf/compare_runs.py perf/example.svg perf/figures perf/instructions perf/instructions.json perf/load-rate perf/local.mk perf/request-times perf/statsd-master

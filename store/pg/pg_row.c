@@ -4,6 +4,9 @@
 
 #include <endian.h>
 #include <openssl/evp.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 /* The bounds of timestamptz (datatype/timestamp.h). */
 static const int64_t min_us = -211813488000000000, end_us = 9223371331200000000;
@@ -60,11 +63,13 @@ add_u64(struct buf *b, uint64_t v)
     buf_add(b, &v, sizeof(v));
 }
 
-static void
-add_counted(struct buf *b, struct slice s)
+static inline char *
+put_counted(char *out, struct slice s)
 {
-    add_u64(b, s.n);
-    buf_add_slice(b, s);
+    out = put_u64(out, s.n);
+    if (s.n > 0)
+        memcpy(out, s.p, s.n);
+    return out + s.n;
 }
 
 /* The algorithm is looked up once: libcrypto takes as long for that as for hashing a short text. */
@@ -88,16 +93,20 @@ digest(const struct buf *bytes, struct pg_key *key)
 int
 pg_row_key(const struct measurement *m, struct buf *work, struct pg_key *key)
 {
+    size_t n = m->tenant_id.n + m->region.n + m->name.n + (3 + 2 * m->n_dimensions) * sizeof(uint64_t);
+    for (size_t i = 0; i < m->n_dimensions; i++)
+        n += m->dimensions[i].name.n + m->dimensions[i].value.n;
     buf_clear(work);
-    add_counted(work, m->tenant_id);
-    add_counted(work, m->region);
-    add_counted(work, m->name);
-    for (size_t i = 0; i < m->n_dimensions; i++) {
-        add_counted(work, m->dimensions[i].name);
-        add_counted(work, m->dimensions[i].value);
-    }
-    if (work->failed)
+    if (buf_grow(work, n) == -1)
         return -1;
+    char *out = put_counted(work->data, m->tenant_id);
+    out = put_counted(out, m->region);
+    out = put_counted(out, m->name);
+    for (size_t i = 0; i < m->n_dimensions; i++) {
+        out = put_counted(out, m->dimensions[i].name);
+        out = put_counted(out, m->dimensions[i].value);
+    }
+    work->size = n;
     return digest(work, key);
 }
 
@@ -119,27 +128,58 @@ pg_row_add_hex(struct buf *b, const struct pg_key *key)
     b->size = (size_t)(out - b->data);
 }
 
-static void
-add_json_string(struct buf *b, struct slice s)
+enum { CONTROL_BYTES = 6 }; /* \u001f */
+
+/* One byte that may need an escape. */
+static inline char *
+put_special(char *out, unsigned char c, bool json)
 {
-    enum { CONTROL_BYTES = 6 }; /* \u001f */
-    if (buf_grow(b, CONTROL_BYTES * s.n + 2) == -1)
+    if (json && c < 0x20) {
+        memcpy(out, "\\u00", 4);
+        out[4] = hex_digits[c >> 4];
+        out[5] = hex_digits[c & 15];
+        return out + CONTROL_BYTES;
+    }
+    if (c == '"' || c == '\\')
+        *out++ = '\\';
+    *out++ = (char)c;
+    return out;
+}
+
+/* There is room for as many more escapes as bytes are left, so also for what is copied too much. */
+static char *
+put_escaped(char *out, struct slice text, bool json)
+{
+    const char *p = text.p, *end = p + text.n;
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"'), escape = _mm_set1_epi8('\\');
+    const __m128i control = _mm_set1_epi8(json ? 0x1f : 0);
+    while (end - p >= 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        _mm_storeu_si128((__m128i *)(void *)out, v);
+        __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(v, control), v);
+        __m128i other = _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, escape));
+        int found = _mm_movemask_epi8(_mm_or_si128(low, other));
+        int n = found == 0 ? 16 : __builtin_ctz((unsigned)found);
+        p += n;
+        out += n;
+        if (found != 0)
+            out = put_special(out, (unsigned char)*p++, json);
+    }
+#endif
+    while (p < end)
+        out = put_special(out, (unsigned char)*p++, json);
+    return out;
+}
+
+void
+pg_row_add_quoted(struct buf *b, struct slice text, bool json)
+{
+    if (buf_grow(b, (json ? CONTROL_BYTES : 2) * text.n + 2) == -1)
         return;
     char *out = b->data + b->size;
     *out++ = '"';
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c < 0x20) {
-            memcpy(out, "\\u00", 4);
-            out[4] = hex_digits[c >> 4];
-            out[5] = hex_digits[c & 15];
-            out += CONTROL_BYTES;
-            continue;
-        }
-        if (c == '"' || c == '\\')
-            *out++ = '\\';
-        *out++ = (char)c;
-    }
+    out = put_escaped(out, text, json);
     *out++ = '"';
     b->size = (size_t)(out - b->data);
 }
@@ -151,9 +191,9 @@ pg_row_add_dimensions(struct buf *b, const struct measurement *m)
     for (size_t i = 0; i < m->n_dimensions; i++) {
         if (i > 0)
             buf_add_char(b, ',');
-        add_json_string(b, m->dimensions[i].name);
+        pg_row_add_quoted(b, m->dimensions[i].name, true);
         buf_add_char(b, ':');
-        add_json_string(b, m->dimensions[i].value);
+        pg_row_add_quoted(b, m->dimensions[i].value, true);
     }
     buf_add_char(b, '}');
 }

@@ -37,6 +37,12 @@ int pg_row_key(const struct measurement *m, struct buf *work, struct pg_key *key
 /* Appends it as an element of an array of bytea, in quotes. */
 void pg_row_add_hex(struct buf *b, const struct pg_key *key);
 
+/*
+ * Appends a text in quotes, with a backslash before each quote and backslash: an element of an array; or
+ * as JSON has it, where control characters are escaped, too.
+ */
+void pg_row_add_quoted(struct buf *b, struct slice text, bool json);
+
 /* Appends the dimensions as a JSON object. */
 void pg_row_add_dimensions(struct buf *b, const struct measurement *m);
 

@@ -286,17 +286,7 @@ pg_fresh_id(const struct pg_fresh *fresh, int64_t number, const char **why)
 static void
 add_quoted(struct buf *b, const char *p, size_t n)
 {
-    if (buf_grow(b, 2 * n + 2) == -1)
-        return;
-    char *out = b->data + b->size;
-    *out++ = '"';
-    for (size_t i = 0; i < n; i++) {
-        if (p[i] == '"' || p[i] == '\\')
-            *out++ = '\\';
-        *out++ = p[i];
-    }
-    *out++ = '"';
-    b->size = (size_t)(out - b->data);
+    pg_row_add_quoted(b, (struct slice){p, n}, false);
 }
 
 enum column { KEY, TENANT, REGION, NAME, DIMENSIONS, COLUMNS };

@@ -168,3 +168,37 @@ Test(pg_row, a_key_in_hex_is_as_printf_writes_it)
     buf_free(&b);
     buf_free(&expected);
 }
+
+/* By bytes, as they are written one by one, whatever stands at whatever place. */
+Test(pg_row, quoted_texts_are_escaped_byte_by_byte)
+{
+    static const char kinds[] = "a\"\\\x01\x1f\x7f\xc3 ";
+    uint64_t state = 7;
+    for (size_t n = 0; n < 100; n++)
+        for (int round = 0; round < 40; round++) {
+            char text[100];
+            struct buf b, expected;
+            bool json = round % 2 == 0;
+            buf_init(&b, 1 << 16);
+            buf_init(&expected, 1 << 16);
+            buf_add_char(&expected, '"');
+            for (size_t i = 0; i < n; i++) {
+                state = state * UINT64_C(6364136223846793005) + 1;
+                unsigned char c = (unsigned char)kinds[round < 4 ? 0 : (state >> 40) % (sizeof(kinds) - 1)];
+                text[i] = (char)c;
+                if (json && c < 0x20) {
+                    buf_printf(&expected, "\\u%04x", c);
+                    continue;
+                }
+                if (c == '"' || c == '\\')
+                    buf_add_char(&expected, '\\');
+                buf_add_char(&expected, (char)c);
+            }
+            buf_add_char(&expected, '"');
+            pg_row_add_quoted(&b, (struct slice){text, n}, json);
+            cr_assert_eq(b.size, expected.size);
+            cr_assert_arr_eq(b.data, expected.data, b.size);
+            buf_free(&b);
+            buf_free(&expected);
+        }
+}
