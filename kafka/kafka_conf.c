@@ -2,7 +2,7 @@
 /*
  * kafka_conf.c - see kafka_conf.h.
  *
- * Memory: of memory_limit_mb, a quarter may lie in librdkafka's queue, an eighth in the payloads of
+ * Memory: of memory_limit_mb, three sixteenths may lie in librdkafka's queue, an eighth in the payloads of
  * a batch, a 64th in one answer of a broker (one is in flight per broker); the rest is for what
  * becomes of the answer, for the series that are remembered (an eighth), for what the store makes of
  * the batches (three sixteenths), and for the libraries themselves.
@@ -102,6 +102,13 @@ static size_t
 limit_bytes(const struct config *cfg)
 {
     return (size_t)cfg->persister.memory_limit_mb << 20;
+}
+
+/* Payloads that may lie in librdkafka's queue. */
+static size_t
+queue_bytes(const struct config *cfg)
+{
+    return limit_bytes(cfg) / 16 * 3;
 }
 
 /* What a consumer's property of ours, a number, is set to. */
@@ -216,8 +223,8 @@ set_limits(rd_kafka_conf_t *conf, const struct config *cfg, struct errbuf *err)
      * number librdkafka 2.0.2 stops fetching for up to a second, which halved the rate
      * (perf/RESULTS.md).
      */
-    if (set_size(conf, "queued.min.messages", limit_bytes(cfg) / 800, err) == -1 ||
-        set_size(conf, "queued.max.messages.kbytes", limit_bytes(cfg) / 4 / 1024, err) == -1 ||
+    if (set_size(conf, "queued.min.messages", queue_bytes(cfg) / 200, err) == -1 ||
+        set_size(conf, "queued.max.messages.kbytes", queue_bytes(cfg) / 1024, err) == -1 ||
         set_size(conf, "fetch.max.bytes", fetch_bytes(cfg), err) == -1 ||
         set_size(conf, "receive.message.max.bytes", kafka_conf_receive_bytes(cfg), err) == -1)
         return -1;
