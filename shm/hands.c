@@ -131,6 +131,8 @@ note_place(struct hands *hands, uint32_t key, int32_t partition, int64_t next)
     struct suspect *s = find_suspect(hands, key, partition);
     if (s == NULL)
         s = take_entry(hands, key, partition);
+    if (get(&s->end) > 0 && next >= get(&s->end))
+        put(&s->end, 0); /* that is passed, and nobody lived to say so: this is something else */
     uint32_t deaths = get(&s->next) == next ? get(&s->deaths) : 0;
     put(&s->next, next);
     put(&s->deaths, deaths + 1);

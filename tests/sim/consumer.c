@@ -14,6 +14,7 @@ enum state { NONE, CLAIMING, ASKING, RUNNING, DRAINING, SETTLING };
 struct part {
     int32_t id;
     int64_t start, position, durable, sent, committed; /* -1: unknown */
+    int64_t held_end; /* what kills was handed out: nothing behind it is fetched until then */
 };
 
 /* How things stood when partitions began to be taken away. */
@@ -153,7 +154,7 @@ take_assignment(struct consumer *c, const struct note *note)
     c->joined = true;
     c->n_parts = note->n;
     for (size_t i = 0; i < note->n; i++)
-        c->parts[i] = (struct part){note->ids[i], -1, -1, -1, -1, -1};
+        c->parts[i] = (struct part){note->ids[i], -1, -1, -1, -1, -1, 0};
     recorder_set(c->recorder, STAT_PARTITIONS, note->n);
     if (note->n > 0)
         go_to(c, c->options.claims ? CLAIMING : ASKING, 0);
@@ -290,6 +291,7 @@ settle(struct consumer *c)
         struct part *p = &c->parts[i];
         p->position = p->durable > p->start ? p->durable : p->start;
         p->sent = p->committed; /* what was not answered is sent again */
+        p->held_end = 0;
     }
     c->commit_again_ms = world_now_ms() + RETRY_MS;
     c->assignment++;
@@ -419,14 +421,20 @@ is_known(const struct consumer *c, const struct part *p)
            m->offset >= verdict.first && m->offset < verdict.end;
 }
 
+static bool
+is_held(const struct part *p)
+{
+    return p->held_end > 0 && p->held_end > p->durable;
+}
+
 /* What is fetched is ahead of what is taken, but where the worker is careful. */
 static bool
 meets_killer(const struct consumer *c)
 {
     for (size_t i = 0; i < c->n_parts; i++) {
         const struct part *p = &c->parts[i];
-        if (topic_killer(p->id, p->position, c->options.careful ? 1 : AHEAD) != NULL &&
-            !is_known(c, p))
+        if (!is_held(p) && !is_known(c, p) &&
+            topic_killer(p->id, p->position, c->options.careful ? 1 : AHEAD) != NULL)
             return true;
     }
     return false;
@@ -451,20 +459,25 @@ hand_out_next(struct consumer *c, struct part *p, struct message *out, size_t ta
 {
     const struct topic_partition *t = &topic.partitions[p->id];
     size_t i = topic_find(p->id, p->position);
-    if (i == t->n || (taken > 0 && topic.messages[t->messages[i]].kind >= MESSAGE_UNREADABLE))
+    if (i == t->n || is_held(p) ||
+        (taken > 0 && topic.messages[t->messages[i]].kind >= MESSAGE_UNREADABLE))
         return false;
     if (topic.messages[t->messages[i]].kind == MESSAGE_KILLER && !is_known(c, p))
         return false;
     hand_out(c, p, t->messages[i], out);
+    if (topic.messages[t->messages[i]].kind == MESSAGE_KILLER)
+        p->held_end = p->position;
     return true;
 }
 
 static bool
 has_more(const struct consumer *c)
 {
-    for (size_t i = 0; i < c->n_parts; i++)
-        if (topic_find(c->parts[i].id, c->parts[i].position) < topic.partitions[c->parts[i].id].n)
+    for (size_t i = 0; i < c->n_parts; i++) {
+        const struct part *p = &c->parts[i];
+        if (!is_held(p) && topic_find(p->id, p->position) < topic.partitions[p->id].n)
             return true;
+    }
     return false;
 }
 
@@ -579,7 +592,7 @@ consumer_claimed(struct consumer *c, unsigned assignment, const struct store_pos
     PROMISE(n == c->n_parts, "%zu of %zu partitions are claimed", n, c->n_parts);
     for (size_t i = 0; i < n; i++) {
         int64_t next = positions[i].next;
-        c->parts[i] = (struct part){c->parts[i].id, next, next, -1, -1, -1};
+        c->parts[i] = (struct part){c->parts[i].id, next, next, -1, -1, -1, 0};
     }
     go_to(c, ASKING, 0);
     do_step(c);
@@ -683,6 +696,8 @@ consumer_note_durable(struct consumer *c, unsigned assignment, int32_t partition
             (int)partition, (long long)next);
     int64_t from = p->durable >= 0 ? p->durable : p->start;
     c->life->noted += topic_find(partition, next) - topic_find(partition, from);
+    if (is_held(p) && next >= p->held_end)
+        life_set_fd(c->messages_fd, true);
     p->durable = next;
 }
 

@@ -115,6 +115,21 @@ Test(hands, a_verdict_holds_until_it_is_passed, .init = setup, .fini = teardown)
     cr_assert(!hands_find_verdict(hands, key, 7, 110, &v), "forgotten");
 }
 
+/* He who passed it was killed before he could say so. */
+Test(hands, deaths_behind_a_verdict_are_another_matter, .init = setup, .fini = teardown)
+{
+    struct hands_verdict v = {.first = 100, .end = 101};
+    struct hands_suspect s = {0};
+    for (int i = 0; i < HANDS_DEATHS; i++)
+        die(1, 7, 100);
+    cr_assert_eq(count_suspects(&s), 1);
+    hands_judge(hands, s.id, &v);
+    for (int i = 0; i < HANDS_DEATHS; i++)
+        die(1, 7, 101);
+    cr_assert_eq(count_suspects(&s), 1);
+    cr_assert_eq(s.next, 101);
+}
+
 Test(hands, more_than_there_is_room_for_does_no_harm, .init = setup, .fini = teardown)
 {
     struct hands_suspect s = {0};
