@@ -161,11 +161,18 @@ def stat_of(pid):
     return text.rpartition(")")[2].split() or None
 
 
+def threads_of(pid):
+    try:
+        return os.listdir(f"/proc/{pid}/task")
+    except OSError:  # it has ended
+        return []
+
+
 def tree_of(pid):
     """The process and all that descend from it."""
     found, i = [pid], 0
     while i < len(found):
-        for thread in os.listdir(f"/proc/{found[i]}/task") if stat_of(found[i]) else []:
+        for thread in threads_of(found[i]):
             found += map(int, read(f"/proc/{found[i]}/task/{thread}/children").split())
         i += 1
     return found
