@@ -13,11 +13,11 @@
 #include "batch/batch.h"
 
 struct account {
-    uint64_t completed;                 /* stored */
-    uint64_t rejected;                  /* in the dead letters */
-    uint64_t reasons[REJECT_REASONS];   /* of the rejected, why; they add up */
-    uint64_t returned;                  /* whoever has the partition next reads them again */
-    bool whole;                         /* nothing is returned, and there was something */
+    uint64_t completed;               /* stored */
+    uint64_t rejected;                /* in the dead letters */
+    uint64_t reasons[REJECT_REASONS]; /* of the rejected, why; they add up */
+    uint64_t returned;                /* whoever has the partition next reads them again */
+    bool whole;                       /* nothing is returned, and there was something */
 };
 
 /*

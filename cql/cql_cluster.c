@@ -1,69 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cql_cluster.c - see cql_cluster.h. */
-#include "cql/cql_cluster.h"
+#include "cql/cql_cluster_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cql/cql_names.h"
-#include "cql/cql_ring.h"
-#include "lib/backoff.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
 enum {
     KNOWN_NODES = 1024, /* that are known, at most; most of them elsewhere */
-    RING_EVERY_MS = 60000,
     RETRY_FIRST_MS = 200,
     RETRY_CAP_MS = 10000,
-    PREPARE_AGAIN_MS = 1000, /* it may learn of the tables yet */
     IDLE_MS = 1000, /* a connection that was up for so long and is cut may be idle too long */
     WINDOW_FIRST = 16,
     BUSY_MS = 100,   /* a pause for a node that is overloaded */
     NAMES_MS = 10000 /* names are not resolved more often than that */
-};
-
-/* Tags of the cluster's own requests. */
-#define OWN UINT64_C(0x8000000000000000)
-enum own { ASK_LOCAL = CQL_STATEMENTS, ASK_PEERS };
-
-struct node {
-    struct cql_address address;
-    char name[CQL_HOST_BYTES + 8];
-    char center[128];   /* "": not known */
-    bool contact, seen; /* a contact point; in what the ring said last */
-    struct cql_conn *conn;
-    unsigned epoch;
-    uint32_t prepared; /* statements that it knows, a bit each */
-    bool preparing;
-    int64_t up_ms;      /* since when; 0: it is not up */
-    int64_t prepare_ms; /* refused to prepare: not asked again before then */
-    char ids[CQL_STATEMENTS][CQL_ID_BYTES];
-    size_t ids_n[CQL_STATEMENTS];
-    struct backoff backoff;
-    int64_t retry_ms, busy_ms; /* not connected to, not sent to, before then */
-    unsigned window;
-};
-
-struct cql_cluster {
-    struct cql_cluster_options options;
-    struct cql_names *names;
-    bool names_asked;
-    int64_t names_ms; /* asked again not before then */
-    struct node *nodes;
-    uint32_t n_nodes, n_conns;
-    struct cql_ring ring;
-    char center[128];
-    bool prepare, refused, old_peers;
-    struct errbuf why_refused, why_down;
-    int64_t ring_ms; /* when the ring is asked about next */
-    int ring_node;   /* that is being asked; -1: none */
-    unsigned ring_answers;
-    bool ring_whole; /* the peers have been told */
-    bool ring_known; /* it has been asked about, with whatever answer */
-    uint64_t lost_warnings; /* of connections that are gone */
-    int next_taken;         /* whose answer was taken last */
 };
 
 /* --- life --- */
@@ -112,8 +65,8 @@ find_node(struct cql_cluster *c, const struct cql_address *address)
 }
 
 /* Returns: the node with that address, made if it is new; NULL if there are too many. */
-static struct node *
-add_node(struct cql_cluster *c, const struct cql_address *address)
+struct node *
+cluster_add_node(struct cql_cluster *c, const struct cql_address *address)
 {
     struct node *node = find_node(c, address);
     if (node != NULL)
@@ -138,20 +91,20 @@ add_node(struct cql_cluster *c, const struct cql_address *address)
     return node;
 }
 
-static bool
-is_local(const struct cql_cluster *c, const struct node *node)
+bool
+cluster_is_local(const struct cql_cluster *c, const struct node *node)
 {
     return node->center[0] == '\0' || c->center[0] == '\0' || strcmp(node->center, c->center) == 0;
 }
 
-static bool
-is_wanted(const struct cql_cluster *c, const struct node *node)
+bool
+cluster_is_wanted(const struct cql_cluster *c, const struct node *node)
 {
-    return (node->contact || node->seen) && is_local(c, node);
+    return (node->contact || node->seen) && cluster_is_local(c, node);
 }
 
-static void
-close_node(struct cql_cluster *c, struct node *node)
+void
+cluster_close_node(struct cql_cluster *c, struct node *node)
 {
     if (node->conn == NULL)
         return;
@@ -176,7 +129,7 @@ lose_node(struct cql_cluster *c, struct node *node, const struct errbuf *err, in
                 cql_conn_in_flight(node->conn) == 0;
     if (node->up_ms != 0)
         c->ring_ms = 0;
-    close_node(c, node);
+    cluster_close_node(c, node);
     node->retry_ms = idle ? now_ms : now_ms + backoff_next(&node->backoff);
     errbuf_set(&c->why_down, "%s: %s", node->name, err->text);
 }
@@ -215,176 +168,6 @@ is_ready(const struct cql_cluster *c, const struct node *node)
            node->prepared == (UINT32_C(1) << c->options.n_statements) - 1;
 }
 
-/* --- the cluster's own requests --- */
-
-static int
-ask(const struct node *node, uint64_t what, const char *text, int64_t now_ms)
-{
-    struct buf *out;
-    int stream = cql_conn_begin(node->conn, OWN | what, now_ms, &out);
-    if (stream == -1)
-        return -1;
-    cql_put_query(out, (int16_t)stream, CQL_ONE, (struct slice){text, strlen(text)});
-    return cql_conn_sent(node->conn, stream);
-}
-
-static void
-ask_ring(struct cql_cluster *c, struct node *node, int64_t now_ms)
-{
-    static const char local[] = "SELECT data_center, tokens FROM system.local";
-    static const char peers[] =
-        "SELECT native_address, data_center, tokens, native_port, peer FROM system.peers_v2";
-    static const char old[] = "SELECT rpc_address, data_center, tokens, peer FROM system.peers";
-    if (ask(node, ASK_LOCAL, local, now_ms) == 0 &&
-        ask(node, ASK_PEERS, c->old_peers ? old : peers, now_ms) == 0) {
-        c->ring_node = (int)(node - c->nodes);
-        c->ring_answers = 0;
-        c->ring_whole = false;
-        c->ring_ms = now_ms + RING_EVERY_MS;
-    }
-}
-
-static void
-prepare_node(struct cql_cluster *c, struct node *node, int64_t now_ms)
-{
-    node->preparing = true;
-    for (unsigned i = 0; i < c->options.n_statements; i++) {
-        struct buf *out;
-        int stream = cql_conn_begin(node->conn, OWN | i, now_ms, &out);
-        if (stream != -1)
-            cql_put_prepare(out, (int16_t)stream, c->options.statements[i]);
-        if (stream == -1 || cql_conn_sent(node->conn, stream) == -1)
-            node->preparing = false; /* once more, in its next turn */
-    }
-}
-
-static void
-set_center(char *center, size_t size, struct slice text)
-{
-    snprintf(center, size, "%.*s", text.n < size ? (int)text.n : 0, text.p != NULL ? text.p : "");
-}
-
-static void
-take_local(struct cql_cluster *c, struct node *node, struct cql_answer *answer)
-{
-    struct slice values[2];
-    if (answer->kind != CQL_IS_ROWS || !cql_rows_next(&answer->rows, values, 2))
-        return;
-    set_center(node->center, sizeof(node->center), values[0]);
-    if (c->center[0] == '\0') {
-        snprintf(c->center, sizeof(c->center), "%s", node->center);
-        log_notice("Cassandra: the local data centre is %s, that of %s", c->center, node->name);
-    }
-    /* Without memory the ring has holes: other nodes serve, too. */
-    if (is_local(c, node))
-        (void)!cql_ring_set(&c->ring, (uint32_t)(node - c->nodes), values[1]);
-}
-
-static bool
-is_any_address(struct slice bytes)
-{
-    for (size_t i = 0; i < bytes.n; i++)
-        if (bytes.p[i] != 0)
-            return false;
-    return true;
-}
-
-static void
-take_peers(struct cql_cluster *c, struct node *node, struct cql_answer *answer)
-{
-    struct slice v[5];
-    size_t n = c->old_peers ? 4 : 5;
-    for (uint32_t i = 0; i < c->n_nodes; i++)
-        c->nodes[i].seen = &c->nodes[i] == node;
-    while (cql_rows_next(&answer->rows, v, n)) {
-        struct cql_address address;
-        int port = c->options.port;
-        struct slice bytes = is_any_address(v[0]) ? v[n - 1] : v[0];
-        if (n == 5 && v[3].n == 4)
-            port = (unsigned char)v[3].p[2] << 8 | (unsigned char)v[3].p[3];
-        if (bytes.p == NULL || cql_address_set(&address, bytes, port) == -1)
-            continue;
-        struct node *peer = add_node(c, &address);
-        if (peer == NULL || peer == node)
-            continue;
-        peer->seen = true;
-        set_center(peer->center, sizeof(peer->center), v[1]);
-        if (is_local(c, peer))
-            (void)!cql_ring_set(&c->ring, (uint32_t)(peer - c->nodes), v[2]);
-        else
-            cql_ring_remove(&c->ring, (uint32_t)(peer - c->nodes));
-    }
-}
-
-/* What is not in the cluster any more is let go. */
-static void
-drop_strangers(struct cql_cluster *c)
-{
-    for (uint32_t i = 0; i < c->n_nodes; i++) {
-        struct node *node = &c->nodes[i];
-        if (!node->seen)
-            cql_ring_remove(&c->ring, i);
-        if (!is_wanted(c, node) && (int)i != c->ring_node)
-            close_node(c, node);
-    }
-}
-
-static void
-take_ring(struct cql_cluster *c, struct node *node, enum own what, struct cql_answer *answer,
-          int64_t now_ms)
-{
-    if (c->ring_node != (int)(node - c->nodes))
-        return;
-    if (what == ASK_LOCAL)
-        take_local(c, node, answer);
-    if (what == ASK_PEERS && answer->kind == CQL_IS_ERROR &&
-        answer->fault == CQL_FAULT_INVALID && !c->old_peers) {
-        c->old_peers = true; /* before 4.0 */
-        c->ring_ms = now_ms;
-    }
-    if (what == ASK_PEERS && answer->kind == CQL_IS_ROWS) {
-        c->ring_whole = true;
-        take_peers(c, node, answer);
-    }
-    if (++c->ring_answers == 2) {
-        c->ring_node = -1;
-        c->ring_known |= c->ring_ms > now_ms; /* else it is asked again, as before 4.0 */
-    }
-    if (c->ring_node == -1 && c->ring_whole)
-        drop_strangers(c);
-}
-
-static void
-take_prepared(struct cql_cluster *c, struct node *node, unsigned i, const struct cql_answer *answer)
-{
-    if (answer->kind != CQL_IS_PREPARED) {
-        node->preparing = false;
-        node->prepared = 0;
-        node->prepare_ms = clock_mono_ms() + PREPARE_AGAIN_MS;
-        c->refused = true;
-        errbuf_set(&c->why_refused, "%s: %.*s", node->name,
-                   answer->message.n < 300 ? (int)answer->message.n : 300,
-                   answer->message.p != NULL ? answer->message.p : "");
-        return;
-    }
-    if (!node->preparing)
-        return;
-    memcpy(node->ids[i], answer->id.p, answer->id.n);
-    node->ids_n[i] = answer->id.n;
-    node->prepared |= UINT32_C(1) << i;
-    node->preparing = node->prepared != (UINT32_C(1) << c->options.n_statements) - 1;
-}
-
-static void
-take_own(struct cql_cluster *c, struct node *node, uint64_t what, struct cql_answer *answer,
-         int64_t now_ms)
-{
-    if (what == ASK_LOCAL || what == ASK_PEERS)
-        take_ring(c, node, (enum own)what, answer, now_ms);
-    else if (what < c->options.n_statements)
-        take_prepared(c, node, (unsigned)what, answer);
-}
-
 /* --- turns --- */
 
 static void
@@ -397,7 +180,7 @@ look_up(struct cql_cluster *c, int64_t now_ms)
         for (uint32_t i = 0; n > 0 && i < c->n_nodes; i++)
             c->nodes[i].contact = false;
         for (int i = 0; i < n; i++) {
-            struct node *node = add_node(c, &addresses[i]);
+            struct node *node = cluster_add_node(c, &addresses[i]);
             if (node != NULL)
                 node->contact = true;
         }
@@ -413,7 +196,7 @@ static void
 turn_node(struct cql_cluster *c, struct node *node, int64_t now_ms)
 {
     struct errbuf err = {.text = ""};
-    if (node->conn == NULL && is_wanted(c, node) && now_ms >= node->retry_ms &&
+    if (node->conn == NULL && cluster_is_wanted(c, node) && now_ms >= node->retry_ms &&
         c->n_conns < CQL_NODES)
         open_node(c, node, now_ms);
     if (node->conn == NULL)
@@ -430,10 +213,10 @@ turn_node(struct cql_cluster *c, struct node *node, int64_t now_ms)
         node->up_ms = now_ms;
     }
     if (c->ring_node == -1 && now_ms >= c->ring_ms)
-        ask_ring(c, node, now_ms);
+        cluster_ask_ring(c, node, now_ms);
     if (c->prepare && now_ms >= node->prepare_ms && !node->preparing && is_placed(c, node) &&
         !is_ready(c, node))
-        prepare_node(c, node, now_ms);
+        cluster_prepare_node(c, node, now_ms);
 }
 
 void
@@ -458,7 +241,7 @@ cql_cluster_poll(struct cql_cluster *cluster, struct pollfd *fds, int64_t *until
         int64_t due = INT64_MAX;
         if (node->conn != NULL)
             due = cql_conn_poll(node->conn, &fds[n++]);
-        else if (is_wanted(cluster, node) && cluster->n_conns < CQL_NODES)
+        else if (cluster_is_wanted(cluster, node) && cluster->n_conns < CQL_NODES)
             due = node->retry_ms;
         if (node->busy_ms > now_ms && node->busy_ms < due)
             due = node->busy_ms;
@@ -485,7 +268,7 @@ state_of(const struct cql_cluster *c, int64_t now_ms, bool ready, struct errbuf 
             return CQL_USABLE;
         trying |= node->conn != NULL ? !is_up(node) || !c->ring_known ||
                                            (ready && (node->preparing || !is_placed(c, node)))
-                                     : is_wanted(c, node) && now_ms >= node->retry_ms;
+                                     : cluster_is_wanted(c, node) && now_ms >= node->retry_ms;
     }
     if (trying)
         return CQL_TRYING;
@@ -615,7 +398,7 @@ take_from(struct cql_cluster *c, struct node *node, int64_t now_ms, uint64_t *ta
         if (got == -1)
             lose_node(c, node, &err, now_ms);
         else if (*tag & OWN)
-            take_own(c, node, *tag & ~OWN, answer, now_ms);
+            cluster_take_own(c, node, *tag & ~OWN, answer, now_ms);
         else
             return true;
     }
@@ -660,7 +443,7 @@ cql_cluster_note_unprepared(struct cql_cluster *cluster, int node, int64_t now_m
     if (n->preparing || !is_up(n))
         return;
     n->prepared = 0;
-    prepare_node(cluster, n, now_ms);
+    cluster_prepare_node(cluster, n, now_ms);
 }
 
 const char *

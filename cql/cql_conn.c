@@ -30,7 +30,6 @@ struct cql_conn {
     SSL *ssl;
     char host[256];
     bool wants_write; /* TLS: it goes on when the socket can be written to */
-    bool denied;
     int64_t until_ms; /* while it is not up */
     int64_t first_ms; /* no request has to be answered before then */
     struct buf in, out;
@@ -245,21 +244,16 @@ static int
 log_in(struct cql_conn *c, const struct cql_answer *answer, struct errbuf *err)
 {
     bool authenticating = c->state == AUTHENTICATING;
-    if (answer->kind == CQL_IS_ERROR) {
-        c->denied = answer->fault == CQL_FAULT_DENIED;
-        return errbuf_set(err, "%.*s", answer->message.n < 300 ? (int)answer->message.n : 300,
-                          answer->message.p);
-    }
+    if (answer->kind == CQL_IS_ERROR)
+        return errbuf_set(err, "%.*s", (int)answer->message.n, answer->message.p);
     if (answer->kind == (authenticating ? CQL_IS_AUTHENTICATED : CQL_IS_READY)) {
         c->state = UP;
         return 0;
     }
     if (authenticating || answer->kind != CQL_IS_AUTHENTICATE)
         return errbuf_set(err, "an answer that nobody asked for");
-    if (c->login->user[0] == '\0') {
-        c->denied = true;
+    if (c->login->user[0] == '\0')
         return errbuf_set(err, "the server wants a user and a password, and none is set");
-    }
     c->state = AUTHENTICATING;
     cql_put_plain(&c->out, LOGIN_STREAM, c->login->user, c->login->password);
     return c->out.failed ? errbuf_set(err, "out of memory") : send_on(c, err);
@@ -346,12 +340,6 @@ bool
 cql_conn_is_up(const struct cql_conn *conn)
 {
     return conn->state == UP;
-}
-
-bool
-cql_conn_is_denied(const struct cql_conn *conn)
-{
-    return conn->denied;
 }
 
 unsigned

@@ -59,9 +59,6 @@ int cql_conn_turn(struct cql_conn *conn, int64_t now_ms, struct errbuf *err) MUS
 /* Returns: true once requests can be sent. */
 bool cql_conn_is_up(const struct cql_conn *conn);
 
-/* Returns: true if the server refused the name or the password: it is no use to hurry. */
-bool cql_conn_is_denied(const struct cql_conn *conn);
-
 /* Returns: requests in flight. */
 unsigned cql_conn_in_flight(const struct cql_conn *conn);
 

@@ -425,7 +425,11 @@ take_error(struct cql_reader *r, struct cql_answer *answer)
 {
     answer->kind = CQL_IS_ERROR;
     answer->code = (uint32_t)take_number(r, 4);
-    answer->message = take_text(r, 2);
+    struct slice message = take_text(r, 2);
+    if (message.n > 0)
+        answer->message = message;
+    if (message.n > CQL_MESSAGE_BYTES)
+        answer->message.n = CQL_MESSAGE_BYTES;
     answer->fault = classify(answer->code);
     if (answer->fault == CQL_FAULT_UNPREPARED)
         answer->id = take_text(r, 2);
@@ -435,7 +439,7 @@ int
 cql_answer_parse(const struct cql_header *header, const char *body, struct cql_answer *answer)
 {
     struct cql_reader r = {.p = body, .n = header->length};
-    *answer = (struct cql_answer){.kind = CQL_IS_OTHER};
+    *answer = (struct cql_answer){.kind = CQL_IS_OTHER, .message = {"", 0}};
     if (header->flags & FLAG_TRACING)
         (void)take(&r, 16);
     if (header->flags & FLAG_WARNING)
@@ -478,7 +482,7 @@ cql_rows_next(struct cql_rows *rows, struct slice *values, size_t n)
     rows->n_rows--;
     for (size_t i = 0; i < n; i++)
         values[i] = (struct slice){NULL, 0};
-    for (uint32_t i = 0; i < rows->n_columns; i++) {
+    for (uint32_t i = 0; i < rows->n_columns && !rows->at.bad; i++) {
         struct slice value = take_text(&rows->at, 4);
         if (i < n)
             values[i] = value;

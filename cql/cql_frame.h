@@ -17,6 +17,7 @@
 enum {
     CQL_HEADER_BYTES = 9,
     CQL_VERSION = 4,
+    CQL_MESSAGE_BYTES = 300, /* of what a server says are kept */
     CQL_ID_BYTES = 64 /* of a prepared statement's id, at most; Cassandra's have 16 */
 };
 
@@ -147,7 +148,8 @@ struct cql_answer {
     enum cql_kind kind;
     uint32_t code;         /* of an error, as the protocol has it */
     enum cql_fault fault;  /* of an error */
-    struct slice message;  /* of an error, what the server says; may be any bytes */
+    /* Of an error, what the server says: any bytes, at most CQL_MESSAGE_BYTES; p is never NULL. */
+    struct slice message;
     struct slice id;       /* of what was prepared, or of what is unprepared */
     unsigned n_parameters; /* of what was prepared */
     struct cql_rows rows;

@@ -4,6 +4,7 @@ noinst_LIBRARIES += cql/libcql.a
 cql_libcql_a_CFLAGS = $(AM_CFLAGS) $(SSL_CFLAGS) $(CRYPTO_CFLAGS)
 cql_libcql_a_SOURCES = \
 	cql/cql_cluster.c cql/cql_cluster.h \
+	cql/cql_cluster_own.c cql/cql_cluster_priv.h \
 	cql/cql_conn.c cql/cql_conn.h \
 	cql/cql_frame.c cql/cql_frame.h \
 	cql/cql_murmur.c cql/cql_murmur.h \

@@ -2,10 +2,10 @@
 /*
  * kafka_conf.c - see kafka_conf.h.
  *
- * Memory: of memory_limit_mb, three sixteenths may lie in librdkafka's queue, an eighth in the payloads of
- * a batch, a 64th in one answer of a broker (one is in flight per broker); the rest is for what
- * becomes of the answer, for the series that are remembered (an eighth), for what the store makes of
- * the batches (three sixteenths), and for the libraries themselves.
+ * Memory: of memory_limit_mb, three sixteenths may lie in librdkafka's queue, an eighth in the
+ * payloads of the batches in hand, a 64th in one answer of a broker (one is in flight per broker);
+ * the rest is for what becomes of the answer, for the series that are remembered (an eighth), for
+ * what the store makes of the batches (three sixteenths), and for the libraries themselves.
  * An answer is so small since it counts compressed: librdkafka decompresses all of it before it
  * looks at its queue again, and metrics become 10 or 20 times as large.
  *

@@ -19,11 +19,9 @@ resize(void *array, size_t n, size_t element)
 }
 
 int
-array_reserve(void *array, size_t *capacity, size_t need, size_t element)
+array_grow(void *array, size_t *capacity, size_t need, size_t element)
 {
     size_t n = *capacity < FIRST ? FIRST : *capacity * 2;
-    if (need <= *capacity)
-        return 0;
     if (resize(array, n < need ? need : n, element) == -1)
         return -1;
     *capacity = n < need ? need : n;

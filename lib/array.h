@@ -15,7 +15,8 @@
  * elements, which is updated; the size of an element. New elements are not set to anything.
  * Returns: 0, or -1 if memory is out: all is as it was.
  */
-int array_reserve(void *array, size_t *capacity, size_t need, size_t element) MUST_CHECK;
+static inline int array_reserve(void *array, size_t *capacity, size_t need,
+                                size_t element) MUST_CHECK;
 
 /*
  * Makes room for one more, in an array that is grown by this alone, one after the other: its
@@ -24,5 +25,14 @@ int array_reserve(void *array, size_t *capacity, size_t need, size_t element) MU
  * Returns: as array_reserve.
  */
 int array_append(void *array, size_t n, size_t element) MUST_CHECK;
+
+/* array_reserve's, where there is not room enough yet. */
+int array_grow(void *array, size_t *capacity, size_t need, size_t element) MUST_CHECK;
+
+static inline int
+array_reserve(void *array, size_t *capacity, size_t need, size_t element)
+{
+    return need <= *capacity ? 0 : array_grow(array, capacity, need, element);
+}
 
 #endif

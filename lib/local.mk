@@ -23,4 +23,5 @@ lib_liblib_a_SOURCES = \
 	lib/program.c lib/program.h \
 	lib/regular_file.c lib/regular_file.h \
 	lib/roff.c lib/roff.h \
+	lib/spread.c lib/spread.h \
 	lib/timestamp.c lib/timestamp.h

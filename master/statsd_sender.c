@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "conf/cfg.h"
+#include "lib/array.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "master/statsd_transport.h"
@@ -42,7 +43,7 @@ struct statsd_sender {
     struct statsd_report *report;
     struct snapshot snapshot;
     struct statsd_window *windows; /* one per process of the snapshot */
-    size_t n_windows;
+    size_t capacity;
     uint64_t told_period;    /* the last period whose timings were told, all of them */
     uint64_t written_period; /* the last that is in the packets */
     bool lost;               /* one of them has not left */
@@ -182,19 +183,6 @@ record_tally(struct statsd_sender *t)
 
 /* --- an interval --- */
 
-static int
-make_windows(struct statsd_sender *t, size_t n)
-{
-    if (n <= t->n_windows)
-        return 0;
-    struct statsd_window *bigger = realloc(t->windows, n * sizeof(*bigger));
-    if (bigger == NULL)
-        return -1;
-    t->windows = bigger;
-    t->n_windows = n;
-    return 0;
-}
-
 /* Looks at the closed periods. Returns: 0, or -1 if memory is out. */
 static int
 look_back(struct statsd_sender *t, struct statsd_window *instance)
@@ -207,7 +195,8 @@ look_back(struct statsd_sender *t, struct statsd_window *instance)
     uint64_t first = statsd_window_first(periods, n, window_ms);
     (void)snapshot_window(t->reader, window_ms, &figures);
     statsd_window_fill(instance, &figures, periods, n, t->told_period);
-    if (make_windows(t, t->snapshot.n_processes) == -1)
+    if (array_reserve(&t->windows, &t->capacity, t->snapshot.n_processes,
+                      sizeof(*t->windows)) == -1)
         return -1;
     size_t wanted = n == 0 ? 0 : (size_t)(periods[n - 1].number - first + 1);
     for (size_t i = 0; i < t->snapshot.n_processes; i++) {

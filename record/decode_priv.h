@@ -7,6 +7,7 @@
  *   decode_dimensions.c  a metric's dimensions: read in that pass, sorted and judged after it
  *   decode_text.c        texts: the arena, and what is wrong with them
  *   decode_known.c       metrics of series that were seen before
+ *   decode_skim.c        where in a message that is which does not change
  *   decode.c             the decoder itself, numbers, and the records made of the members
  *
  * Process: workers.  Owner: the worker that made the decoder.  Concurrency: one thread per decoder.
@@ -158,5 +159,18 @@ double decode_creation_time(const struct json_value *value);
 
 /* Takes: any flaw but FLAW_NONE. Returns: static. */
 const struct flaw_info *decode_flaw_info(enum flaw flaw);
+
+/*
+ * Finds the holes of a message, and the key around them.
+ * Returns: false if this is for the long way.
+ */
+bool decode_skim_message(struct decoder *d, struct slice message, struct known_message *known);
+
+static inline bool
+decode_has_numbers(const struct known_message *known)
+{
+    return known->holes[HOLE_TIMESTAMP].type == JSON_NUMBER &&
+           known->holes[HOLE_VALUE].type == JSON_NUMBER;
+}
 
 #endif

@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "store/rows.h"
+#include "lib/array.h"
 #include "store/store.h"
 
 struct discard_load {
@@ -59,11 +59,9 @@ discard_add(struct store *store, struct store_load *load, const struct record *r
 {
     struct discard_load *d = (struct discard_load *)load;
     (void)store, (void)record, (void)why;
-    uint32_t *rows = rows_reserve(d->rows, &d->capacity, d->n, sizeof(*rows));
-    if (rows == NULL)
+    if (array_reserve(&d->rows, &d->capacity, d->n + 1, sizeof(*d->rows)) == -1)
         return STORE_NO_MEMORY;
-    d->rows = rows;
-    rows[d->n++] = row;
+    d->rows[d->n++] = row;
     return STORE_ADDED;
 }
 

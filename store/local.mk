@@ -35,6 +35,5 @@ store_libstore_a_SOURCES = \
 	store/pg/pg_sift.c store/pg/pg_sift.h \
 	store/pg/pg_sort.c store/pg/pg_sort.h \
 	store/pg/postgresql.c \
-	store/rows.h \
 	store/store.c store/store.h \
 	store/sub_alarms.c store/sub_alarms.h

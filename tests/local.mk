@@ -82,6 +82,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/test_segment_file.c \
 	tests/unit/test_source.c \
 	tests/unit/test_spawn.c \
+	tests/unit/test_spread.c \
 	tests/unit/test_statsd_line.c \
 	tests/unit/test_statsd_report.c \
 	tests/unit/test_statsd_sender.c \

@@ -705,7 +705,8 @@ pipeline_new(const struct config *cfg, enum topic_kind kind, struct recorder *re
     p->dead = dead_letters_new(cfg, kind, &p->burier.hooks);
     if (ops == NULL)
         errbuf_set(err, "this build has no such store");
-    else if (p->decoder != NULL && p->dead != NULL && p->writer.jobs != NULL && p->burier.jobs != NULL)
+    else if (p->decoder != NULL && p->dead != NULL && p->writer.jobs != NULL &&
+             p->burier.jobs != NULL)
         p->store = ops->open(cfg, kind, &p->writer.hooks, err);
     if (p->store != NULL) {
         init_window(p, careful);

@@ -233,6 +233,13 @@ take_events(struct worker *w)
     }
 }
 
+/* The partitions are gone already: somebody else may own them. */
+static bool
+is_lost(const struct worker *w)
+{
+    return consumer_need(w->consumer) == CONSUMER_NEEDS_BACK_LOST;
+}
+
 /* Lets the pipeline go on while nothing else is to happen. */
 static void
 go_on(struct worker *w)
@@ -273,7 +280,7 @@ finish_some(struct worker *w, int64_t until_ms)
     while (!pipeline_rests(p)) {
         go_on(w);
         take_events(w);
-        if (consumer_need(w->consumer) == CONSUMER_NEEDS_BACK_LOST || w->broken)
+        if (is_lost(w) || w->broken)
             until_ms = 0;
         pipeline_hurry(p, until_ms < w->give_up_ms ? until_ms : w->give_up_ms);
     }
@@ -287,14 +294,14 @@ finish_some(struct worker *w, int64_t until_ms)
 static void
 let_go(struct worker *w, int64_t write_until)
 {
-    if (consumer_need(w->consumer) == CONSUMER_NEEDS_BACK_LOST || w->broken || pipeline_is_sick(w->pipeline))
+    if (is_lost(w) || w->broken || pipeline_is_sick(w->pipeline))
         write_until = 0;
     if (write_until > w->give_up_ms)
         write_until = w->give_up_ms;
     finish_some(w, write_until);
     (void)pipeline_take_fenced(w->pipeline);
     notice_stop(w); /* one that was asked for meanwhile */
-    if (consumer_need(w->consumer) == CONSUMER_NEEDS_BACK_LOST) /* it may have turned out so */
+    if (is_lost(w)) /* it may have turned out so */
         give_back(w, STAT_RETURNED_LOST, false);
     else
         give_back(w, must_leave(w) ? STAT_RETURNED_STOPPED : STAT_RETURNED_REVOKED, true);

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "lib/spread.h"
+
 /* Open addressing, linear probing, at most half full. */
 struct half {
     struct cass_known *entries;
@@ -45,9 +47,7 @@ cass_cache_free(struct cass_cache **cache)
 static size_t
 place_of(const struct half *half, const struct cass_key *key)
 {
-    size_t hash;
-    memcpy(&hash, key->bytes, sizeof(hash)); /* a digest is its own hash */
-    size_t i = hash & (half->capacity - 1);
+    size_t i = spread_place(key->bytes, half->capacity);
     while (half->entries[i].until_s != 0 &&
            memcmp(half->entries[i].key.bytes, key->bytes, CASS_KEY_BYTES) != 0)
         i = (i + 1) & (half->capacity - 1);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "lib/array.h"
 #include "lib/clock.h"
 #include "store/cassandra/cass_time.h"
 
@@ -71,17 +72,8 @@ static void
 add_item(struct cass_definer *d, enum cass_statement statement, uint32_t number, size_t at,
          int64_t time_us)
 {
-    if (d->n == d->capacity) {
-        size_t more = d->capacity == 0 ? 1024 : d->capacity * 2;
-        struct cass_item *bigger = realloc(d->items, more * sizeof(*bigger));
-        if (bigger == NULL) {
-            d->no_memory = true;
-            return;
-        }
-        d->items = bigger;
-        d->capacity = more;
-    }
-    if (d->values.failed || d->work.failed) {
+    if (array_reserve(&d->items, &d->capacity, d->n + 1, sizeof(*d->items)) == -1 ||
+        d->values.failed || d->work.failed) {
         d->no_memory = true;
         return;
     }
@@ -101,15 +93,10 @@ static int
 series_of(struct cass_definer *d, const struct plan *plan, struct cass_series *out)
 {
     const struct cass_fresh *f = &d->load->fresh[plan->fresh];
-    if (f->n_dimensions > d->capacity_dimensions || d->dimensions == NULL) {
-        size_t more = f->n_dimensions + 64;
-        struct dimension *bigger = realloc(d->dimensions, more * sizeof(*bigger));
-        if (bigger == NULL) {
-            d->no_memory = true;
-            return -1;
-        }
-        d->dimensions = bigger;
-        d->capacity_dimensions = more;
+    if (array_reserve(&d->dimensions, &d->capacity_dimensions, f->n_dimensions + (size_t)1,
+                      sizeof(*d->dimensions)) == -1) {
+        d->no_memory = true;
+        return -1;
     }
     *out = cass_load_series(d->load, f, d->dimensions);
     return 0;

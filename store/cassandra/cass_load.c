@@ -4,8 +4,10 @@
 
 #include <stdlib.h>
 
+#include "lib/array.h"
+#include "lib/spread.h"
+#include "record/series.h"
 #include "store/cassandra/cass_time.h"
-#include "store/rows.h"
 
 enum { MAX_BYTES = 1 << 30 };
 
@@ -65,9 +67,7 @@ cass_load_bytes(const struct cass_load *load)
 static size_t
 place_of(const struct cass_load *load, const struct cass_key *key)
 {
-    size_t hash;
-    memcpy(&hash, key->bytes, sizeof(hash));
-    size_t i = hash & (load->n_places - 1);
+    size_t i = spread_place(key->bytes, load->n_places);
     while (load->places[i] != 0 && memcmp(load->fresh[load->places[i] - 1].key.bytes, key->bytes,
                                           CASS_KEY_BYTES) != 0)
         i = (i + 1) & (load->n_places - 1);
@@ -78,11 +78,9 @@ place_of(const struct cass_load *load, const struct cass_key *key)
 static int
 reserve_fresh(struct cass_load *load)
 {
-    struct cass_fresh *fresh =
-        rows_reserve(load->fresh, &load->capacity_fresh, load->n_fresh, sizeof(*fresh));
-    if (fresh == NULL)
+    if (array_reserve(&load->fresh, &load->capacity_fresh, load->n_fresh + 1,
+                      sizeof(*load->fresh)) == -1)
         return -1;
-    load->fresh = fresh;
     if ((load->n_fresh + 1) * 2 <= load->n_places)
         return 0;
     size_t more = load->n_places == 0 ? 1024 : load->n_places * 2;
@@ -100,14 +98,12 @@ reserve_fresh(struct cass_load *load)
 static int
 keep_lengths(struct cass_load *load, const struct measurement *m)
 {
+    if (array_reserve(&load->lengths, &load->capacity_lengths,
+                      load->n_lengths + 2 * m->n_dimensions, sizeof(*load->lengths)) == -1)
+        return -1;
     for (size_t i = 0; i < m->n_dimensions; i++) {
-        uint32_t *lengths = rows_reserve(load->lengths, &load->capacity_lengths,
-                                         load->n_lengths + 1, sizeof(*lengths));
-        if (lengths == NULL)
-            return -1;
-        load->lengths = lengths;
-        lengths[load->n_lengths++] = (uint32_t)m->dimensions[i].name.n;
-        lengths[load->n_lengths++] = (uint32_t)m->dimensions[i].value.n;
+        load->lengths[load->n_lengths++] = (uint32_t)m->dimensions[i].name.n;
+        load->lengths[load->n_lengths++] = (uint32_t)m->dimensions[i].value.n;
     }
     return 0;
 }
@@ -182,16 +178,36 @@ is_described(struct cass_cache *cache, const struct cass_key *key, int64_t time_
            cass_time_of_hour(time_ms) <= known->updated_us;
 }
 
+/* From the note in the series (record/series.h), or into it: a series is judged and hashed once. */
+static enum store_added
+find_key(struct cass_load *load, const struct measurement *m, struct cass_key *key,
+         struct reject *why)
+{
+    if (m->series != NULL && m->series->note != NULL) {
+        memcpy(key, m->series->note, sizeof(*key));
+        return STORE_ADDED;
+    }
+    struct cass_series series = cass_row_series(m);
+    if (cass_row_check_series(m, why) == -1)
+        return STORE_REFUSED;
+    if (cass_row_key(&series, &load->work, key) == -1)
+        return STORE_NO_MEMORY;
+    void *note = m->series != NULL ? series_note_new(m->series, sizeof(*key)) : NULL;
+    if (note != NULL)
+        memcpy(note, key, sizeof(*key));
+    return STORE_ADDED;
+}
+
 static enum store_added
 add_measurement(struct cass_load *load, struct cass_cache *cache, uint32_t now_s,
                 const struct measurement *m, struct cass_line *line, struct reject *why)
 {
     struct cass_key key;
-    struct cass_series series = cass_row_series(m);
-    if (cass_row_check(m, why) == -1)
+    enum store_added found = find_key(load, m, &key, why);
+    if (found != STORE_ADDED)
+        return found;
+    if (cass_row_check_value(m, why) == -1)
         return STORE_REFUSED;
-    if (cass_row_key(&series, &load->work, &key) == -1)
-        return STORE_NO_MEMORY;
     cass_row_put_measurement(&load->values, &key, m);
     line->time_ms = m->time_ms;
     if (load->values.failed)
@@ -216,24 +232,22 @@ cass_load_add(struct cass_load *load, struct cass_cache *cache, uint32_t now_s,
               const struct record *record, uint32_t row, struct reject *why)
 {
     size_t at = load->values.size;
-    struct cass_item *items =
-        rows_reserve(load->items, &load->capacity_items, load->n, sizeof(*items));
-    load->items = items != NULL ? items : load->items;
-    struct cass_line *lines =
-        rows_reserve(load->lines, &load->capacity_lines, load->n, sizeof(*lines));
-    load->lines = lines != NULL ? lines : load->lines;
-    if (items == NULL || lines == NULL)
+    if (array_reserve(&load->items, &load->capacity_items, load->n + 1,
+                      sizeof(*load->items)) == -1 ||
+        array_reserve(&load->lines, &load->capacity_lines, load->n + 1,
+                      sizeof(*load->lines)) == -1)
         return STORE_NO_MEMORY;
     bool metric = record->kind == RECORD_MEASUREMENT;
-    lines[load->n] = (struct cass_line){.row = row};
+    struct cass_line *line = &load->lines[load->n];
+    *line = (struct cass_line){.row = row};
     enum store_added added =
-        metric ? add_measurement(load, cache, now_s, &record->measurement, &lines[load->n], why)
+        metric ? add_measurement(load, cache, now_s, &record->measurement, line, why)
                : add_alarm(load, &record->alarm, why);
     if (added != STORE_ADDED) {
         buf_truncate(&load->values, at);
         return added;
     }
-    struct cass_item *item = &items[load->n];
+    struct cass_item *item = &load->items[load->n];
     *item = (struct cass_item){.statement = metric ? CASS_MEASUREMENT : CASS_ALARM,
                                .number = (uint32_t)load->n,
                                .n = (uint32_t)(load->values.size - at),

@@ -87,7 +87,7 @@ has_tab(struct slice text)
 }
 
 int
-cass_row_check(const struct measurement *m, struct reject *why)
+cass_row_check_series(const struct measurement *m, struct reject *why)
 {
     size_t key = m->region.n + m->tenant_id.n + m->name.n + 3 * ELEMENT_BYTES, dimensions = 0;
     for (size_t i = 0; i < m->n_dimensions; i++) {
@@ -113,6 +113,12 @@ cass_row_check(const struct measurement *m, struct reject *why)
                           "%zu dimensions with a region, tenant and name of %zu bytes: too much to "
                           "list each of them by",
                           m->n_dimensions, key);
+    return 0;
+}
+
+int
+cass_row_check_value(const struct measurement *m, struct reject *why)
+{
     if (m->value_meta.n > ROW_MAX)
         return reject_set(why, REJECT_TOO_LARGE, "value_meta of %zu bytes; Cassandra takes %d",
                           m->value_meta.n, ROW_MAX);

@@ -61,11 +61,12 @@ struct cass_series {
 struct cass_series cass_row_series(const struct measurement *m);
 
 /*
- * Returns: 0, or -1 with the reason why a measurement or an alarm can never be written: a dimension
- * with a tab, which no reader could tell from what separates it, and what is larger than a key or a
- * row may be.
+ * Returns: 0, or -1 with the reason why a measurement's series, the rest of it, or an alarm can never
+ * be written: a dimension with a tab, which no reader could tell from what separates it, and what is
+ * larger than a key or a row may be.
  */
-int cass_row_check(const struct measurement *m, struct reject *why) MUST_CHECK;
+int cass_row_check_series(const struct measurement *m, struct reject *why) MUST_CHECK;
+int cass_row_check_value(const struct measurement *m, struct reject *why) MUST_CHECK;
 int cass_row_check_alarm(const struct alarm_transition *a, struct reject *why) MUST_CHECK;
 
 /* Takes: a buffer to work in. Returns: 0, or -1 if memory is out. */

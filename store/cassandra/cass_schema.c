@@ -55,8 +55,7 @@ run(struct making *m, const char *doing, struct cql_answer *answer)
     buf_clear(&m->text);
     if (status != STORE_DONE || answer->kind != CQL_IS_ERROR || answer->fault == CQL_FAULT_EXISTS)
         return status;
-    errbuf_set(m->err, "Cassandra: %s: %.*s", doing,
-               answer->message.n < 300 ? (int)answer->message.n : 300, answer->message.p);
+    errbuf_set(m->err, "Cassandra: %s: %.*s", doing, (int)answer->message.n, answer->message.p);
     return STORE_SICK;
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/array.h"
 #include "lib/clock.h"
 
 enum {
@@ -174,29 +175,12 @@ compare_keys(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Makes room for index n. Returns: the array, perhaps moved, or NULL if memory is out. */
-static void *
-reserve(void *array, size_t *capacity, size_t n, size_t size)
-{
-    size_t more = *capacity == 0 ? 256 : *capacity;
-    if (n < *capacity)
-        return array;
-    while (more <= n)
-        more *= 2;
-    void *bigger = realloc(array, more * size);
-    if (bigger != NULL)
-        *capacity = more;
-    return bigger;
-}
-
 /* Begins a lane at order[from]. */
 static int
 add_lane(struct cass_sender *s, size_t from)
 {
-    struct range *lanes = reserve(s->lanes, &s->capacity_lanes, s->n_lanes, sizeof(*lanes));
-    if (lanes == NULL)
+    if (array_reserve(&s->lanes, &s->capacity_lanes, s->n_lanes + 1, sizeof(*s->lanes)) == -1)
         return -1;
-    s->lanes = lanes;
     s->lanes[s->n_lanes++] = (struct range){(uint32_t)from, (uint32_t)from};
     return 0;
 }
@@ -207,11 +191,8 @@ sort_items(struct cass_sender *s)
 {
     const struct cass_job *job = s->job;
     size_t n = 0;
-    uint32_t *order = reserve(s->order, &s->capacity_order, job->n, sizeof(*order));
-    uint64_t *keys = reserve(s->keys, &s->capacity_keys, job->n, sizeof(*keys));
-    s->order = order != NULL ? order : s->order;
-    s->keys = keys != NULL ? keys : s->keys;
-    if (order == NULL || keys == NULL)
+    if (array_reserve(&s->order, &s->capacity_order, job->n, sizeof(*s->order)) == -1 ||
+        array_reserve(&s->keys, &s->capacity_keys, job->n, sizeof(*s->keys)) == -1)
         return -1;
     for (size_t i = 0; i < job->n; i++)
         if (job->items[i].outcome == CASS_PENDING)
@@ -256,13 +237,11 @@ cut(const struct cass_sender *s, struct range r)
 static void
 send_again(struct cass_sender *s, struct range r)
 {
-    struct range *again = reserve(s->again, &s->capacity_again, s->n_again, sizeof(*again));
-    if (again == NULL) {
+    if (array_reserve(&s->again, &s->capacity_again, s->n_again + 1, sizeof(*s->again)) == -1) {
         s->no_memory = true; /* it stays pending */
         return;
     }
-    s->again = again;
-    again[s->n_again++] = r;
+    s->again[s->n_again++] = r;
 }
 
 /* --- sending --- */
@@ -399,24 +378,21 @@ static void
 note_trouble(struct cass_sender *s, int node, const struct cql_answer *answer, bool final)
 {
     errbuf_set(&s->trouble, "%s: %.*s", cql_cluster_name(s->options.cluster, node),
-               answer->message.n < 300 ? (int)answer->message.n : 300,
-               answer->message.p != NULL ? answer->message.p : "");
+               (int)answer->message.n, answer->message.p);
     s->given_up |= final || ++s->troubles >= MAX_TROUBLES;
 }
 
 static void
 suspect(struct cass_sender *s, uint32_t i, const struct cql_answer *answer)
 {
-    uint32_t *suspects =
-        reserve(s->suspects, &s->capacity_suspects, s->n_suspects, sizeof(*suspects));
-    if (suspects == NULL) {
+    if (array_reserve(&s->suspects, &s->capacity_suspects, s->n_suspects + 1,
+                      sizeof(*s->suspects)) == -1) {
         s->no_memory = true;
         return;
     }
-    s->suspects = suspects;
     if (s->n_suspects == 0) {
         free(s->why);
-        s->why = strndup(answer->message.p, answer->message.n < 300 ? answer->message.n : 300);
+        s->why = strndup(answer->message.p, answer->message.n);
     }
     s->suspects[s->n_suspects++] = s->order[i];
 }

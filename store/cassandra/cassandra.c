@@ -130,7 +130,7 @@ tell_warnings(struct cassandra *c)
     if (now <= c->warnings || !log_limit_pass(&c->warnings_limit, clock_mono_ms(), &held_back))
         return;
     log_info("Cassandra has warned of %llu requests; its log has the reasons",
-               (unsigned long long)(now - c->warnings));
+             (unsigned long long)(now - c->warnings));
     c->warnings = now;
 }
 

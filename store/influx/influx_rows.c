@@ -2,8 +2,10 @@
 /* influx_rows.c - see influx_rows.h. */
 #include "store/influx/influx_rows.h"
 
+#include <stdlib.h>
+
+#include "lib/array.h"
 #include "store/influx/influx_line.h"
-#include "store/rows.h"
 
 enum {
     LINES_MAX = 1 << 30, /* the worker flushes long before */
@@ -105,13 +107,11 @@ find_database(struct influx_rows *r, struct slice name, uint32_t *index)
         return STORE_NO_MEMORY;
     uint32_t *slot = find_slot(r, name);
     if (*slot == 0) {
-        char **databases =
-            rows_reserve(r->databases, &r->capacity_databases, r->n_databases, sizeof(*databases));
-        if (databases == NULL)
+        if (array_reserve(&r->databases, &r->capacity_databases, r->n_databases + 1,
+                          sizeof(*r->databases)) == -1)
             return STORE_NO_MEMORY;
-        r->databases = databases;
-        databases[r->n_databases] = strndup(name.p, name.n);
-        if (databases[r->n_databases] == NULL)
+        r->databases[r->n_databases] = strndup(name.p, name.n);
+        if (r->databases[r->n_databases] == NULL)
             return STORE_NO_MEMORY;
         *slot = (uint32_t)++r->n_databases;
     }
@@ -160,10 +160,8 @@ influx_rows_add(struct influx_rows *r, const struct record *record, uint32_t row
 {
     uint32_t database = 0;
     size_t start = r->lines.size;
-    struct influx_row *rows = rows_reserve(r->rows, &r->capacity, r->n, sizeof(*rows));
-    if (rows == NULL)
+    if (array_reserve(&r->rows, &r->capacity, r->n + 1, sizeof(*r->rows)) == -1)
         return STORE_NO_MEMORY;
-    r->rows = rows;
     enum store_added found = STORE_ADDED;
     if (r->per_tenant)
         found = find_tenants_database(r, tenant_of(record), &database, why);
@@ -175,11 +173,11 @@ influx_rows_add(struct influx_rows *r, const struct record *record, uint32_t row
         return STORE_REFUSED;
     if (r->lines.failed)
         return STORE_NO_MEMORY;
-    rows[r->n++] = (struct influx_row){.at = start,
-                                       .time_ms = time_of(record),
-                                       .n = (uint32_t)(r->lines.size - start),
-                                       .row = row,
-                                       .database = database};
+    r->rows[r->n++] = (struct influx_row){.at = start,
+                                          .time_ms = time_of(record),
+                                          .n = (uint32_t)(r->lines.size - start),
+                                          .row = row,
+                                          .database = database};
     return STORE_ADDED;
 }
 

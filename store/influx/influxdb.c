@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/array.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "store/influx/influx_answer.h"
@@ -283,14 +284,7 @@ reserve_picked(struct writing *w)
     struct influxdb *db = w->db;
     size_t most = (size_t)db->cfg->influxdb.batch_size;
     size_t need = w->call.rows->n < most ? w->call.rows->n : most;
-    if (need <= db->capacity_picked)
-        return 0;
-    uint32_t *bigger = realloc(db->picked, need * sizeof(*bigger));
-    if (bigger == NULL)
-        return -1;
-    db->picked = bigger;
-    db->capacity_picked = need;
-    return 0;
+    return array_reserve(&db->picked, &db->capacity_picked, need, sizeof(*db->picked));
 }
 
 static int
@@ -298,13 +292,8 @@ reserve_tried(struct writing *w)
 {
     struct influxdb *db = w->db;
     size_t n = w->call.rows->n_databases;
-    if (n > db->capacity_tried) {
-        bool *bigger = realloc(db->tried, n * sizeof(*bigger));
-        if (bigger == NULL)
-            return -1;
-        db->tried = bigger;
-        db->capacity_tried = n;
-    }
+    if (array_reserve(&db->tried, &db->capacity_tried, n, sizeof(*db->tried)) == -1)
+        return -1;
     if (n > 0)
         memset(db->tried, 0, n * sizeof(*db->tried));
     return 0;

@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "lib/clock.h"
@@ -84,13 +83,6 @@ wait_socket(struct pg_conn *conn, short events, int64_t deadline_ms, struct pg_e
     return clock_mono_ms() >= deadline_ms ? time_out(conn, error) : PG_OK;
 }
 
-static int64_t
-count_readable(const struct pg_conn *conn)
-{
-    int n = 0;
-    return ioctl(PQsocket(conn->pg), FIONREAD, &n) == 0 ? n : 0;
-}
-
 /*
  * After libpq has read: it would keep any number of rows.  What it took is counted, rather too low
  * than too high, since more may have come while it read.
@@ -100,7 +92,7 @@ static enum pg_outcome
 count_read(struct pg_conn *conn, int64_t before, struct pg_error *error)
 {
     int64_t least = before < READ_BYTES ? before : READ_BYTES;
-    int64_t taken = before - count_readable(conn);
+    int64_t taken = before - pg_dial_readable(conn->pg);
     conn->answer_bytes += taken > least ? taken : least;
     if (conn->answer_bytes <= MAX_ANSWER_BYTES)
         return PG_OK;
@@ -112,7 +104,7 @@ count_read(struct pg_conn *conn, int64_t before, struct pg_error *error)
 static enum pg_outcome
 read_input(struct pg_conn *conn, struct pg_error *error)
 {
-    int64_t before = count_readable(conn);
+    int64_t before = pg_dial_readable(conn->pg);
     return PQconsumeInput(conn->pg) ? count_read(conn, before, error) : lose(conn, error);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "lib/array.h"
 #include "lib/num.h"
 #include "store/pg/pg_plan.h"
 #include "store/pg/pg_row.h"
@@ -465,26 +466,13 @@ copy_staged(struct copying *c)
     return copy_all(c);
 }
 
-static int
-reserve_rows(struct pg_copy *copy, size_t n)
-{
-    if (n <= copy->capacity)
-        return 0;
-    uint32_t *rows = realloc(copy->rows, n * sizeof(*rows));
-    if (rows == NULL)
-        return -1;
-    copy->rows = rows;
-    copy->capacity = n;
-    return 0;
-}
-
 enum pg_outcome
 pg_copy_rows(struct pg_copy *copy, const struct pg_copying *what, struct pg_error *error,
              const char **doing)
 {
     struct copying c = {.copy = copy, .what = what, .error = error, .doing = doing};
     *doing = "cannot write";
-    if (reserve_rows(copy, what->n) == -1)
+    if (array_reserve(&copy->rows, &copy->capacity, what->n, sizeof(*copy->rows)) == -1)
         return run_out_of_memory(&c);
     if (copy->staged_left > 0)
         return copy_staged(&c);

@@ -74,8 +74,8 @@ lose_by_word_of_libpq(struct dial *dial)
     lose(dial, message[0] != '\0' ? message : "the connection was lost");
 }
 
-static int64_t
-count_readable(PGconn *pg)
+int64_t
+pg_dial_readable(const PGconn *pg)
 {
     int n = 0;
     return ioctl(PQsocket(pg), FIONREAD, &n) == 0 ? n : 0;
@@ -96,7 +96,7 @@ connect_until(struct dial *dial, int64_t deadline_ms)
             return;
         }
         if (fd.revents != 0) {
-            read_bytes += count_readable(dial->pg);
+            read_bytes += pg_dial_readable(dial->pg);
             next = PQconnectPoll(dial->pg);
         }
         if (next == PGRES_POLLING_FAILED)

@@ -24,4 +24,7 @@
 enum pg_outcome pg_dial(const char *conninfo, const struct store_hooks *hooks, PGconn **pg,
                         struct errbuf *why) MUST_CHECK;
 
+/* Returns: bytes that have come on an open connection and were not read: libpq keeps any number. */
+int64_t pg_dial_readable(const PGconn *pg);
+
 #endif

@@ -11,11 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/array.h"
 #include "lib/buf.h"
 #include "lib/log.h"
+#include "lib/spread.h"
 #include "store/pg/pg_plan.h"
 #include "store/pg/pg_schema.h"
-#include "store/rows.h"
 
 enum { RESOLVE_AT_ONCE = 1000, MAX_TEXT_BYTES = 1 << 28, MAX_ADVANCES = 10 };
 
@@ -65,9 +66,7 @@ struct pg_fresh {
 static size_t
 slot_of(const struct map *map, const struct pg_key *key)
 {
-    size_t hash;
-    memcpy(&hash, key->bytes, sizeof(hash)); /* a digest is its own hash */
-    size_t i = hash & (map->capacity - 1);
+    size_t i = spread_place(key->bytes, map->capacity);
     while (map->entries[i].value != 0 &&
            memcmp(map->entries[i].key.bytes, key->bytes, PG_KEY_BYTES) != 0)
         i = (i + 1) & (map->capacity - 1);
@@ -217,11 +216,8 @@ add_newcomer(struct pg_fresh *fresh, const struct pg_key *key, const struct meas
 {
     struct buf *texts = &fresh->texts;
     size_t start = texts->size;
-    struct newcomer *list =
-        rows_reserve(fresh->list, &fresh->capacity, fresh->n, sizeof(*fresh->list));
-    if (list == NULL)
+    if (array_reserve(&fresh->list, &fresh->capacity, fresh->n + 1, sizeof(*fresh->list)) == -1)
         return 0;
-    fresh->list = list;
     buf_add_slice(texts, m->tenant_id);
     buf_add_slice(texts, m->region);
     buf_add_slice(texts, m->name);
@@ -231,12 +227,12 @@ add_newcomer(struct pg_fresh *fresh, const struct pg_key *key, const struct meas
         buf_truncate(texts, start);
         return 0;
     }
-    list[fresh->n] = (struct newcomer){.key = *key,
-                                       .text = start,
-                                       .tenant_n = m->tenant_id.n,
-                                       .region_n = m->region.n,
-                                       .name_n = m->name.n,
-                                       .dimensions_n = texts->size - dimensions};
+    fresh->list[fresh->n] = (struct newcomer){.key = *key,
+                                              .text = start,
+                                              .tenant_n = m->tenant_id.n,
+                                              .region_n = m->region.n,
+                                              .name_n = m->name.n,
+                                              .dimensions_n = texts->size - dimensions};
     return -(int64_t)++fresh->n;
 }
 

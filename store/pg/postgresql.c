@@ -15,6 +15,7 @@
  */
 #include <stdlib.h>
 
+#include "lib/array.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/num.h"
@@ -27,7 +28,6 @@
 #include "store/pg/pg_schema.h"
 #include "store/pg/pg_series.h"
 #include "store/pg/pg_sort.h"
-#include "store/rows.h"
 #include "store/store.h"
 
 enum {
@@ -188,11 +188,9 @@ postgresql_add(struct store *store, struct store_load *store_load, const struct 
     struct postgresql *pg = (struct postgresql *)store;
     struct pg_load *load = (struct pg_load *)store_load;
     size_t start = load->texts.size;
-    struct pg_entry *entries = rows_reserve(load->entries, &load->capacity, load->n, sizeof(*entries));
-    if (entries == NULL)
+    if (array_reserve(&load->entries, &load->capacity, load->n + 1, sizeof(*load->entries)) == -1)
         return STORE_NO_MEMORY;
-    load->entries = entries;
-    struct pg_entry *entry = &entries[load->n];
+    struct pg_entry *entry = &load->entries[load->n];
     *entry = (struct pg_entry){.row = row};
     enum store_added added = record->kind == RECORD_MEASUREMENT
                                  ? add_measurement(pg, load, &record->measurement, entry, why)

@@ -21,6 +21,9 @@ extern char *message;
 void decode_set_up(void);
 void decode_tear_down(void);
 
+/* Returns: a file of tests/corpus, NUL-terminated, n bytes; the caller frees it. */
+char *decode_read_corpus(const char *name, size_t *n);
+
 /* Decodes a copy. Returns: what decoder_decode returns. */
 int decode(enum topic_kind kind, const char *text, size_t n);
 

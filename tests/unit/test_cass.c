@@ -161,25 +161,30 @@ Test(cass_row, a_tab_and_what_is_too_large_for_a_key_are_refused)
     struct dimension tab[] = {{{"a", 1}, {"b\tc", 3}}}, tabs[] = {{{"a\t", 2}, {"b", 1}}};
     struct dimension big[] = {{{"a", 1}, {large, 66000}}};
     struct measurement m = measurement(two, 2);
-    cr_expect_eq(cass_row_check(&m, &why), 0);
+    cr_expect_eq(cass_row_check_series(&m, &why), 0);
     m = measurement(tab, 1);
-    cr_expect_eq(cass_row_check(&m, &why), -1);
+    cr_expect_eq(cass_row_check_series(&m, &why), -1);
     cr_expect_eq(why.reason, REJECT_UNSTORABLE);
     m = measurement(tabs, 1);
-    cr_expect_eq(cass_row_check(&m, &why), -1);
+    cr_expect_eq(cass_row_check_series(&m, &why), -1);
     m = measurement(big, 1);
-    cr_expect_eq(cass_row_check(&m, &why), -1);
+    cr_expect_eq(cass_row_check_series(&m, &why), -1);
     m = measurement(two, 2);
     m.name = (struct slice){large, 66000};
-    cr_expect_eq(cass_row_check(&m, &why), -1);
+    cr_expect_eq(cass_row_check_series(&m, &why), -1);
     m.name = (struct slice){large, 30000};
-    cr_expect_eq(cass_row_check(&m, &why), 0);
+    cr_expect_eq(cass_row_check_series(&m, &why), 0);
     struct dimension many[1000];
     for (size_t i = 0; i < COUNT_OF(many); i++)
         many[i] = two[0];
     m.dimensions = many;
     m.n_dimensions = COUNT_OF(many);
-    cr_expect_eq(cass_row_check(&m, &why), -1, "its listing would be a thousand times its name");
+    cr_expect_eq(cass_row_check_series(&m, &why), -1, "its listing would be a thousand times its name");
+    m = measurement(two, 2);
+    cr_expect_eq(cass_row_check_value(&m, &why), 0);
+    m.value_meta = (struct slice){large, (size_t)1 << 30};
+    cr_expect_eq(cass_row_check_value(&m, &why), -1, "by its length alone");
+    cr_expect_eq(why.reason, REJECT_TOO_LARGE);
     free(large);
 }
 

@@ -25,23 +25,6 @@ expect_slice(struct slice s, const char *expected)
 
 /* ---- files ---- */
 
-static char *
-read_file(const char *name, size_t *n)
-{
-    char path[512];
-    snprintf(path, sizeof(path), "%s/tests/corpus/%s", SRCDIR, name);
-    FILE *file = fopen(path, "r");
-    cr_assert_not_null(file, "%s", path);
-    fseek(file, 0, SEEK_END);
-    *n = (size_t)ftell(file);
-    rewind(file);
-    char *text = malloc(*n + 1);
-    cr_assert_eq(fread(text, 1, *n, file), *n);
-    text[*n] = '\0';
-    fclose(file);
-    return text;
-}
-
 /* Returns: true and the next line, NUL-terminated in place, or false at the end. */
 static bool
 next_line(char **at, struct slice *line)
@@ -235,7 +218,7 @@ static void
 compare_file(const char *name, enum topic_kind kind)
 {
     size_t n, lines = 0;
-    char *text = read_file(name, &n), *at = text;
+    char *text = decode_read_corpus(name, &n), *at = text;
     struct slice line;
     while (next_line(&at, &line)) {
         cr_assert_eq(decode(kind, line.p, line.n), 0, "%s: %s", why.detail, line.p);
@@ -259,7 +242,7 @@ Test(decode_corpus, alarms_as_cjson_reads_them)
 Test(decode_corpus, malformed_by_verdict)
 {
     size_t n, stored = 0, rejected = 0;
-    char *text = read_file("malformed.jsonl", &n), *at = text, *bytes = malloc(n);
+    char *text = decode_read_corpus("malformed.jsonl", &n), *at = text, *bytes = malloc(n);
     struct slice line;
     while (next_line(&at, &line)) {
         cJSON *doubtful = cJSON_ParseWithLength(line.p, line.n);
@@ -285,7 +268,7 @@ static void
 cut_file(const char *name, enum topic_kind kind, size_t lines)
 {
     size_t n;
-    char *text = read_file(name, &n), *at = text;
+    char *text = decode_read_corpus(name, &n), *at = text;
     struct slice line;
     while (lines-- > 0 && next_line(&at, &line))
         for (size_t cut = 0; cut < line.n; cut++)
@@ -377,7 +360,7 @@ static void
 compare_mutations(const char *name, enum topic_kind kind, size_t rounds)
 {
     size_t n, accepted = 0, compared = 0, rejected = 0;
-    char *text = read_file(name, &n), changed[8192];
+    char *text = decode_read_corpus(name, &n), changed[8192];
     for (size_t round = 0; round < rounds; round++) {
         char *at = text + draw(n);
         while (at > text && at[-1] != '\n')
@@ -473,8 +456,8 @@ expect_golden(const struct measurement *m, const char *line)
 Test(decode_corpus, metrics_mean_what_upstream_writes)
 {
     size_t n, lines = 0;
-    char *text = read_file("metrics.jsonl", &n), *at = text;
-    char *golden = read_file("metrics.golden.jsonl", &n), *golden_at = golden;
+    char *text = decode_read_corpus("metrics.jsonl", &n), *at = text;
+    char *golden = decode_read_corpus("metrics.golden.jsonl", &n), *golden_at = golden;
     struct slice line, golden_line;
     while (next_line(&at, &line)) {
         cr_assert(next_line(&golden_at, &golden_line));

@@ -129,28 +129,11 @@ expect_same_text(const char *text, same_stored *stored)
 
 /* ---- the corpus ---- */
 
-static char *
-read_corpus(size_t *n)
-{
-    char path[512];
-    snprintf(path, sizeof(path), "%s/tests/corpus/metrics.jsonl", SRCDIR);
-    FILE *file = fopen(path, "r");
-    cr_assert_not_null(file, "%s", path);
-    fseek(file, 0, SEEK_END);
-    *n = (size_t)ftell(file);
-    rewind(file);
-    char *text = malloc(*n + 1);
-    cr_assert_eq(fread(text, 1, *n, file), *n);
-    text[*n] = '\0';
-    fclose(file);
-    return text;
-}
-
 static size_t
 compare_corpus(same_stored *stored)
 {
     size_t n, accepted = 0;
-    char *text = read_corpus(&n), *end;
+    char *text = decode_read_corpus("metrics.jsonl", &n), *end;
     for (char *line = text; (end = strchr(line, '\n')) != NULL; line = end + 1)
         accepted += expect_same(line, (size_t)(end - line), stored);
     free(text);
@@ -383,7 +366,7 @@ static void
 compare_mutations(size_t rounds, size_t least_known, same_stored *stored)
 {
     size_t n, accepted = 0;
-    char *text = read_corpus(&n), changed[8192];
+    char *text = decode_read_corpus("metrics.jsonl", &n), changed[8192];
     for (size_t round = 0; round < rounds; round++) {
         char *at = text + draw(n);
         while (at > text && at[-1] != '\n')
