@@ -234,7 +234,11 @@ tell_reset(struct consumer *c, const struct partition *p, int64_t low, int64_t h
     }
 }
 
-/* Goes on where a partition's position is, or where it begins if that is not there. */
+/*
+ * Goes on where a partition's position is, or where it begins if that is not there: then where it
+ * begins is committed, too, so that whoever has it next does not tell and count it again. (Where the
+ * store keeps the offsets, the first batch does that.)
+ */
 static void
 take_watermarks(struct consumer *c, struct partition *p, int64_t low, int64_t high)
 {
@@ -246,8 +250,9 @@ take_watermarks(struct consumer *c, struct partition *p, int64_t low, int64_t hi
     tell_reset(c, p, low, high);
     if (p->made_anew || p->position > high)
         fatal_forget(c, p);
+    p->durable = p->position >= 0 && !c->options.claims ? low : -1;
     p->start = p->position = low;
-    p->durable = p->sent = p->committed = -1;
+    p->sent = p->committed = -1;
     p->start_ms = p->durable_ms = p->expected_ms = -1;
     p->made_anew = false;
     consume_begin_lag(c, p);

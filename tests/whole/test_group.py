@@ -91,6 +91,32 @@ class LostPositions(Scenario):
         self.assertEqual(len(stored & set(range(2000))), 2000)
         self.assertEqual(self.dead_letters(), [])
 
+    def test_deleted_records_are_counted_once_though_nothing_could_be_stored(self):
+        self.use_shared()
+        self.own_influx()
+        p = self.persister(kafka_metrics={"num_processors": 1},
+                           persister={"shutdown_timeout_seconds": 5})
+        self.feed(200)
+        self.wait_drained()
+        self.stop(p)
+        self.influx.stop()
+        ends = self.broker.client.offsets(self.topic, self.partitions)
+        self.feed(2000, first=200)
+        self.broker.client.delete_records(self.topic, {n: e + 100 for n, e in ends.items()})
+        p.start()
+        proc.wait_until(lambda: len(p.lines("offset reset")) == 2, 60, "it is told")
+        p.wait_log("messages in hand")
+        self.assertEqual(p.stop(20), 0)
+        t = p.totals()
+        self.assertEqual((t["completed"], t["offset_skipped"]), (0, 200))
+        self.influx.start()
+        p.start()
+        self.wait_drained()
+        self.stop(p)
+        self.assertEqual(len(p.lines("offset reset")), 2)
+        self.assertEqual(p.totals()["offset_skipped"], 0)
+        self.assertEqual(len(self.stored()), 2200 - 200)
+
     def test_a_topic_made_anew_is_read_from_its_beginning(self):
         self.use_shared()
         p = self.persister()
