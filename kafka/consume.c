@@ -243,13 +243,15 @@ consumer_fetch(struct consumer *consumer, struct message *messages, size_t max)
     }
     int64_t now_ms = clock_mono_ms();
     ssize_t n = rd_kafka_consume_batch_queue(consumer->messages, 0, raw, max);
-    size_t taken = 0;
+    size_t taken = 0, bytes = 0;
     for (ssize_t i = 0; i < n; i++) {
+        bytes += raw[i]->len;
         if (take_message(consumer, raw[i], &messages[taken]))
             taken++;
         else
             rd_kafka_message_destroy(raw[i]);
     }
+    consume_wake_fetchers(consumer, n > 0 ? (size_t)n : 0, bytes);
     consumer->more_messages = n == (ssize_t)max;
     if (!consumer->more_messages)
         consumer->emptied_ms = now_ms;

@@ -106,6 +106,11 @@ struct partition {
     struct lag lag;
 };
 
+/* What was taken of librdkafka's queue since half of it was, and the most that lay in it. */
+struct wake {
+    size_t n, bytes, most;
+};
+
 struct consumer {
     rd_kafka_t *rk;
     rd_kafka_queue_t *messages; /* where partition queues are forwarded to */
@@ -128,6 +133,7 @@ struct consumer {
     struct asking asking[ASKERS];
     bool more_events;   /* there may be: serve soon */
     bool more_messages; /* the same, for fetch */
+    struct wake wake;
     enum group_state state;
     unsigned assignment;      /* ascending with each one, and with each start anew */
     int64_t next_step_ms;     /* not before then: what the state is waiting for */
@@ -323,6 +329,9 @@ bool fatal_take(struct consumer *c, struct message *out);
 
 /* A partition is not the one any more that a verdict is about. */
 void fatal_forget(struct consumer *c, const struct partition *p);
+
+/* After so many messages, and bytes of payload, were taken: see consume_wake.c. */
+void consume_wake_fetchers(struct consumer *c, size_t n, size_t bytes);
 
 /* A partition's durable offset has moved. */
 void fatal_note_durable(struct consumer *c, const struct partition *p);

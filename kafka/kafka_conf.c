@@ -104,11 +104,20 @@ limit_bytes(const struct config *cfg)
     return (size_t)cfg->persister.memory_limit_mb << 20;
 }
 
-/* Payloads that may lie in librdkafka's queue. */
-static size_t
-queue_bytes(const struct config *cfg)
+size_t
+kafka_conf_queue_bytes(const struct config *cfg)
 {
     return limit_bytes(cfg) / 16 * 3;
+}
+
+/*
+ * A queued message takes some 400 bytes besides its payload, so their number is bounded, too; but
+ * so that the bytes are the first bound for messages of 200 bytes and more.
+ */
+size_t
+kafka_conf_queue_messages(const struct config *cfg)
+{
+    return kafka_conf_queue_bytes(cfg) / 200;
 }
 
 /* What a consumer's property of ours, a number, is set to. */
@@ -217,19 +226,13 @@ kafka_conf_receive_bytes(const struct config *cfg)
 static int
 set_limits(rd_kafka_conf_t *conf, const struct config *cfg, struct errbuf *err)
 {
-    /*
-     * A queued message takes some 400 bytes besides its payload, so their number is bounded, too;
-     * but so that the bytes are the first bound for messages of 200 bytes and more: at the bound by
-     * number librdkafka 2.0.2 stops fetching for up to a second, which halved the rate
-     * (perf/RESULTS.md).
-     */
-    if (set_size(conf, "queued.min.messages", queue_bytes(cfg) / 200, err) == -1 ||
-        set_size(conf, "queued.max.messages.kbytes", queue_bytes(cfg) / 1024, err) == -1 ||
+    if (set_size(conf, "queued.min.messages", kafka_conf_queue_messages(cfg), err) == -1 ||
+        set_size(conf, "queued.max.messages.kbytes", kafka_conf_queue_bytes(cfg) / 1024, err) ==
+            -1 ||
         set_size(conf, "fetch.max.bytes", fetch_bytes(cfg), err) == -1 ||
         set_size(conf, "receive.message.max.bytes", kafka_conf_receive_bytes(cfg), err) == -1)
         return -1;
-    /* How soon fetching goes on after the queue was full: librdkafka 2.2 has an option of its own.
-     */
+    /* How soon fetching goes on after the queue was full: see consume_wake.c. */
     if (kafka_conf_set(conf, "fetch.queue.backoff.ms", "20", NULL) == -1)
         return kafka_conf_set(conf, "fetch.error.backoff.ms", "50", err);
     return 0;

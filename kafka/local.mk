@@ -12,6 +12,6 @@ kafka_libkafka_a_SOURCES = \
 	kafka/consume_lag.c \
 	kafka/consume_position.c \
 	kafka/consume_priv.h \
-	kafka/consume_unreadable.c \
+	kafka/consume_unreadable.c kafka/consume_wake.c \
 	kafka/kafka_conf.c kafka/kafka_conf.h \
 	kafka/lag.c kafka/lag.h
