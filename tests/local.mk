@@ -1,6 +1,6 @@
 ## SPDX-License-Identifier: Apache-2.0
 ## One Criterion program; check_* are scripts; tests/whole is run by ./check.
-test_scripts = tests/check_banned tests/check_dashboards tests/check_headers tests/check_includes tests/check_install tests/check_instructions tests/check_man tests/check_master_objects tests/check_waits
+test_scripts = tests/check_banned tests/check_dashboards tests/check_dist tests/check_headers tests/check_includes tests/check_install tests/check_instructions tests/check_man tests/check_master_objects tests/check_waits
 TESTS = $(test_scripts)
 EXTRA_DIST += $(test_scripts) tests/check_shm tests/check_spin
 EXTRA_DIST += tests/api tests/cfg tests/corpus tests/fixtures tests/whole tests/tools/fuzz_decode.dict tests/tools/fuzz_cql.seeds

@@ -65,6 +65,9 @@ def went_back(where, before, after):
             yield f"{where}: {name} went back from {before[name]} to {after[name]}"
 
 
+PERIOD = 3  # seconds: where none may be missed, as a look may take long on a busy machine
+
+
 class Watch:
     """Takes snapshots all the time, in a thread, and looks for what cannot be."""
 
@@ -163,7 +166,7 @@ class WithoutKills(Figures):
 
     def test_they_equal_what_was_produced(self):
         self.use_shared()
-        p = self.persister(kafka_metrics={"batch_size": 500})
+        p = self.persister(persister={"period_seconds": PERIOD}, kafka_metrics={"batch_size": 500})
         watch = self.watch(p)
         self.wait_assigned(p)
         messages, bad = 20000, 3
@@ -199,7 +202,8 @@ class Killed(Figures):
     def test_identity_in_every_snapshot(self):
         """Workers are killed and stopped at random all the time."""
         self.use_shared()
-        p = self.persister(kafka_metrics={"batch_size": 300, "num_processors": 3})
+        p = self.persister(persister={"period_seconds": PERIOD},
+                           kafka_metrics={"batch_size": 300, "num_processors": 3})
         watch = self.watch(p)
         self.wait_assigned(p)
         messages, seed = 45000, random.randrange(1 << 32)
