@@ -30,8 +30,10 @@ fatal_find(struct consumer *c, struct partition *p)
 {
     struct hands_verdict verdict;
     p->fatal_end = -1;
-    if (c->options.hands == NULL || p->position < 0 || p->lost_position ||
-        !hands_find_verdict(c->options.hands, c->options.key, p->id, p->position, &verdict) ||
+    if (c->options.hands == NULL || p->position < 0 || p->lost_position)
+        return false;
+    hands_note_passed(c->options.hands, c->options.key, p->id, p->position); /* by others */
+    if (!hands_find_verdict(c->options.hands, c->options.key, p->id, p->position, &verdict) ||
         p->position < verdict.first)
         return false;
     p->fatal_end = verdict.end;

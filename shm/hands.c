@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { PLACES = 256, SUSPECTS = 64 };
+/* Each death makes all places of a worker suspects: so there is room for those of several. */
+enum { PLACES = HANDS_PLACES, SUSPECTS = 4 * HANDS_PLACES };
 
 /* Relaxed: each word is right by itself, and what two of them say together is verified. */
 #define get(object) atomic_load_explicit((object), memory_order_relaxed)
@@ -26,11 +27,13 @@ struct suspect {
     _Atomic int32_t partition;
     _Atomic int64_t next;
     _Atomic int64_t first, end; /* the verdict, if end > 0 */
+    _Atomic int64_t judged_ms;
 };
 
 struct hands {
     size_t bytes;
     unsigned n_slots, oldest;
+    _Atomic uint32_t used; /* entries behind these were never taken */
     struct suspect suspects[SUSPECTS];
     struct slot slots[]; /* 1..n_slots at 0.. */
 };
@@ -97,27 +100,44 @@ hands_set_place(struct hands *hands, unsigned slot, size_t i, int32_t partition,
     put(&s->places[i].next, next);
 }
 
+static bool
+is_free(const struct suspect *s)
+{
+    return get(&s->deaths) == 0;
+}
+
+/* Mostly none. */
+static uint32_t
+count_used(const struct hands *hands)
+{
+    uint32_t n = get(&hands->used);
+    return n < SUSPECTS ? n : SUSPECTS;
+}
+
 static struct suspect *
 find_suspect(const struct hands *hands, uint32_t key, int32_t partition)
 {
-    for (size_t i = 0; i < SUSPECTS; i++) {
+    for (uint32_t i = 0, n = count_used(hands); i < n; i++) {
         const struct suspect *s = &hands->suspects[i];
-        if (get(&s->deaths) > 0 && get(&s->key) == key && get(&s->partition) == partition)
+        if (!is_free(s) && get(&s->key) == key && get(&s->partition) == partition)
             return (struct suspect *)(uintptr_t)s;
     }
     return NULL;
 }
 
-/* A free entry, or that of another, which is counted anew if it dies again. */
+/* A free entry, or that of another, which is counted anew if it dies again: a verdict's last. */
 static struct suspect *
 take_entry(struct hands *hands, uint32_t key, int32_t partition)
 {
-    struct suspect *s = NULL;
-    for (size_t i = 0; i < SUSPECTS && s == NULL; i++)
-        if (get(&hands->suspects[i].deaths) == 0)
-            s = &hands->suspects[i];
-    if (s == NULL)
-        s = &hands->suspects[hands->oldest++ % SUSPECTS];
+    uint32_t n = count_used(hands), i = 0;
+    while (i < n && !is_free(&hands->suspects[i]))
+        i++;
+    if (i == n && n < SUSPECTS)
+        put(&hands->used, n + 1);
+    else if (i == n)
+        for (uint32_t k = 0; k < SUSPECTS && (k == 0 || get(&hands->suspects[i].end) > 0); k++)
+            i = hands->oldest++ % SUSPECTS;
+    struct suspect *s = &hands->suspects[i];
     put(&s->deaths, 0);
     put(&s->key, key);
     put(&s->partition, partition);
@@ -154,7 +174,7 @@ hands_list_suspects(const struct hands *hands, uint32_t key, struct hands_suspec
                     size_t max)
 {
     size_t n = 0;
-    for (unsigned i = 0; i < SUSPECTS && n < max; i++) {
+    for (uint32_t i = 0, used = count_used(hands); i < used && n < max; i++) {
         const struct suspect *s = &hands->suspects[i];
         if (get(&s->deaths) >= HANDS_DEATHS && get(&s->key) == key && get(&s->end) == 0)
             suspects[n++] = (struct hands_suspect){i, get(&s->partition), get(&s->next)};
@@ -163,7 +183,7 @@ hands_list_suspects(const struct hands *hands, uint32_t key, struct hands_suspec
 }
 
 void
-hands_judge(struct hands *hands, unsigned id, const struct hands_verdict *verdict)
+hands_judge(struct hands *hands, unsigned id, const struct hands_verdict *verdict, int64_t now_ms)
 {
     assert(id < SUSPECTS);
     struct suspect *s = &hands->suspects[id];
@@ -172,6 +192,7 @@ hands_judge(struct hands *hands, unsigned id, const struct hands_verdict *verdic
         return;
     }
     put(&s->first, verdict->first);
+    put(&s->judged_ms, now_ms);
     atomic_store_explicit(&s->end, verdict->end, memory_order_release);
 }
 
@@ -188,13 +209,13 @@ hands_find_verdict(const struct hands *hands, uint32_t key, int32_t partition, i
 }
 
 bool
-hands_is_ahead(const struct hands *hands, uint32_t key)
+hands_is_ahead(const struct hands *hands, uint32_t key, int64_t now_ms)
 {
-    for (size_t i = 0; i < SUSPECTS; i++) {
+    for (uint32_t i = 0, n = count_used(hands); i < n; i++) {
         const struct suspect *s = &hands->suspects[i];
-        if (get(&s->deaths) > 0 && get(&s->key) == key &&
+        if (!is_free(s) && get(&s->key) == key &&
             atomic_load_explicit(&s->end, memory_order_acquire) > 0 &&
-            get(&s->next) < get(&s->first))
+            get(&s->next) < get(&s->first) && now_ms - get(&s->judged_ms) < HANDS_CARE_MS)
             return true;
     }
     return false;

@@ -24,7 +24,11 @@
 
 struct hands;
 
-enum { HANDS_DEATHS = 3 };
+enum {
+    HANDS_DEATHS = 3,
+    HANDS_PLACES = 1024,   /* partitions of one worker that are written down */
+    HANDS_CARE_MS = 600000 /* so long a verdict is a reason to be careful */
+};
 
 /* Offsets of one partition that no worker survives. */
 struct hands_verdict {
@@ -48,7 +52,10 @@ uint32_t hands_make_key(const char *uri, const char *topic, const char *group);
 /* A worker says how many partitions it has. Takes: its topic's key. */
 void hands_set_count(struct hands *hands, unsigned slot, uint32_t key, size_t n);
 
-/* A worker says where partition number i of those would be read on from; -1: that is not known. */
+/*
+ * A worker says where partition number i of those would be read on from; -1: that is not known.
+ * From HANDS_PLACES on they are not written down.
+ */
 void hands_set_place(struct hands *hands, unsigned slot, size_t i, int32_t partition, int64_t next);
 
 /* The process in a slot has ended. Takes: whether by a signal. In the master. */
@@ -61,15 +68,20 @@ void hands_note_end(struct hands *hands, unsigned slot, bool killed);
 size_t hands_list_suspects(const struct hands *hands, uint32_t key, struct hands_suspect *suspects,
                            size_t max);
 
-/* Says what was found about a suspect; NULL: nothing is wrong there. */
-void hands_judge(struct hands *hands, unsigned id, const struct hands_verdict *verdict);
+/* Says what was found about a suspect, and when, clock_mono_ms; NULL: nothing is wrong there. */
+void hands_judge(struct hands *hands, unsigned id, const struct hands_verdict *verdict,
+                 int64_t now_ms);
 
 /* Returns: whether there is a verdict about what begins at or after `next`, or contains it. */
 bool hands_find_verdict(const struct hands *hands, uint32_t key, int32_t partition, int64_t next,
                         struct hands_verdict *verdict);
 
-/* Returns: whether some partition of that key has a verdict whose offsets are not reached yet. */
-bool hands_is_ahead(const struct hands *hands, uint32_t key);
+/*
+ * Takes: now, clock_mono_ms.
+ * Returns: whether some partition of that key has a verdict whose offsets are not reached yet. One
+ * that is older than HANDS_CARE_MS is none: another host may have passed it, and nobody tells.
+ */
+bool hands_is_ahead(const struct hands *hands, uint32_t key, int64_t now_ms);
 
 /*
  * A partition stands at `next` now, and all before is durable; INT64_MAX: it is another one, made

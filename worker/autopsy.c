@@ -275,12 +275,12 @@ look_at(struct autopsy *a, struct hands *hands, const struct hands_suspect *susp
     if (verdict.end == verdict.first) {
         log_notice("%s[%d]: nothing found from offset %lld on", topic, (int)suspect->partition,
                    (long long)suspect->next);
-        hands_judge(hands, suspect->id, NULL);
+        hands_judge(hands, suspect->id, NULL, 0);
         return;
     }
     log_error("%s[%d]: no worker survives offsets %lld to %lld; they are passed over", topic,
               (int)suspect->partition, (long long)verdict.first, (long long)verdict.end - 1);
-    hands_judge(hands, suspect->id, &verdict);
+    hands_judge(hands, suspect->id, &verdict, clock_mono_ms());
 }
 
 void

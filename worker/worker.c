@@ -409,7 +409,7 @@ static void
 end_care(struct worker *w)
 {
     if (!w->careful || window_rows(pipeline_window(w->pipeline)) > 0 ||
-        hands_is_ahead(w->args->hands, find_key(w)))
+        hands_is_ahead(w->args->hands, find_key(w), clock_mono_ms()))
         return;
     log_notice("what killed workers is reached or passed; leaving");
     w->broken = true;
@@ -429,7 +429,7 @@ look_for_killers(struct worker *w)
     if (w->args->hands == NULL)
         return;
     autopsy_run(w->args->hands, find_key(w), w->cfg, w->args->kind, goes_on, w);
-    w->careful = hands_is_ahead(w->args->hands, find_key(w));
+    w->careful = hands_is_ahead(w->args->hands, find_key(w), clock_mono_ms());
 }
 
 static void

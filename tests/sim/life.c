@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "kafka/kafka_conf.h"
+#include "lib/clock.h"
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "shm/ledger.h"
@@ -329,11 +330,11 @@ autopsy_run(struct hands *map, uint32_t key, const struct config *cfg, enum topi
         struct hands_verdict verdict = {0};
         if (m != NULL)
             verdict = (struct hands_verdict){.first = m->offset, .end = m->offset + m->more + 1};
-        hands_judge(map, suspects[i].id, m != NULL ? &verdict : NULL);
+        hands_judge(map, suspects[i].id, m != NULL ? &verdict : NULL, clock_mono_ms());
         world_tell("looks at what kills in %d: %s", (int)suspects[i].partition,
                    m != NULL ? "found" : "nothing");
     }
-    life_running->careful = hands_is_ahead(map, key);
+    life_running->careful = hands_is_ahead(map, key, clock_mono_ms());
 }
 
 size_t
@@ -519,7 +520,7 @@ bool
 life_is_danger_ahead(void)
 {
     const struct cfg_topic *t = &world.cfg->topic[TOPIC_METRICS];
-    return hands_is_ahead(hands, hands_make_key(t->uri, t->topic, t->group_id));
+    return hands_is_ahead(hands, hands_make_key(t->uri, t->topic, t->group_id), clock_mono_ms());
 }
 
 static unsigned
