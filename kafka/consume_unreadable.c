@@ -186,13 +186,14 @@ find_end(struct question *q)
         q->end = high;
 }
 
-static void
+/* Returns: false if it could not be asked. */
+static bool
 look_for_end(struct consumer *c, const struct partition *p, int64_t first)
 {
     struct errbuf err;
     if (c->probe == NULL && (c->probe = make_probe(c, &err)) == NULL) {
         consume_note_error(c, err.text);
-        return;
+        return false;
     }
     struct question *q = ask_new(c, find_end, NULL);
     if (q != NULL) {
@@ -202,7 +203,7 @@ look_for_end(struct consumer *c, const struct partition *p, int64_t first)
         q->first = first;
         q->end = -1;
     }
-    (void)ask_start(c, ASK_PROBE, q);
+    return ask_start(c, ASK_PROBE, q);
 }
 
 /* --- trying again, and passing --- */
@@ -302,8 +303,8 @@ retry_or_ask(struct consumer *c, struct partition *p)
 {
     if (p->unreadable.tries < TRIES)
         go_on(c, p, find_first(p));
-    else if (!ask_is_busy(c, ASK_PROBE))
-        look_for_end(c, p, find_first(p));
+    else if (!ask_is_busy(c, ASK_PROBE) && !look_for_end(c, p, find_first(p)))
+        p->unreadable.due_ms = clock_mono_ms() + RETRY_MS;
 }
 
 bool

@@ -30,6 +30,7 @@ enum {
     SERVE_MS = 100,    /* the longest the worker sleeps without looking around */
     SLICE = 256,       /* messages that are taken in one turn */
     REVOKE_MS = 20000, /* a batch is given back after that if it cannot be written on revoke */
+    CLAIM_MS = 60000,  /* a claim is given up after that, and Kafka is served before the next */
     CLOSE_MS = 10000,  /* for the last commit's answer and leaving the group */
     LEVELS_MS = 100,   /* between two looks at what only has a level */
     MEMORY_MS = 1000
@@ -299,15 +300,18 @@ let_go(struct worker *w, int64_t write_until)
     if (write_until > w->give_up_ms)
         write_until = w->give_up_ms;
     finish_some(w, write_until);
-    (void)pipeline_take_fenced(w->pipeline);
+    bool fenced = pipeline_take_fenced(w->pipeline);
     notice_stop(w); /* one that was asked for meanwhile */
     if (is_lost(w)) /* it may have turned out so */
         give_back(w, STAT_RETURNED_LOST, false);
     else
         give_back(w, must_leave(w) ? STAT_RETURNED_STOPPED : STAT_RETURNED_REVOKED, true);
+    if (fenced)
+        consumer_claim_again(w->consumer); /* should they not go, but start anew */
     pipeline_hurry(w->pipeline, w->give_up_ms);
 }
 
+/* Kafka is not served meanwhile, since the positions are the consumer's; so it has a bound. */
 static void
 claim(struct worker *w)
 {
@@ -316,11 +320,13 @@ claim(struct worker *w)
     enum store_status status;
     unsigned assignment = consumer_assignment(w->consumer);
     struct store_position *positions = consumer_claims(w->consumer, &n, &cluster_id);
+    int64_t until_ms = clock_mono_ms() + CLAIM_MS;
     pipeline_claim(w->pipeline, cluster_id, positions, n);
     while (!pipeline_claimed(w->pipeline, &status)) {
         go_on(w);
-        pipeline_hurry(w->pipeline, w->give_up_ms);
+        pipeline_hurry(w->pipeline, until_ms < w->give_up_ms ? until_ms : w->give_up_ms);
     }
+    pipeline_hurry(w->pipeline, w->give_up_ms);
     if (status == STORE_DONE)
         consumer_claimed(w->consumer, assignment, positions, n);
     else
