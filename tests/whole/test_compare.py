@@ -37,16 +37,16 @@ class CompareTest(unittest.TestCase):
     def test_each_case_has_all_its_rows(self):
         cases = ["bare", "discard-2", "influxdb-1", "postgresql-2", "raw-influxdb-2",
                  "raw-postgresql-1"]
-        code, out, err = compare("--messages", 10000, "--hosts", 40, "--runs", 1, "--json",
+        code, out, err = compare("--messages", 10000, "--hosts", 40, "--runs", 2, "--json",
                                  "--only", ",".join(cases))
         self.assertEqual(code, 0, err)
         said = json.loads(out)
         self.assertEqual(list(said["runs"]), cases)
         self.assertGreater(said["series"], 1)
         for case, runs in said["runs"].items():
-            self.assertEqual([run["rows"] for run in runs], [10000], case)
+            self.assertEqual([run["rows"] for run in runs], [10000, 10000], case)
             self.assertTrue(all(run["cpu"] > 0 and run["void"] is None for run in runs), case)
-            self.assertEqual(said["summary"][case]["runs"], 1, case)
+            self.assertEqual(said["summary"][case]["runs"], 2, case)
         for case in cases[2:]:
             self.assertGreater(said["runs"][case][0]["store_cpu"], 0, case)
         titles = [p["title"] for p in said["runs"]["discard-2"][0]["processes"]]
