@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/num.h"
 #include "kafka/consume_priv.h"
 #include "kafka/kafka_conf.h"
 
@@ -251,7 +252,7 @@ consumer_fetch(struct consumer *consumer, struct message *messages, size_t max)
         else
             rd_kafka_message_destroy(raw[i]);
     }
-    consume_wake_fetchers(consumer, n > 0 ? (size_t)n : 0, bytes);
+    wake_fetchers(consumer, n > 0 ? (size_t)n : 0, bytes);
     consumer->more_messages = n == (ssize_t)max;
     if (!consumer->more_messages)
         consumer->emptied_ms = now_ms;
@@ -450,6 +451,17 @@ make_client(const struct config *cfg, enum topic_kind kind, struct consumer *c, 
     return rk;
 }
 
+int64_t
+consume_setting(const struct consumer *c, const char *name, int64_t otherwise)
+{
+    char text[32];
+    size_t size = sizeof(text);
+    int64_t value;
+    bool found = rd_kafka_conf_get(rd_kafka_conf(c->rk), name, text, &size) == RD_KAFKA_CONF_OK &&
+                 num_parse_int(text, 0, INT64_MAX, &value) == 0;
+    return found ? value : otherwise;
+}
+
 static void
 free_consumer(struct consumer **consumer)
 {
@@ -519,6 +531,8 @@ consumer_open(const struct config *cfg, enum topic_kind kind, struct recorder *r
     c->events_fd = c->messages_fd = c->all_fd = -1;
     c->hold_ms = hold_ms > 0 ? hold_ms : -1;
     c->rk = make_client(cfg, kind, c, err);
+    if (c->rk != NULL)
+        wake_begin(c);
     if (c->rk != NULL && make_queues(c, err) == 0 &&
         (hold_ms > 0 || consume_subscribe(c, err) == 0))
         return c;

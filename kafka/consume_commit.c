@@ -36,6 +36,13 @@ consumer_note_durable(struct consumer *consumer, unsigned assignment, int32_t pa
 }
 
 void
+consume_commit_soon(struct consumer *c)
+{
+    if (c->commit_again_ms == 0)
+        c->commit_again_ms = clock_mono_ms() + RETRY_MS;
+}
+
+void
 consume_commit_gap(struct consumer *c, struct partition *p)
 {
     int64_t at = p->durable >= 0 ? p->durable : p->start;
@@ -43,8 +50,7 @@ consume_commit_gap(struct consumer *c, struct partition *p)
     if (c->options.claims || at < 0 || past == at)
         return;
     p->durable = past;
-    if (c->commit_again_ms == 0)
-        c->commit_again_ms = clock_mono_ms() + RETRY_MS;
+    consume_commit_soon(c);
 }
 
 bool

@@ -330,8 +330,8 @@ tell_uncommitted(const struct consumer *c)
 static void
 start_anew(struct consumer *c)
 {
-    if (!all_committed(c) && c->commit_again_ms == 0)
-        c->commit_again_ms = clock_mono_ms() + RETRY_MS;
+    if (!all_committed(c))
+        consume_commit_soon(c);
     position_rewind(c);
     position_fetch_nothing(c);
     c->assignment++;

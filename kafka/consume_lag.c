@@ -12,7 +12,6 @@
  * Process: workers.  Owner: struct consumer.  Concurrency: the worker's thread.
  */
 #include "lib/clock.h"
-#include "lib/num.h"
 #include "kafka/consume_priv.h"
 
 enum {
@@ -66,14 +65,8 @@ consume_show_lag(struct consumer *c, int64_t now_ms)
 static int
 answer_ms(const struct consumer *c)
 {
-    char text[32];
-    size_t size = sizeof(text);
-    int64_t fetch_ms;
-    if (rd_kafka_conf_get(rd_kafka_conf(c->rk), "fetch.wait.max.ms", text, &size) !=
-            RD_KAFKA_CONF_OK ||
-        num_parse_int(text, 0, ANSWER_CAP_MS - ANSWER_MS, &fetch_ms) == -1)
-        return ANSWER_CAP_MS;
-    return (int)fetch_ms + ANSWER_MS;
+    int64_t fetch_ms = consume_setting(c, "fetch.wait.max.ms", ANSWER_CAP_MS);
+    return fetch_ms < ANSWER_CAP_MS - ANSWER_MS ? (int)fetch_ms + ANSWER_MS : ANSWER_CAP_MS;
 }
 
 /* Asks for the ends of all partitions; what is not answered is left as it is. */
@@ -84,14 +77,20 @@ ask_ends(struct question *q)
     q->code = rd_kafka_offsets_for_times(q->rk, q->list, q->timeout_ms);
 }
 
-static void
-start_asking(struct consumer *c)
+rd_kafka_topic_partition_list_t *
+consume_list_ends(const struct consumer *c)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_partitions);
     for (size_t i = 0; i < c->n_partitions; i++)
         rd_kafka_topic_partition_list_add(list, c->topic, c->partitions[i].id)->offset =
             RD_KAFKA_OFFSET_END;
-    struct question *q = ask_new(c, ask_ends, list);
+    return list;
+}
+
+static void
+start_asking(struct consumer *c)
+{
+    struct question *q = ask_new(c, ask_ends, consume_list_ends(c));
     if (q != NULL)
         q->timeout_ms = answer_ms(c);
     (void)ask_start(c, ASK_ENDS, q);

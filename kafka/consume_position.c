@@ -236,8 +236,8 @@ tell_reset(struct consumer *c, const struct partition *p, int64_t low, int64_t h
 
 /*
  * Goes on where a partition's position is, or where it begins if that is not there: then where it
- * begins is committed, too, so that whoever has it next does not tell and count it again. (Where the
- * store keeps the offsets, the first batch does that.)
+ * begins is committed soon, so that whoever has it next does not tell and count it again. (Where
+ * the store keeps the offsets, the first batch does that.)
  */
 static void
 take_watermarks(struct consumer *c, struct partition *p, int64_t low, int64_t high)
@@ -256,6 +256,8 @@ take_watermarks(struct consumer *c, struct partition *p, int64_t low, int64_t hi
     p->start_ms = p->durable_ms = p->expected_ms = -1;
     p->made_anew = false;
     consume_begin_lag(c, p);
+    if (p->durable >= 0)
+        consume_commit_soon(c);
 }
 
 /* One after the other, until one is not answered. */

@@ -109,6 +109,7 @@ struct partition {
 /* What was taken of librdkafka's queue since half of it was, and the most that lay in it. */
 struct wake {
     size_t n, bytes, most;
+    size_t full_n, full_bytes; /* from which on it fetches no more; 0: it need not be woken */
 };
 
 struct consumer {
@@ -167,6 +168,15 @@ struct consumer {
     struct log_limit error_limit;
 };
 
+/* Returns: a property of the client, a number from 0; or the other one, if it is none. */
+int64_t consume_setting(const struct consumer *c, const char *name, int64_t otherwise);
+
+/* Returns: the assigned partitions, with the question where each ends; the caller's. */
+rd_kafka_topic_partition_list_t *consume_list_ends(const struct consumer *c);
+
+/* Something is durable that no batch will tell of: it is committed soon. */
+void consume_commit_soon(struct consumer *c);
+
 /* Returns: the assigned partition of that number, or NULL. */
 struct partition *consume_find_partition(const struct consumer *c, int32_t id);
 
@@ -208,6 +218,20 @@ int64_t group_due_ms(const struct consumer *c);
 
 /* A commit was refused as one of somebody who is no member any more: so the assignment is lost. */
 void group_note_lost(struct consumer *c);
+
+/* --- consume_wake.c --- */
+
+/* Once the client is made. */
+void wake_begin(struct consumer *c);
+
+/* After so many messages, and bytes of payload, were taken. */
+void wake_fetchers(struct consumer *c, size_t n, size_t bytes);
+
+/*
+ * The decision, pure. Takes: what was taken, and how many messages are left.
+ * Returns: true each time that half of a queue that was about full has been taken.
+ */
+bool wake_is_due(struct wake *wake, size_t n, size_t bytes, size_t queued);
 
 /* --- consume_ask.c --- */
 
@@ -329,9 +353,6 @@ bool fatal_take(struct consumer *c, struct message *out);
 
 /* A partition is not the one any more that a verdict is about. */
 void fatal_forget(struct consumer *c, const struct partition *p);
-
-/* After so many messages, and bytes of payload, were taken: see consume_wake.c. */
-void consume_wake_fetchers(struct consumer *c, size_t n, size_t bytes);
 
 /* A partition's durable offset has moved. */
 void fatal_note_durable(struct consumer *c, const struct partition *p);

@@ -104,20 +104,11 @@ limit_bytes(const struct config *cfg)
     return (size_t)cfg->persister.memory_limit_mb << 20;
 }
 
-size_t
-kafka_conf_queue_bytes(const struct config *cfg)
+/* Payloads that may lie in librdkafka's queue. */
+static size_t
+queue_bytes(const struct config *cfg)
 {
     return limit_bytes(cfg) / 16 * 3;
-}
-
-/*
- * A queued message takes some 400 bytes besides its payload, so their number is bounded, too; but
- * so that the bytes are the first bound for messages of 200 bytes and more.
- */
-size_t
-kafka_conf_queue_messages(const struct config *cfg)
-{
-    return kafka_conf_queue_bytes(cfg) / 200;
 }
 
 /* What a consumer's property of ours, a number, is set to. */
@@ -226,9 +217,12 @@ kafka_conf_receive_bytes(const struct config *cfg)
 static int
 set_limits(rd_kafka_conf_t *conf, const struct config *cfg, struct errbuf *err)
 {
-    if (set_size(conf, "queued.min.messages", kafka_conf_queue_messages(cfg), err) == -1 ||
-        set_size(conf, "queued.max.messages.kbytes", kafka_conf_queue_bytes(cfg) / 1024, err) ==
-            -1 ||
+    /*
+     * A queued message takes some 400 bytes besides its payload, so their number is bounded, too;
+     * but so that the bytes are the first bound for messages of 200 bytes and more.
+     */
+    if (set_size(conf, "queued.min.messages", queue_bytes(cfg) / 200, err) == -1 ||
+        set_size(conf, "queued.max.messages.kbytes", queue_bytes(cfg) / 1024, err) == -1 ||
         set_size(conf, "fetch.max.bytes", fetch_bytes(cfg), err) == -1 ||
         set_size(conf, "receive.message.max.bytes", kafka_conf_receive_bytes(cfg), err) == -1)
         return -1;

@@ -68,10 +68,6 @@ int64_t kafka_conf_rejoin_ms(const struct config *cfg);
 /* Returns: bytes of payload a batch may hold, following from memory_limit_mb. */
 size_t kafka_conf_batch_bytes(const struct config *cfg);
 
-/* Returns: bytes of payload, and messages, from which on librdkafka fetches no more. */
-size_t kafka_conf_queue_bytes(const struct config *cfg);
-size_t kafka_conf_queue_messages(const struct config *cfg);
-
 /* Returns: how large an answer of a broker may be, and what a batch in it may become. */
 size_t kafka_conf_receive_bytes(const struct config *cfg);
 

@@ -307,3 +307,45 @@ Test(consume, offsets_that_the_group_does_not_tell_are_asked_for_again)
     cr_assert_eq(count_messages(consumer), MESSAGES);
     leave(&consumer);
 }
+
+/* Of 1000 bytes or 100 messages, what is taken ten at a time. */
+static unsigned
+count_wakes(size_t queued, size_t bytes_each)
+{
+    struct wake wake = {.full_n = 100, .full_bytes = 1000};
+    unsigned wakes = 0;
+    while (queued > 0) {
+        size_t n = queued < 10 ? queued : 10;
+        queued -= n;
+        wakes += wake_is_due(&wake, n, n * bytes_each, queued);
+    }
+    return wakes;
+}
+
+TestSuite(wake);
+
+Test(wake, fetchers_are_woken_once_half_of_a_full_queue_is_taken)
+{
+    struct wake wake = {.full_n = 100, .full_bytes = 1000};
+    cr_assert(!wake_is_due(&wake, 10, 10, 90));
+    cr_assert(!wake_is_due(&wake, 30, 30, 60));
+    cr_assert(wake_is_due(&wake, 10, 10, 50));
+    cr_assert(!wake_is_due(&wake, 1, 1, 49), "it is on its way");
+    cr_assert_geq(count_wakes(100, 1), 1u, "by their number");
+    cr_assert_geq(count_wakes(20, 50), 1u, "by their bytes");
+}
+
+Test(wake, a_queue_that_was_never_full_wakes_nobody)
+{
+    struct wake wake = {.full_n = 100, .full_bytes = 1000};
+    cr_assert_eq(count_wakes(20, 1), 0u);
+    for (int i = 0; i < 1000; i++)
+        cr_assert(!wake_is_due(&wake, 1, 1, 0), "one after the other");
+    cr_assert(!wake_is_due(&wake, 0, 0, 0), "nothing");
+}
+
+Test(wake, a_careful_worker_s_queue_is_full_with_one)
+{
+    struct wake wake = {.full_n = 1, .full_bytes = 1000};
+    cr_assert(wake_is_due(&wake, 1, 1, 0));
+}
