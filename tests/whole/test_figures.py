@@ -480,6 +480,7 @@ class MasterKilled(Figures):
     def test_its_figures_are_stale_and_its_successors_begin_anew(self):
         self.use_shared()
         p = self.persister()
+        self.wait_assigned(p)
         self.feed(3000)
         self.wait_drained()
         self.wait_totals(p, "in_flight", 0)
